@@ -1,0 +1,99 @@
+/**
+ * Actors: state that one worker at a time runs, and the messages between them.
+ *
+ * Threads: every function may be called from a handler (on a worker) and from a thread with an open
+ * port, unless it says otherwise. None blocks.
+ */
+#ifndef ACT_ACTOR_H
+#define ACT_ACTOR_H
+
+#include <act/message.h>
+#include <act/types.h>
+
+/**
+ * What an actor does. One per kind of actor; it outlives them all.
+ *
+ * receive  takes the message: the handler ends it (act_message_unref), sends it on or keeps it.
+ * turn_end runs after each turn, that is after the messages that were waiting (a bounded number);
+ *          the place to send what a turn's messages add up to. May be NULL.
+ * stopped  is the last call an actor gets; it releases the state. May be NULL. It may send.
+ */
+struct act_behaviour {
+    void (*receive)(void *state, struct act_message *message);
+    void (*turn_end)(void *state);
+    void (*stopped)(void *state, int reason);
+};
+
+/** Where a new actor lives: the spawner's worker (round robin when a port spawns), or worker k. */
+#define ACT_PLACE_HERE 0u
+#define ACT_PLACE_ON(k) ((uint32_t)(k) + 1u)
+
+struct act_spawn_options {
+    const struct act_behaviour *behaviour; /* must outlive the actor */
+    void *state;                           /* given to every handler; NULL is fine */
+    uint32_t place;                        /* ACT_PLACE_HERE or ACT_PLACE_ON(worker) */
+    uint32_t mailbox_max;                  /* waiting messages; 0 = the runtime's default */
+    const char *name;                      /* for act_find; NULL = none; borrowed for the call */
+};
+
+struct act_down {
+    act_id actor;
+    int32_t reason;
+    uint32_t reserved;
+};
+
+/**
+ * Starts an actor.
+ *
+ * Ownership: borrows options; the state belongs to the actor until `stopped` has run.
+ * Returns:   0 and its id in *id, -EINVAL for a missing receive or a worker that does not exist,
+ *            -EEXIST for a name in use, -ENAMETOOLONG, -EAGAIN when no actor slot is free,
+ *            -ENOMEM.
+ */
+int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHECK;
+
+/**
+ * Asks an actor to stop once it has handled what this sender sent before.
+ *
+ * What then still waits in its mailbox becomes dead letters.
+ * Returns:   0 (also when it is gone already), -EAGAIN when its lane is full, -ENOMEM.
+ */
+int act_stop(act_id id, int reason) ACT_MUST_CHECK;
+
+/** Stops the running actor when its handler returns. Only from a handler. */
+void act_exit(int reason);
+
+/** The running actor's id; in a port's thread the port's; ACT_ID_NONE elsewhere. */
+act_id act_self(void);
+
+/**
+ * Sends a message.
+ *
+ * Messages from one sender to one receiver arrive in the order sent. An accepted message is
+ * delivered exactly once, or counted as a dead letter when the receiver is gone.
+ *
+ * Ownership: takes m on 0; on an error it stays with the caller.
+ * Returns:   0, -EAGAIN when the receiver's mailbox or the lane to its worker is full,
+ *            -EHOSTUNREACH when the id names another node.
+ */
+int act_send(act_id to, struct act_message *m) ACT_MUST_CHECK;
+
+/**
+ * Asks for one message of type ACT_TYPE_ROOM to the running actor once act_send(to) may succeed
+ * again (or when `to` is gone). Only from a handler.
+ *
+ * Returns:   0, or -ENOMEM.
+ */
+int act_await_room(act_id to) ACT_MUST_CHECK;
+
+/**
+ * Asks for one message of type ACT_TYPE_DOWN when `target` stops (at once when it is gone).
+ *
+ * Returns:   0, -EAGAIN when its lane is full, -ENOMEM.
+ */
+int act_monitor(act_id target) ACT_MUST_CHECK;
+
+/** The actor of that name, or ACT_ID_NONE. Lock-free. */
+act_id act_find(const char *name);
+
+#endif

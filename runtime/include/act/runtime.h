@@ -1,0 +1,78 @@
+/**
+ * The life cycle of a runtime: a pool of worker threads, their lanes and pools.
+ *
+ * Threads: start and stop from one thread that is neither a worker nor holds an open port;
+ * everything else from any thread.
+ */
+#ifndef ACT_RUNTIME_H
+#define ACT_RUNTIME_H
+
+#include <act/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct act_runtime;
+
+struct act_runtime_options {
+    uint32_t workers;        /* 1..ACT_WORKERS_MAX; 0 = one per core the process may use */
+    bool pin;                /* pin worker k to the k-th CPU of `cpus`, or of those allowed */
+    const uint32_t *cpus;    /* CPU numbers, cpu_count of them; NULL = those allowed */
+    uint32_t cpu_count;      /* with cpus: at least `workers` */
+    uint32_t ports_max;      /* 0..ACT_PORTS_MAX open at once */
+    uint32_t actors_max;     /* 1..ACT_ACTORS_MAX alive at once */
+    uint32_t mailbox_max;    /* 1..2^30 messages: the default bound of a mailbox */
+    uint32_t spin_us;        /* 0..1000000: longest spin before an idle worker sleeps */
+    uint32_t turn_max;       /* 1..65536 messages in one turn of an actor */
+    uint64_t pool_bytes_max; /* bound of each worker's (and port's) message pool, >= 1 MiB */
+};
+
+/** Why a start failed, for a person: names the option, its value and what is accepted. */
+struct act_error {
+    char text[192];
+};
+
+struct act_runtime_stats {
+    uint64_t messages_sent;      /* accepted by act_send */
+    uint64_t messages_delivered; /* given to a handler or to a port's owner */
+    uint64_t dead_letters;
+    uint64_t messages_live; /* taken from a pool and not back yet */
+    uint64_t sends_refused; /* -EAGAIN */
+    uint64_t batches_published;
+    uint64_t pool_growths;
+    uint64_t pool_bytes;
+    uint64_t parks;
+    uint64_t wakes;
+    uint64_t actors_live;
+};
+
+/** Fills in the defaults. */
+void act_runtime_options_init(struct act_runtime_options *options);
+
+/**
+ * Makes a runtime and starts its workers.
+ *
+ * Ownership: borrows options; gives the caller *runtime, to be ended by act_runtime_stop.
+ * Returns:   0, -EINVAL for an option out of range, -ENOMEM, or another negative errno of thread
+ *            creation or pinning; then nothing is left behind and `why`, if not NULL, says what to
+ *            change.
+ */
+int act_runtime_start(const struct act_runtime_options *options, struct act_runtime **runtime,
+                      struct act_error *why) ACT_MUST_CHECK;
+
+uint32_t act_runtime_workers(const struct act_runtime *runtime);
+
+/** Adds up the workers' counters; while they run, each is a recent value. */
+void act_runtime_stats(const struct act_runtime *runtime, struct act_runtime_stats *stats);
+
+/**
+ * Stops every actor (reason ACT_REASON_SHUTDOWN), waits for the workers, frees everything.
+ *
+ * Every port must be closed. What is still under way becomes dead letters.
+ * Ownership: takes runtime.
+ * Returns:   the number of message handles that the application never ended; 0 in a correct
+ * program.
+ */
+uint64_t act_runtime_stop(struct act_runtime *runtime);
+
+#endif

@@ -1,0 +1,43 @@
+/**
+ * Names that every part of the runtime shares: actor ids, limits, attributes.
+ *
+ * An actor id is {node, slot, generation} in 64 bits. A slot is used again after its actor is gone,
+ * with the next generation, so an old id never reaches the new actor (a slot's generation wraps
+ * after 2^24 actors). Ids are plain numbers: copy, compare, send them freely.
+ */
+#ifndef ACT_TYPES_H
+#define ACT_TYPES_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define ACT_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define ACT_MUST_CHECK
+#endif
+
+typedef uint64_t act_id;
+
+/** No actor. A send to it is a dead letter. */
+#define ACT_ID_NONE ((act_id)0)
+
+enum {
+    ACT_WORKERS_MAX = 64,
+    ACT_PORTS_MAX = 64,
+    ACT_ACTORS_MAX = 1 << 24,
+    ACT_MESSAGE_BODY_MAX = 1 << 20, /* bytes */
+    ACT_NAME_MAX = 63,              /* bytes, without the end */
+};
+
+/** Message types from here on belong to the runtime; an application uses the ones below. */
+#define ACT_TYPE_SYSTEM 0xFFFF0000u
+/** Room again at the actor that `act_await_room` named. Body: act_id. */
+#define ACT_TYPE_ROOM 0xFFFF0001u
+/** A monitored actor is gone. Body: struct act_down. */
+#define ACT_TYPE_DOWN 0xFFFF0002u
+
+/** Reasons the runtime gives for an actor's end; an application's own are 0 or positive. */
+#define ACT_REASON_SHUTDOWN (-1) /* the runtime stops */
+#define ACT_REASON_GONE (-2)     /* it was gone before the monitor was set */
+
+#endif
