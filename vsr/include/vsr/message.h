@@ -1,0 +1,180 @@
+/**
+ * The protocol's messages. What lies in memory is what travels on a wire: little-endian, fixed
+ * layout, no pointers. In one process only the pointer travels and the two checksums of the
+ * header stay 0; a transport fills them in and checks them.
+ *
+ * Source: VRR §4; fields beyond the paper's are explained in DESIGN.md.
+ */
+#ifndef VSR_MESSAGE_H
+#define VSR_MESSAGE_H
+
+#include <vsr/types.h>
+
+#define VSR_MAGIC 0x31525356u /* "VSR1" */
+#define VSR_VERSION 1u
+#define VSR_TO_ALL 0xFFu
+
+/** Name, text: one list for the enum and for the names in diagnostics. */
+#define VSR_MESSAGES(X)                                                                            \
+    X(REQUEST, "Request")                                                                          \
+    X(REPLY, "Reply")                                                                              \
+    X(NOT_PRIMARY, "NotPrimary")                                                                   \
+    X(PREPARE, "Prepare")                                                                          \
+    X(PREPARE_OK, "PrepareOK")                                                                     \
+    X(COMMIT, "Commit")                                                                            \
+    X(COMMIT_OK, "CommitOK")                                                                       \
+    X(GET_STATE, "GetState")                                                                       \
+    X(NEW_STATE, "NewState")
+
+enum vsr_message_type {
+    VSR_MESSAGE_NONE,
+#define X(name, text) VSR_##name,
+    VSR_MESSAGES(X)
+#undef X
+        VSR_MESSAGE_COUNT
+};
+
+struct vsr_header {
+    uint32_t magic;
+    uint8_t version;
+    uint8_t type;     /* enum vsr_message_type */
+    uint8_t to;       /* replica index, or VSR_TO_ALL: whoever receives it */
+    uint8_t reserved; /* 0 */
+    uint64_t cluster;
+    uint64_t view;
+    uint64_t from; /* replica index; of a Request: the client's address */
+    uint32_t epoch;
+    uint32_t from_incarnation;
+    uint32_t bytes; /* header and body */
+    uint32_t count; /* requests or replies in the body; else 0 */
+    uint64_t header_checksum;
+    uint64_t body_checksum;
+};
+
+enum vsr_request_kind { VSR_KIND_OPERATION, VSR_KIND_REGISTER, VSR_KIND_COUNT };
+
+/** One request, in a Request and in a log entry. The payload follows, padded to 8 bytes with zeros. */
+struct vsr_request {
+    uint64_t session; /* 0 in a Register */
+    uint64_t number;  /* of the session's requests, from 1; 0 in a Register */
+    uint32_t slot;    /* of the session in the client table; 0 in a Register */
+    uint16_t payload_bytes;
+    uint8_t kind; /* enum vsr_request_kind */
+    uint8_t reserved;
+};
+
+/** Payload of a Register. */
+struct vsr_register {
+    uint64_t client_id[2]; /* random, never used again */
+    uint64_t address;
+};
+
+enum vsr_reply_status {
+    VSR_REPLY_OK,
+    VSR_REPLY_EVICTED, /* the session is gone; whether the request was executed is unknown */
+    VSR_REPLY_BUSY,    /* not looked at: the primary's queue is full; ask again later */
+};
+
+/** One reply. The result follows, padded to 8 bytes. */
+struct vsr_reply {
+    uint64_t session;
+    uint64_t number; /* of the request it answers; 0 answers a Register */
+    uint32_t slot;
+    uint16_t payload_bytes;
+    uint8_t status; /* enum vsr_reply_status */
+    uint8_t reserved;
+};
+
+/** Result of a Register: says which one was answered; the reply itself names session and slot. */
+struct vsr_registered {
+    uint64_t client_id[2];
+};
+
+/** A log entry: the requests of many clients under one op number. They follow the Prepare. */
+struct vsr_entry {
+    uint64_t op;
+    uint64_t view; /* in which it was first prepared; never rewritten */
+    uint64_t parent_checksum;
+    uint64_t checksum; /* of all other fields here and of the requests */
+    uint64_t timestamp;
+    uint32_t epoch;
+    uint8_t kind; /* of all its requests: enum vsr_request_kind */
+    uint8_t reserved[3];
+};
+
+struct vsr_prepare {
+    struct vsr_header header; /* count: of requests */
+    uint64_t commit;
+    uint64_t commit_checksum;
+    uint64_t released; /* every replica has executed the log up to here */
+    struct vsr_entry entry;
+};
+
+/** "I hold the log of this view up to op." */
+struct vsr_prepare_ok {
+    struct vsr_header header;
+    uint64_t op;
+    uint64_t checksum; /* of the entry at op */
+    uint64_t applied;
+};
+
+struct vsr_commit {
+    struct vsr_header header;
+    uint64_t commit;
+    uint64_t commit_checksum;
+    uint64_t released;
+    uint64_t sequence; /* of heartbeats */
+};
+
+struct vsr_commit_ok {
+    struct vsr_header header;
+    uint64_t sequence;
+    uint64_t op;
+    uint64_t applied;
+};
+
+/** "Send me the log after from_op." */
+struct vsr_get_state {
+    struct vsr_header header;
+    uint64_t from_op;
+    uint64_t nonce;
+};
+
+/** What the answering log holds. Its entries follow as Prepares of the view. */
+struct vsr_new_state {
+    struct vsr_header header;
+    uint64_t nonce;
+    uint64_t base; /* its entries are base + 1 .. op */
+    uint64_t op;
+    uint64_t commit;
+};
+
+/** Bytes that a payload takes in a message. */
+#define VSR_PADDED(bytes) (((uint32_t)(bytes) + 7u) & ~7u)
+
+_Static_assert(sizeof(struct vsr_header) == 64, "wire layout");
+_Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
+_Static_assert(offsetof(struct vsr_header, view) == 16, "wire layout");
+_Static_assert(offsetof(struct vsr_header, from) == 24, "wire layout");
+_Static_assert(offsetof(struct vsr_header, epoch) == 32, "wire layout");
+_Static_assert(offsetof(struct vsr_header, bytes) == 40, "wire layout");
+_Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
+_Static_assert(sizeof(struct vsr_request) == 24, "wire layout");
+_Static_assert(offsetof(struct vsr_request, slot) == 16, "wire layout");
+_Static_assert(sizeof(struct vsr_register) == 24, "wire layout");
+_Static_assert(sizeof(struct vsr_reply) == 24, "wire layout");
+_Static_assert(sizeof(struct vsr_registered) == 16, "wire layout");
+_Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
+_Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
+_Static_assert(sizeof(struct vsr_prepare) == 136, "wire layout");
+_Static_assert(offsetof(struct vsr_prepare, entry) == 88, "wire layout");
+_Static_assert(sizeof(struct vsr_prepare_ok) == 88, "wire layout");
+_Static_assert(sizeof(struct vsr_commit) == 96, "wire layout");
+_Static_assert(sizeof(struct vsr_commit_ok) == 88, "wire layout");
+_Static_assert(sizeof(struct vsr_get_state) == 80, "wire layout");
+_Static_assert(sizeof(struct vsr_new_state) == 96, "wire layout");
+
+/** The name of a message type, for diagnostics; "?" for a number that is none. */
+const char *vsr_message_name(uint8_t type);
+
+#endif

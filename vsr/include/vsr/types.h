@@ -1,0 +1,62 @@
+/**
+ * What every part of the library counts and limits, and the buffers that messages live in.
+ */
+#ifndef VSR_TYPES_H
+#define VSR_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define VSR_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define VSR_MUST_CHECK
+#endif
+
+/** Numbers a batch of requests in the log; the first is 1. */
+typedef uint64_t vsr_op;
+typedef uint64_t vsr_view;
+typedef uint32_t vsr_epoch;
+/** Op number of the Register that opened a session; with the session's slot it is unique. */
+typedef uint64_t vsr_session;
+typedef uint64_t vsr_checksum;
+/** Where a client's replies go. Opaque to the core; the node puts an act_id here. */
+typedef uint64_t vsr_address;
+
+enum {
+    VSR_REPLICAS_MAX = 7,
+    VSR_SESSIONS_MAX = 1 << 22,
+    VSR_OP_BYTES_MAX = 32768,      /* one request's payload */
+    VSR_RESULT_BYTES_MAX = 32768,  /* one reply's payload */
+    VSR_MESSAGE_BYTES_MAX = 1 << 20, /* header and body */
+    VSR_PIPELINE_MAX = 64,         /* ops prepared and not committed */
+    VSR_LOG_OPS_MAX = 1 << 20,
+};
+
+struct vsr_header;
+
+/** A message and the host's name for the memory it lies in. */
+struct vsr_buffer {
+    struct vsr_header *header; /* 8-byte aligned; NULL = no buffer */
+    void *handle;
+};
+
+/**
+ * Where messages come from: the runtime's pool in a node, a counter over malloc in a simulator.
+ *
+ * Exhaustion is an ordinary answer: take then returns false and the core waits or answers Busy.
+ */
+struct vsr_buffers {
+    void *context;
+    /** Gives a buffer of at least `bytes` (<= VSR_MESSAGE_BYTES_MAX), not cleared. */
+    bool (*take)(void *context, uint32_t bytes, struct vsr_buffer *out);
+    void (*unref)(void *context, void *handle);
+};
+
+/** Why an option was refused, for a person: its name, its value and what is accepted. */
+struct vsr_error {
+    char text[192];
+};
+
+#endif
