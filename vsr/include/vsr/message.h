@@ -53,7 +53,8 @@ struct vsr_header {
 
 enum vsr_request_kind { VSR_KIND_OPERATION, VSR_KIND_REGISTER, VSR_KIND_COUNT };
 
-/** One request, in a Request and in a log entry. The payload follows, padded to 8 bytes with zeros. */
+/** One request, in a Request and in a log entry. The payload follows, padded to 8 bytes with zeros.
+ */
 struct vsr_request {
     uint64_t session; /* 0 in a Register */
     uint64_t number;  /* of the session's requests, from 1; 0 in a Register */

@@ -12,10 +12,12 @@
 
 #include <vsr/types.h>
 
-/** Where an operation's result goes: it lies in the client table, so it is also the cached reply. */
+/** Where an operation's result goes: it lies in the client table, so it is also the cached reply.
+ */
 struct vsr_result {
-    uint32_t bytes;  /* the machine sets it, <= result_bytes_max */
-    uint8_t data[]; /* room for result_bytes_max; 4-byte aligned, 16-byte in the table as it is now */
+    uint32_t bytes; /* the machine sets it, <= result_bytes_max */
+    uint8_t
+        data[]; /* room for result_bytes_max; 4-byte aligned, 16-byte in the table as it is now */
 };
 
 struct vsr_operation {
@@ -38,14 +40,15 @@ struct vsr_state_machine {
      *
      * Shape: timestamp is the primary's clock in ns, never smaller than the batch before.
      */
-    void (*apply)(void *state, vsr_op op, uint64_t timestamp, const struct vsr_operation *operations,
-                  uint32_t count);
+    void (*apply)(void *state, vsr_op op, uint64_t timestamp,
+                  const struct vsr_operation *operations, uint32_t count);
     /** Answers a read without changing anything. */
     void (*query)(void *state, const void *payload, uint32_t payload_bytes,
                   struct vsr_result *result);
     /** Writes the whole state; the same state gives the same bytes. Returns what write returned. */
     bool (*save)(void *state, vsr_snapshot_write write, void *stream);
-    /** Replaces the state by a saved one. Returns false, the state then being empty, on bad bytes. */
+    /** Replaces the state by a saved one. Returns false, the state then being empty, on bad bytes.
+     */
     bool (*load)(void *state, vsr_snapshot_read read, void *stream);
     /** Sums up the state: equal states, equal digests. */
     uint64_t (*digest)(void *state);

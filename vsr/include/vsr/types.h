@@ -27,10 +27,10 @@ typedef uint64_t vsr_address;
 enum {
     VSR_REPLICAS_MAX = 7,
     VSR_SESSIONS_MAX = 1 << 22,
-    VSR_OP_BYTES_MAX = 32768,      /* one request's payload */
-    VSR_RESULT_BYTES_MAX = 32768,  /* one reply's payload */
+    VSR_OP_BYTES_MAX = 32768,        /* one request's payload */
+    VSR_RESULT_BYTES_MAX = 32768,    /* one reply's payload */
     VSR_MESSAGE_BYTES_MAX = 1 << 20, /* header and body */
-    VSR_PIPELINE_MAX = 64,         /* ops prepared and not committed */
+    VSR_PIPELINE_MAX = 64,           /* ops prepared and not committed */
     VSR_LOG_OPS_MAX = 1 << 20,
 };
 
@@ -51,12 +51,19 @@ struct vsr_buffers {
     void *context;
     /** Gives a buffer of at least `bytes` (<= VSR_MESSAGE_BYTES_MAX), not cleared. */
     bool (*take)(void *context, uint32_t bytes, struct vsr_buffer *out);
+    /** Gives a second handle to the same bytes, which are read-only from then on; NULL = exhausted.
+     */
+    void *(*ref)(void *context, void *handle);
     void (*unref)(void *context, void *handle);
 };
 
-/** Why an option was refused, for a person: its name, its value and what is accepted. */
+/** Why an option was refused: `option` was `value`; accepted is min..max, and `rule` says more. */
 struct vsr_error {
-    char text[192];
+    const char *option;
+    uint64_t value;
+    uint64_t min;
+    uint64_t max;
+    const char *rule; /* "" when the range says it all */
 };
 
 #endif

@@ -1,0 +1,451 @@
+/**
+ * The client's side. See vsr/client.h; rules 5.1 to 5.4 of DESIGN.md.
+ */
+#include <vsr/client.h>
+
+#include "assert.h"
+#include "quorum.h"
+
+#include <errno.h>
+#include <string.h>
+
+/** One look at every session per so many ticks; a retry is late by as much. */
+enum { SWEEP_TICKS = 8 };
+enum { EFFECTS_SPARE = 8 };
+
+struct session {
+    vsr_session session; /* 0 = none */
+    uint64_t number;     /* of the last request submitted */
+    uint64_t due_tick;   /* when the outstanding request is sent again */
+    uint64_t client_id[2];
+    uint32_t slot;
+    uint32_t payload_bytes;
+    uint32_t attempts; /* of the outstanding request */
+    uint8_t state;     /* enum vsr_session_state */
+};
+
+/** A Request message being filled. */
+struct open_request {
+    struct vsr_buffer buffer; /* header NULL: none */
+    uint32_t bytes;
+    uint32_t count;
+    uint32_t to; /* mask of replicas */
+};
+
+struct vsr_client {
+    struct vsr_client_options options;
+    struct session *sessions;
+    uint8_t *payloads;    /* of the outstanding requests, `stride` bytes each */
+    uint32_t *session_of; /* slot -> session index + 1 */
+    uint32_t stride;
+    struct open_request first; /* to the primary */
+    struct open_request again; /* retries, to everybody */
+    vsr_view view_hint;
+    uint64_t tick;
+    uint32_t sweep; /* the next session to look at */
+    uint64_t random;
+    struct vsr_client_report report;
+};
+
+/** splitmix64 (Steele, Lea, Flood 2014): every seed is a good one. */
+static uint64_t next_random(struct vsr_client *c)
+{
+    uint64_t z = (c->random += 0x9E3779B97F4A7C15ull);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+static struct vsr_client_effect *next_effect(struct vsr_client_effects *out,
+                                             enum vsr_client_effect_kind kind, uint32_t session)
+{
+    VSR_ASSERT(out->count < out->capacity);
+    struct vsr_client_effect *effect = &out->list[out->count++];
+    effect->kind = kind;
+    effect->session = session;
+    return effect;
+}
+
+static uint32_t all_mask(const struct vsr_client *c)
+{
+    return (1u << c->options.replica_count) - 1;
+}
+
+static uint32_t hint_mask(const struct vsr_client *c)
+{
+    return 1u << primary_of(c->view_hint, c->options.replica_count);
+}
+
+static void close_request(struct open_request *open, struct vsr_client_effects *out)
+{
+    if (open->buffer.header == NULL) return;
+    open->buffer.header->bytes = open->bytes;
+    open->buffer.header->count = open->count;
+    struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_SEND, 0);
+    effect->buffer = open->buffer;
+    effect->to = open->to;
+    open->buffer = (struct vsr_buffer){0};
+}
+
+static bool open_request(struct vsr_client *c, struct open_request *open, uint32_t bytes)
+{
+    const struct vsr_client_options *o = &c->options;
+    uint32_t header = sizeof(struct vsr_header);
+    uint32_t capacity = o->requests_per_message == 1 ? header + bytes : o->request_bytes_max;
+
+    if (!o->buffers.take(o->buffers.context, capacity, &open->buffer)) return false;
+    *open->buffer.header = (struct vsr_header){
+        .magic = VSR_MAGIC,
+        .version = VSR_VERSION,
+        .type = VSR_REQUEST,
+        .to = VSR_TO_ALL,
+        .cluster = o->cluster,
+        .view = c->view_hint,
+        .from = o->address,
+    };
+    open->bytes = header;
+    open->count = 0;
+    return true;
+}
+
+static uint8_t *payload_of(const struct vsr_client *c, uint32_t index)
+{
+    return c->payloads + (size_t)index * c->stride;
+}
+
+/** Appends the session's outstanding request to an open message; without a buffer a tick will. */
+static void append(struct vsr_client *c, struct open_request *open, uint32_t index,
+                   struct vsr_client_effects *out)
+{
+    const struct session *s = &c->sessions[index];
+    const bool is_register = s->state == VSR_SESSION_REGISTERING;
+    const struct vsr_request request = {
+        .session = is_register ? 0 : s->session,
+        .number = is_register ? 0 : s->number,
+        .slot = is_register ? 0 : s->slot,
+        .payload_bytes = (uint16_t)(is_register ? sizeof(struct vsr_register) : s->payload_bytes),
+        .kind = is_register ? VSR_KIND_REGISTER : VSR_KIND_OPERATION,
+    };
+    const uint32_t bytes = (uint32_t)sizeof request + VSR_PADDED(request.payload_bytes);
+
+    if (open->buffer.header != NULL && open->bytes + bytes > c->options.request_bytes_max)
+        close_request(open, out);
+    if (open->buffer.header == NULL && !open_request(c, open, bytes)) return;
+
+    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
+    memcpy(to, &request, sizeof request);
+    to += sizeof request;
+    if (is_register) {
+        const struct vsr_register payload = {
+            .client_id = {s->client_id[0], s->client_id[1]},
+            .address = c->options.address,
+        };
+        memcpy(to, &payload, sizeof payload);
+    } else {
+        const uint8_t *from = payload_of(c, index);
+        for (uint32_t at = 0; at < request.payload_bytes; at += 8)
+            memcpy(to + at, from + at, 8);
+    }
+    open->bytes += bytes;
+    open->count++;
+    if (open->count == c->options.requests_per_message) close_request(open, out);
+}
+
+/** When to ask again: twice as late each time, up to a bound, and not all at once. */
+static void set_due(struct vsr_client *c, struct session *s, uint64_t ticks)
+{
+    uint64_t jitter = s->attempts == 0 ? 0 : next_random(c) % (ticks / 4 + 1);
+    s->due_tick = c->tick + ticks + jitter;
+}
+
+static void send_first(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+{
+    struct session *s = &c->sessions[index];
+
+    s->attempts = 0;
+    set_due(c, s, c->options.retry_ticks);
+    append(c, &c->first, index, out);
+}
+
+/** Registers with an id that was never used: an old Register that comes late opens nothing of ours.
+ */
+static void start_register(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+{
+    struct session *s = &c->sessions[index];
+
+    s->state = VSR_SESSION_REGISTERING;
+    s->session = 0;
+    s->number = 0;
+    s->client_id[0] = next_random(c);
+    /* The low half names the session here, so that the answer finds its way. */
+    s->client_id[1] = (next_random(c) & ~(uint64_t)UINT32_MAX) | index;
+    send_first(c, index, out);
+}
+
+void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    for (uint32_t i = 0; i < c->options.sessions; i++)
+        if (c->sessions[i].state == VSR_SESSION_CLOSED) start_register(c, i, out);
+}
+
+int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payload,
+                      uint32_t payload_bytes, struct vsr_client_effects *out)
+{
+    if (session >= c->options.sessions) return -EINVAL;
+    if (payload_bytes > c->options.op_bytes_max) return -EMSGSIZE;
+    struct session *s = &c->sessions[session];
+    if (s->state != VSR_SESSION_READY) return -EBUSY;
+
+    uint8_t *kept = payload_of(c, session);
+    if (payload_bytes % 8 != 0) memset(kept + (payload_bytes & ~7u), 0, 8);
+    if (payload_bytes == 16) /* the common small operation: no call */
+        memcpy(kept, payload, 16);
+    else if (payload_bytes > 0)
+        memcpy(kept, payload, payload_bytes);
+    s->payload_bytes = payload_bytes;
+    s->number++;
+    s->state = VSR_SESSION_WAITING;
+    c->report.submitted++;
+    send_first(c, session, out);
+    return 0;
+}
+
+/** The session that a reply is for: ours, waiting for just this. Or NULL. */
+static struct session *find_session(struct vsr_client *c, const struct vsr_reply *reply)
+{
+    if (reply->slot >= c->options.sessions_max || c->session_of[reply->slot] == 0) return NULL;
+    struct session *s = &c->sessions[c->session_of[reply->slot] - 1];
+    bool is_ours = s->session == reply->session && s->slot == reply->slot;
+    return is_ours && s->state == VSR_SESSION_WAITING && s->number == reply->number ? s : NULL;
+}
+
+static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
+                          struct vsr_client_effects *out)
+{
+    const struct vsr_registered *result = (const struct vsr_registered *)(const void *)(reply + 1);
+    uint32_t index = (uint32_t)result->client_id[1];
+
+    if (reply->payload_bytes != sizeof *result || reply->slot >= c->options.sessions_max ||
+        index >= c->options.sessions) {
+        c->report.replies_ignored++;
+        return;
+    }
+    struct session *s = &c->sessions[index];
+    if (s->state != VSR_SESSION_REGISTERING || s->client_id[0] != result->client_id[0] ||
+        s->client_id[1] != result->client_id[1]) {
+        c->report.replies_ignored++;
+        return;
+    }
+    s->session = reply->session;
+    s->slot = reply->slot;
+    s->state = VSR_SESSION_READY;
+    c->session_of[s->slot] = index + 1;
+    next_effect(out, VSR_CLIENT_OPENED, index);
+}
+
+/** The session is gone: what became of its request cannot be known. It opens anew. */
+static void on_evicted(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
+{
+    uint32_t index = (uint32_t)(s - c->sessions);
+
+    c->report.evicted++;
+    next_effect(out, VSR_CLIENT_EVICTED, index)->number = s->number;
+    start_register(c, index, out);
+}
+
+static void on_reply(struct vsr_client *c, const struct vsr_header *m,
+                     const struct vsr_reply *reply, struct vsr_client_effects *out)
+{
+    if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
+        on_registered(c, reply, out);
+        return;
+    }
+    struct session *s = find_session(c, reply);
+    /* C8: a primary of an older view may not know our session yet. */
+    bool is_old_news = reply->status == VSR_REPLY_EVICTED && m->view < c->view_hint;
+    if (s == NULL || is_old_news) {
+        c->report.replies_ignored++;
+        return;
+    }
+    if (reply->status == VSR_REPLY_EVICTED) {
+        on_evicted(c, s, out);
+    } else if (reply->status == VSR_REPLY_BUSY) {
+        c->report.busy++;
+        s->attempts++;
+        set_due(c, s, c->options.busy_ticks);
+    } else {
+        uint32_t index = (uint32_t)(s - c->sessions);
+        struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_RESULT, index);
+        effect->result = reply + 1;
+        effect->result_bytes = reply->payload_bytes;
+        effect->number = s->number;
+        s->state = VSR_SESSION_READY;
+        c->report.answered++;
+    }
+}
+
+static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
+{
+    return m->magic == VSR_MAGIC && m->version == VSR_VERSION && m->cluster == c->options.cluster &&
+           m->bytes >= sizeof *m && m->bytes <= VSR_MESSAGE_BYTES_MAX &&
+           m->from < c->options.replica_count &&
+           (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY);
+}
+
+void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
+                        struct vsr_client_effects *out)
+{
+    uint32_t offset = sizeof *m;
+
+    if (!is_for_us(c, m)) {
+        c->report.replies_ignored++;
+        return;
+    }
+    if (m->view > c->view_hint) c->view_hint = m->view;
+    if (m->type == VSR_NOT_PRIMARY) return;
+
+    for (uint32_t i = 0; i < m->count && m->bytes - offset >= sizeof(struct vsr_reply); i++) {
+        const struct vsr_reply *reply =
+            (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
+        uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
+        if (bytes > m->bytes - offset || out->count + EFFECTS_SPARE > out->capacity) {
+            c->report.replies_ignored++;
+            return;
+        }
+        on_reply(c, m, reply, out);
+        offset += bytes;
+    }
+}
+
+void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    c->first.to = hint_mask(c);
+    c->again.to = all_mask(c);
+    close_request(&c->first, out);
+    close_request(&c->again, out);
+}
+
+static void retry(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+{
+    struct session *s = &c->sessions[index];
+    uint32_t doublings =
+        s->attempts < c->options.retry_doublings ? s->attempts : c->options.retry_doublings;
+    s->attempts++;
+    c->report.retries++;
+    set_due(c, s, (uint64_t)c->options.retry_ticks << doublings);
+    append(c, &c->again, index, out);
+}
+
+void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    const uint32_t sessions = c->options.sessions;
+    const uint32_t look_at = (sessions + SWEEP_TICKS - 1) / SWEEP_TICKS;
+
+    c->tick++;
+    c->again.to = all_mask(c);
+    for (uint32_t i = 0; i < look_at; i++) {
+        const struct session *s = &c->sessions[c->sweep];
+        bool is_out = s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
+        if (is_out && s->due_tick <= c->tick) {
+            if (out->count + EFFECTS_SPARE > out->capacity) return; /* the rest at the next tick */
+            retry(c, c->sweep, out);
+        }
+        c->sweep = c->sweep + 1 < sessions ? c->sweep + 1 : 0;
+    }
+}
+
+/* Memory. */
+
+struct layout {
+    size_t sessions;
+    size_t payloads;
+    size_t session_of;
+    size_t end;
+};
+
+static uint32_t payload_stride(const struct vsr_client_options *o)
+{
+    return VSR_PADDED(o->op_bytes_max) + 8;
+}
+
+static size_t take_bytes(size_t *at, size_t bytes)
+{
+    size_t start = *at;
+    *at = (start + bytes + 63) & ~(size_t)63;
+    return start;
+}
+
+static struct layout lay_out(const struct vsr_client_options *o)
+{
+    struct layout l;
+    size_t at = 0;
+
+    take_bytes(&at, sizeof(struct vsr_client));
+    l.sessions = take_bytes(&at, o->sessions * sizeof(struct session));
+    l.payloads = take_bytes(&at, (size_t)o->sessions * payload_stride(o));
+    l.session_of = take_bytes(&at, o->sessions_max * sizeof(uint32_t));
+    l.end = at;
+    return l;
+}
+
+size_t vsr_client_bytes(const struct vsr_client_options *options)
+{
+    return lay_out(options).end;
+}
+
+/** The most replies that a message holds, each with an effect and, after an eviction, a Register.
+ */
+uint32_t vsr_client_effects_max(const struct vsr_client_options *options)
+{
+    uint32_t replies = VSR_MESSAGE_BYTES_MAX / (uint32_t)sizeof(struct vsr_reply);
+    uint32_t sessions = options->sessions < replies ? options->sessions : replies;
+    return 2 * sessions + 2 * EFFECTS_SPARE;
+}
+
+struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options *options)
+{
+    const struct layout l = lay_out(options);
+    uint8_t *base = memory;
+    struct vsr_client *c = memory;
+
+    VSR_ASSERT((uintptr_t)memory % 64 == 0);
+    VSR_ASSERT(vsr_client_options_check(options, NULL) == 0);
+    c->options = *options;
+    c->sessions = (struct session *)(void *)(base + l.sessions);
+    c->payloads = base + l.payloads;
+    c->session_of = (uint32_t *)(void *)(base + l.session_of);
+    c->stride = payload_stride(options);
+    c->random = options->seed;
+    c->first.to = hint_mask(c);
+    c->again.to = all_mask(c);
+    return c;
+}
+
+void vsr_client_deinit(struct vsr_client *c)
+{
+    const struct vsr_buffers *buffers = &c->options.buffers;
+
+    if (c->first.buffer.header != NULL) buffers->unref(buffers->context, c->first.buffer.handle);
+    if (c->again.buffer.header != NULL) buffers->unref(buffers->context, c->again.buffer.handle);
+    c->first.buffer = c->again.buffer = (struct vsr_buffer){0};
+}
+
+enum vsr_session_state vsr_client_session_state(const struct vsr_client *c, uint32_t session)
+{
+    VSR_ASSERT(session < c->options.sessions);
+    return (enum vsr_session_state)c->sessions[session].state;
+}
+
+void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *report)
+{
+    *report = c->report;
+    report->view_hint = c->view_hint;
+    for (uint32_t i = 0; i < c->options.sessions; i++) {
+        const struct session *s = &c->sessions[i];
+        report->ready += s->state == VSR_SESSION_READY;
+        report->waiting += s->state == VSR_SESSION_WAITING;
+        report->registering += s->state == VSR_SESSION_REGISTERING;
+        bool is_out = s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
+        if (is_out && s->attempts > report->oldest_attempts) report->oldest_attempts = s->attempts;
+    }
+}

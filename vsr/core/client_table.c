@@ -1,0 +1,124 @@
+/**
+ * The client table. See client_table.h.
+ */
+#include "client_table.h"
+
+#include "checksum.h"
+
+static uint32_t entry_stride(uint32_t result_bytes_max)
+{
+    uint32_t bytes = (uint32_t)sizeof(struct vsr_client_entry) + result_bytes_max;
+    return (bytes + CLIENT_ENTRY_ALIGN - 1) & ~(CLIENT_ENTRY_ALIGN - 1);
+}
+
+/** Twice the sessions at least, so that probing stays short. */
+static uint32_t index_size(uint32_t capacity)
+{
+    uint32_t size = 4;
+    while (size < capacity * 2)
+        size *= 2;
+    return size;
+}
+
+size_t vsr_client_table_bytes(uint32_t capacity, uint32_t result_bytes_max)
+{
+    size_t bytes = (size_t)capacity * entry_stride(result_bytes_max);
+    bytes += (size_t)capacity * sizeof(uint64_t[2]);
+    bytes += (size_t)index_size(capacity) * sizeof(uint32_t);
+    return (bytes + CLIENT_ENTRY_ALIGN - 1) & ~(size_t)(CLIENT_ENTRY_ALIGN - 1);
+}
+
+void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_t capacity,
+                           uint32_t result_bytes_max)
+{
+    uint8_t *at = memory;
+
+    *table = (struct vsr_client_table){
+        .entries = at,
+        .capacity = capacity,
+        .stride = entry_stride(result_bytes_max),
+        .index_mask = index_size(capacity) - 1,
+    };
+    at += (size_t)capacity * table->stride;
+    table->ids = (uint64_t(*)[2])(void *)at;
+    at += (size_t)capacity * sizeof *table->ids;
+    table->index = (uint32_t *)(void *)at;
+}
+
+static uint32_t index_home(const struct vsr_client_table *table, const uint64_t id[2])
+{
+    return (uint32_t)vsr_checksum_of(0, id, sizeof(uint64_t[2])) & table->index_mask;
+}
+
+/** Where in the index the id is, or the empty place where it would go. */
+static uint32_t index_find(const struct vsr_client_table *table, const uint64_t id[2])
+{
+    uint32_t at = index_home(table, id);
+
+    while (table->index[at] != 0) {
+        const uint64_t *held = table->ids[table->index[at] - 1];
+        if (held[0] == id[0] && held[1] == id[1]) break;
+        at = (at + 1) & table->index_mask;
+    }
+    return at;
+}
+
+uint32_t vsr_client_table_slot_of(const struct vsr_client_table *table, const uint64_t id[2])
+{
+    return table->index[index_find(table, id)] - 1; /* 0 - 1 is UINT32_MAX */
+}
+
+/** Takes an id out of the index and closes the gap, so that no tombstones gather. */
+static void index_remove(struct vsr_client_table *table, const uint64_t id[2])
+{
+    uint32_t hole = index_find(table, id);
+    uint32_t at = hole;
+
+    VSR_ASSERT(table->index[hole] != 0);
+    for (;;) {
+        at = (at + 1) & table->index_mask;
+        if (table->index[at] == 0) break;
+        uint32_t home = index_home(table, table->ids[table->index[at] - 1]);
+        /* It may move to the hole when its home does not lie between the hole and itself. */
+        if (((at - home) & table->index_mask) < ((at - hole) & table->index_mask)) continue;
+        table->index[hole] = table->index[at];
+        hole = at;
+    }
+    table->index[hole] = 0;
+}
+
+/** The session whose last op is the oldest; the lowest slot among equals. */
+static uint32_t oldest_slot(const struct vsr_client_table *table)
+{
+    uint32_t oldest = 0;
+
+    for (uint32_t slot = 1; slot < table->count; slot++)
+        if (vsr_client_table_at(table, slot)->last_op < vsr_client_table_at(table, oldest)->last_op)
+            oldest = slot;
+    return oldest;
+}
+
+static uint32_t take_slot(struct vsr_client_table *table)
+{
+    if (table->count < table->capacity) return table->count++;
+
+    uint32_t slot = oldest_slot(table);
+    index_remove(table, table->ids[slot]);
+    table->evictions++;
+    return slot;
+}
+
+uint32_t vsr_client_table_register(struct vsr_client_table *table,
+                                   const struct vsr_register *request, vsr_op op)
+{
+    uint32_t slot = vsr_client_table_slot_of(table, request->client_id);
+    if (slot != UINT32_MAX) return slot;
+
+    slot = take_slot(table);
+    struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
+    *entry = (struct vsr_client_entry){.session = op, .last_op = op, .address = request->address};
+    table->ids[slot][0] = request->client_id[0];
+    table->ids[slot][1] = request->client_id[1];
+    table->index[index_find(table, request->client_id)] = slot + 1;
+    return slot;
+}

@@ -1,0 +1,139 @@
+/**
+ * From committed to applied: strictly in op order, on every replica.
+ *
+ * The state machine belongs to the host, so execution has two halves. start_next() notes the batch
+ * in the client table and gives the host the operations with the places of their results, which are
+ * the cached replies; vsr_on_applied() answers the clients.
+ */
+#include "state.h"
+
+/** Opens the sessions of a Register op. The core does that itself; the machine sees nothing. */
+static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepare)
+{
+    uint32_t offset = sizeof *prepare;
+
+    for (uint32_t i = 0; i < prepare->header.count; i++) {
+        const struct vsr_request *request = request_at(prepare, offset);
+        const struct vsr_register *payload =
+            (const struct vsr_register *)(const void *)(request + 1);
+        vsr_client_table_register(&r->clients, payload, prepare->entry.op);
+        offset += request_bytes(request);
+    }
+}
+
+/**
+ * Notes the requests of an op in the client table and lists those to be executed.
+ *
+ * A request that is not its session's next one is a no-op: the primary's checks make that
+ * impossible, and if it happened all the same, every replica would decide alike, from its log.
+ * Returns: how many operations there are.
+ */
+static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare *prepare)
+{
+    struct vsr_operation *next = r->operations;
+    uint32_t offset = sizeof *prepare;
+
+    for (uint32_t i = 0; i < prepare->header.count; i++) {
+        const struct vsr_request *request = request_at(prepare, offset);
+        struct vsr_client_entry *entry =
+            vsr_client_table_find(&r->clients, request->session, request->slot);
+
+        offset += request_bytes(request);
+        if (entry == NULL || request->number != entry->number + 1) {
+            r->requests_repeated++;
+            continue;
+        }
+        entry->number = request->number;
+        entry->last_op = prepare->entry.op;
+        *next++ = (struct vsr_operation){
+            .payload = request + 1,
+            .result = vsr_client_entry_result(entry),
+            .payload_bytes = request->payload_bytes,
+        };
+    }
+    return (uint32_t)(next - r->operations);
+}
+
+/** One op at a time: its effect's operations and results stay put until VSR_EVENT_APPLIED. */
+static void start_next(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (r->is_applying || r->applied == r->commit) return;
+
+    const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
+    uint32_t count = 0;
+
+    if (prepare->entry.kind == VSR_KIND_REGISTER)
+        open_sessions(r, prepare);
+    else
+        count = list_operations(r, prepare);
+    r->is_applying = true;
+    r->requests_executed += count;
+    struct vsr_effect *effect = effects_next(out, VSR_EFFECT_APPLY);
+    effect->op = prepare->entry.op;
+    effect->timestamp = prepare->entry.timestamp;
+    effect->operations = r->operations;
+    effect->count = count;
+}
+
+void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
+{
+    VSR_ASSERT(op <= r->log.op);
+    if (op <= r->commit) return;
+    r->commit = op;
+    r->commit_checksum = vsr_log_at(&r->log, op)->entry.checksum;
+    start_next(r, out);
+}
+
+static void answer_operation(struct vsr_replica *r, const struct vsr_request *request, vsr_op op,
+                             struct vsr_effects *out)
+{
+    const struct vsr_client_entry *entry =
+        vsr_client_table_find(&r->clients, request->session, request->slot);
+
+    if (entry == NULL || entry->last_op != op) return; /* It was a no-op. */
+    VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
+    vsr_reply_from_table(r, request->slot, out);
+}
+
+static void answer_register(struct vsr_replica *r, const struct vsr_request *request,
+                            struct vsr_effects *out)
+{
+    const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
+    uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
+
+    VSR_ASSERT(slot != UINT32_MAX);
+    vsr_reply_registered(r, slot, payload->address, out);
+}
+
+static void answer_clients(struct vsr_replica *r, const struct vsr_prepare *prepare,
+                           struct vsr_effects *out)
+{
+    uint32_t offset = sizeof *prepare;
+
+    for (uint32_t i = 0; i < prepare->header.count; i++) {
+        const struct vsr_request *request = request_at(prepare, offset);
+        if (request->kind == VSR_KIND_REGISTER)
+            answer_register(r, request, out);
+        else
+            answer_operation(r, request, prepare->entry.op, out);
+        offset += request_bytes(request);
+    }
+}
+
+/**
+ * Counts an op as executed and answers its clients.
+ *
+ * Source: VRR §4.1 step 6: only the primary answers.
+ */
+enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
+{
+    VSR_ASSERT(r->is_applying);
+    VSR_ASSERT(op == r->applied + 1);
+
+    const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
+    r->is_applying = false;
+    r->applied = op;
+    if (is_primary(r)) answer_clients(r, prepare, out);
+    start_next(r, out);
+    return VSR_DROP_NONE;
+}

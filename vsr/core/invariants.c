@@ -1,0 +1,110 @@
+/**
+ * The numbered invariants of DESIGN.md as code, as far as one replica can see them.
+ *
+ * A host's debug build runs them after every step.
+ */
+#include "state.h"
+
+/** I10: applied <= commit <= op, and the log holds what is not executed yet. */
+static void check_order(const struct vsr_replica *r)
+{
+    VSR_ASSERT(r->applied <= r->commit);
+    VSR_ASSERT(r->commit <= r->log.op);
+    VSR_ASSERT(r->log.start <= r->applied);
+    VSR_ASSERT(r->log.op - r->log.start <= (vsr_op)r->log.mask + 1);
+    VSR_ASSERT(!r->is_applying || r->applied < r->commit);
+}
+
+/** I11: log_view <= view, and a NORMAL replica's log is that of its view. */
+static void check_views(const struct vsr_replica *r)
+{
+    VSR_ASSERT(r->log_view <= r->view);
+    VSR_ASSERT(r->durable.view <= r->view);
+    if (r->status != VSR_STATUS_NORMAL) return;
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->log_view);
+}
+
+/** I12: the hash chain is intact and the ops are consecutive. */
+static void check_chain(const struct vsr_replica *r)
+{
+    vsr_checksum parent = 0;
+
+    for (vsr_op op = r->log.start + 1; op <= r->log.op; op++) {
+        const struct vsr_entry *entry = &vsr_log_at(&r->log, op)->entry;
+        VSR_ASSERT(entry->op == op);
+        VSR_ASSERT(op == r->log.start + 1 || entry->parent_checksum == parent);
+        VSR_ASSERT(entry->view <= r->view);
+        parent = entry->checksum;
+    }
+    VSR_ASSERT(r->log.op == r->log.start || parent == r->log.head_checksum);
+}
+
+/** The highest number that the log's suffix and the open batch hold of a session. */
+static uint64_t scan_requests(const void *message, uint32_t offset, uint32_t count,
+                              vsr_session session, uint32_t slot)
+{
+    uint64_t number = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vsr_request *request = request_at(message, offset);
+        if (request->kind == VSR_KIND_OPERATION && request->session == session &&
+            request->slot == slot && request->number > number)
+            number = request->number;
+        offset += request_bytes(request);
+    }
+    return number;
+}
+
+/** I18: the primary's pending numbers are a scan of its suffix; a table is never ahead of the log.
+ */
+static void check_clients(const struct vsr_replica *r)
+{
+    const uint32_t checked = r->clients.count < 8 ? r->clients.count : 8; /* a sample: O(n * log) */
+    const vsr_op executed = r->applied + (r->is_applying ? 1 : 0);
+
+    for (uint32_t i = 0; i < checked; i++) {
+        uint32_t slot = (uint32_t)((r->log.op + i) % r->clients.count);
+        const struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
+
+        VSR_ASSERT(entry->session != 0 && entry->session <= entry->last_op);
+        VSR_ASSERT(entry->last_op <= executed);
+        VSR_ASSERT(vsr_client_table_slot_of(&r->clients, r->clients.ids[slot]) == slot);
+        if (!is_primary(r)) continue;
+        uint64_t pending = entry->number;
+        for (vsr_op op = executed + 1; op <= r->log.op; op++) {
+            const struct vsr_prepare *p = vsr_log_at(&r->log, op);
+            uint64_t n = scan_requests(p, sizeof *p, p->header.count, entry->session, slot);
+            if (n > pending) pending = n;
+        }
+        if (r->batch.buffer.header != NULL) {
+            uint64_t n = scan_requests(r->batch.buffer.header, sizeof(struct vsr_prepare),
+                                       r->batch.count, entry->session, slot);
+            if (n > pending) pending = n;
+        }
+        VSR_ASSERT(entry->pending == pending);
+    }
+}
+
+/** The primary's own slot and the quorum behind its commit number. Source: 4.4. */
+static void check_quorum(const struct vsr_replica *r)
+{
+    uint32_t holders = 0;
+
+    if (!is_primary(r)) return;
+    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+        VSR_ASSERT(r->peers.acked[i] <= r->log.op);
+        if (r->peers.acked[i] >= r->commit) holders++;
+    }
+    VSR_ASSERT(holders >= r->options.quorum_replication);
+    VSR_ASSERT(r->log.op - r->commit <= r->options.pipeline_max);
+}
+
+void vsr_replica_check(const struct vsr_replica *r)
+{
+    check_order(r);
+    check_views(r);
+    check_chain(r);
+    check_clients(r);
+    check_quorum(r);
+}

@@ -1,0 +1,48 @@
+/**
+ * The log's ring. See log.h.
+ */
+#include "log.h"
+
+#include "checksum.h"
+
+void vsr_log_init(struct vsr_log *log, struct vsr_buffer *ring, uint32_t ops)
+{
+    VSR_ASSERT(ops > 0 && (ops & (ops - 1)) == 0);
+    *log = (struct vsr_log){.ring = ring, .mask = ops - 1};
+}
+
+void vsr_log_append(struct vsr_log *log, struct vsr_buffer buffer)
+{
+    const struct vsr_entry *entry = &log_prepare(&buffer)->entry;
+
+    VSR_ASSERT(vsr_log_has_room(log));
+    VSR_ASSERT(entry->op == log->op + 1);
+    VSR_ASSERT(entry->parent_checksum == log->head_checksum);
+    log->op = entry->op;
+    log->head_checksum = entry->checksum;
+    log->head_timestamp = entry->timestamp;
+    log->ring[log->op & log->mask] = buffer;
+}
+
+void vsr_log_release(struct vsr_log *log, vsr_op op, const struct vsr_buffers *buffers)
+{
+    VSR_ASSERT(op <= log->op);
+    while (log->start < op) {
+        struct vsr_buffer *buffer = &log->ring[++log->start & log->mask];
+        buffers->unref(buffers->context, buffer->handle);
+        *buffer = (struct vsr_buffer){0};
+    }
+}
+
+vsr_checksum vsr_entry_checksum(const struct vsr_prepare *prepare)
+{
+    const struct vsr_entry *e = &prepare->entry;
+    const uint64_t fields[6] = {
+        e->op,        e->view,
+        e->timestamp, e->parent_checksum,
+        e->epoch,     (uint64_t)e->kind << 32 | prepare->header.count,
+    };
+    uint64_t seed = vsr_checksum_of(0, fields, sizeof fields);
+
+    return vsr_checksum_of(seed, prepare + 1, prepare->header.bytes - sizeof *prepare);
+}

@@ -1,0 +1,318 @@
+/**
+ * Normal operation: Prepare, PrepareOK, Commit, CommitOK, and the timers that repeat them.
+ *
+ * Source: VRR §4.1; cumulative acknowledgement, retransmission and checksums as in DESIGN.md.
+ */
+#include "state.h"
+
+/** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
+static void send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out)
+{
+    struct vsr_buffer copy = *vsr_log_buffer(&r->log, op);
+
+    copy.handle = r->options.buffers.ref(r->options.buffers.context, copy.handle);
+    if (copy.handle == NULL) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    effects_send(out, to_mask, copy);
+}
+
+/** Mode P acknowledges from memory; a durable log will answer with what its last fsync covers. */
+static vsr_op acknowledged_op(const struct vsr_replica *r)
+{
+    return r->log.op;
+}
+
+static void count_acks(struct vsr_replica *r, struct vsr_effects *out)
+{
+    vsr_op op =
+        quorum_reached(r->peers.acked, r->options.replica_count, r->options.quorum_replication);
+    vsr_commit_to(r, op, out);
+}
+
+void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
+{
+    VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(r->durable.log_view == r->view);
+
+    vsr_log_append(&r->log, prepare);
+    r->peers.acked[r->options.replica] = acknowledged_op(r);
+    r->ticks_to_heartbeat = r->options.heartbeat_ticks;
+    if (r->options.replica_count > 1)
+        send_entry(r, r->log.op, others_mask(r), out);
+    else
+        count_acks(r, out);
+}
+
+void vsr_release(struct vsr_replica *r, vsr_op released)
+{
+    if (released > r->released) r->released = released;
+    vsr_op op = r->released < r->applied ? r->released : r->applied;
+    if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
+}
+
+void vsr_hear_primary(struct vsr_replica *r, struct vsr_effects *out)
+{
+    r->ticks_silent = 0;
+    if (!r->is_primary_silent) return;
+    r->is_primary_silent = false;
+    effects_notice(out, VSR_NOTICE_PRIMARY_BACK, primary_of(r->view, r->options.replica_count),
+                   r->log.op);
+}
+
+/**
+ * Takes the primary's commit number, as far as our log reaches.
+ *
+ * Returns: false when the entry at that op is not the primary's: nothing is executed then.
+ */
+static bool learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
+                         struct vsr_effects *out)
+{
+    if (commit > r->fetch.op_heard) r->fetch.op_heard = commit;
+    if (vsr_log_holds(&r->log, commit) && vsr_log_at(&r->log, commit)->entry.checksum != checksum) {
+        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, commit);
+        return false;
+    }
+    vsr_commit_to(r, commit < r->log.op ? commit : r->log.op, out);
+    return true;
+}
+
+static bool make_log_room(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (vsr_log_has_room(&r->log)) return true;
+    if (r->log.start < r->applied) {
+        vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
+        return true;
+    }
+    effects_notice(out, VSR_NOTICE_LOG_FULL, r->options.replica, r->log.op);
+    return false;
+}
+
+/** Appends the op after our last. Ownership: takes m on VSR_DROP_NONE. */
+static enum vsr_drop append_next(struct vsr_replica *r, const struct vsr_buffer *m,
+                                 struct vsr_effects *out)
+{
+    const struct vsr_entry *entry = &log_prepare(m)->entry;
+
+    VSR_ASSERT(entry->op == r->log.op + 1);
+    if (entry->parent_checksum != r->log.head_checksum) {
+        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, entry->op);
+        return VSR_DROP_FORKED;
+    }
+    if (!make_log_room(r, out)) return VSR_DROP_LOG_FULL;
+    vsr_log_append(&r->log, *m);
+    r->is_ack_due = true;
+    return VSR_DROP_NONE;
+}
+
+/** Keeps a Prepare from beyond a gap, if there is a place. Ownership: takes m when it does. */
+static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
+{
+    const vsr_op op = log_prepare(m)->entry.op;
+    struct vsr_buffer *place = &r->reorder[op % r->options.pipeline_max];
+
+    if (op > r->log.op + r->options.pipeline_max) return VSR_DROP_GAP;
+    if (place->header != NULL) {
+        if (log_prepare(place)->entry.op == op) return VSR_DROP_STALE;
+        unref(r, place); /* of an op that has come another way since */
+    }
+    *place = *m;
+    m->header = NULL;
+    return VSR_DROP_NONE;
+}
+
+/** Appends what was kept and follows now without a gap. */
+static void append_early(struct vsr_replica *r, struct vsr_effects *out)
+{
+    for (;;) {
+        struct vsr_buffer *place = &r->reorder[(r->log.op + 1) % r->options.pipeline_max];
+        if (place->header == NULL || log_prepare(place)->entry.op != r->log.op + 1) return;
+        struct vsr_buffer next = *place;
+        *place = (struct vsr_buffer){0};
+        enum vsr_drop why = append_next(r, &next, out);
+        if (why == VSR_DROP_NONE) continue;
+        drop(r, why);
+        unref(r, &next);
+        return;
+    }
+}
+
+/** An op that we have must be the same entry: then only the acknowledgement was lost. */
+static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_entry *entry,
+                                       struct vsr_effects *out)
+{
+    if (vsr_log_holds(&r->log, entry->op) &&
+        vsr_log_at(&r->log, entry->op)->entry.checksum != entry->checksum) {
+        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, entry->op);
+        return VSR_DROP_FORKED;
+    }
+    r->is_ack_due = true;
+    return VSR_DROP_STALE;
+}
+
+/**
+ * Logs the primary's next op; the turn's end acknowledges it.
+ *
+ * Ownership: takes m when the log or the reorder buffer keeps it.
+ * Source:    VRR §4.1 step 4; gaps, §5.2.
+ */
+enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
+{
+    const struct vsr_prepare *prepare = log_prepare(m);
+    const struct vsr_entry *entry = &prepare->entry;
+    enum vsr_drop why;
+
+    if (entry->op == 0 || entry->kind >= VSR_KIND_COUNT || prepare->commit >= entry->op ||
+        !vsr_requests_are_well_formed(m->header, sizeof *prepare) ||
+        m->header->count > r->options.batch_requests_max)
+        return VSR_DROP_MALFORMED;
+
+    VSR_ASSERT(!is_primary(r));
+    vsr_hear_primary(r, out);
+    const vsr_op commit = prepare->commit;
+    const vsr_op released = prepare->released;
+    const vsr_checksum commit_checksum = prepare->commit_checksum;
+
+    if (entry->op > r->fetch.op_heard) r->fetch.op_heard = entry->op;
+    if (entry->op <= r->log.op) {
+        why = acknowledge_again(r, entry, out);
+    } else if (entry->op > r->log.op + 1) {
+        why = keep_early(r, m);
+    } else {
+        why = append_next(r, m, out);
+        if (why == VSR_DROP_NONE) {
+            m->header = NULL;
+            append_early(r, out);
+        }
+    }
+    if (!learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
+    vsr_release(r, released);
+    return why;
+}
+
+/**
+ * Counts a backup's cumulative acknowledgement.
+ *
+ * Source: VRR §4.1 step 5.
+ */
+enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
+                                struct vsr_effects *out)
+{
+    const struct vsr_prepare_ok *ok = (const struct vsr_prepare_ok *)(const void *)m->header;
+    const uint32_t from = (uint32_t)m->header->from;
+
+    if (ok->op > r->log.op || ok->applied > ok->op) return VSR_DROP_MALFORMED;
+    if (vsr_log_holds(&r->log, ok->op) &&
+        vsr_log_at(&r->log, ok->op)->entry.checksum != ok->checksum) {
+        effects_notice(out, VSR_NOTICE_FORKED_LOG, from, ok->op);
+        return VSR_DROP_FORKED;
+    }
+    /* One slot per sender: an acknowledgement that comes twice counts once. */
+    if (ok->applied > r->peers.applied[from]) r->peers.applied[from] = ok->applied;
+    if (ok->op <= r->peers.acked[from]) return VSR_DROP_STALE;
+    r->peers.acked[from] = ok->op;
+    r->peers.is_behind_log[from] = false;
+    count_acks(r, out);
+    return VSR_DROP_NONE;
+}
+
+void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(!is_primary(r));
+    VSR_ASSERT(r->durable.log_view == r->view);
+    if (!r->is_ack_due) return;
+    if (!vsr_take_message(r, VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok),
+                          sizeof(struct vsr_prepare_ok), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_prepare_ok *ok = (struct vsr_prepare_ok *)(void *)buffer.header;
+    ok->op = acknowledged_op(r);
+    ok->checksum = r->log.head_checksum;
+    ok->applied = r->applied;
+    r->is_ack_due = false;
+    effects_send(out, primary_mask(r), buffer);
+}
+
+/**
+ * Takes the idle primary's commit number.
+ *
+ * Source: VRR §4.1 step 6.
+ */
+enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
+{
+    const struct vsr_commit *commit = (const struct vsr_commit *)(const void *)m->header;
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(!is_primary(r));
+    vsr_hear_primary(r, out);
+    if (!learn_commit(r, commit->commit, commit->commit_checksum, out)) return VSR_DROP_FORKED;
+    vsr_release(r, commit->released);
+
+    if (!vsr_take_message(r, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok),
+                          sizeof(struct vsr_commit_ok), &buffer))
+        return VSR_DROP_NO_BUFFER;
+    struct vsr_commit_ok *ok = (struct vsr_commit_ok *)(void *)buffer.header;
+    ok->sequence = commit->sequence;
+    ok->op = r->log.op;
+    ok->applied = r->applied;
+    effects_send(out, primary_mask(r), buffer);
+    return VSR_DROP_NONE;
+}
+
+/** Learns how far a backup has executed, so that the log's tail can go. */
+enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
+{
+    const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m->header;
+    const uint32_t from = (uint32_t)m->header->from;
+
+    (void)out;
+    if (ok->applied > r->commit || ok->op > r->log.op) return VSR_DROP_MALFORMED;
+    if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
+    r->peers.applied[from] = ok->applied;
+    return VSR_DROP_NONE;
+}
+
+void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(is_primary(r));
+    r->ticks_to_heartbeat = r->options.heartbeat_ticks;
+    if (r->options.replica_count == 1) return;
+    if (!vsr_take_message(r, VSR_COMMIT, sizeof(struct vsr_commit), sizeof(struct vsr_commit),
+                          &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_commit *commit = (struct vsr_commit *)(void *)buffer.header;
+    commit->commit = r->commit;
+    commit->commit_checksum = r->commit_checksum;
+    commit->released = r->released;
+    commit->sequence = ++r->heartbeat_sequence;
+    effects_send(out, others_mask(r), buffer);
+}
+
+/** Sends each backup that has not moved since the last look its oldest unacknowledged Prepare. */
+void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_peers *peers = &r->peers;
+
+    VSR_ASSERT(is_primary(r));
+    r->ticks_to_resend = r->options.resend_ticks;
+    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+        bool has_moved = peers->acked[i] != peers->acked_before[i];
+        peers->acked_before[i] = peers->acked[i];
+        if (has_moved || peers->acked[i] == r->log.op) continue;
+        if (vsr_log_holds(&r->log, peers->acked[i] + 1)) {
+            send_entry(r, peers->acked[i] + 1, 1u << i, out);
+            r->prepares_resent++;
+        } else if (!peers->is_behind_log[i]) {
+            peers->is_behind_log[i] = true;
+            effects_notice(out, VSR_NOTICE_REPLICA_BEHIND_LOG, i, peers->acked[i]);
+        }
+    }
+}

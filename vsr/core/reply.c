@@ -1,0 +1,122 @@
+/**
+ * The primary's answers: replies gathered into one message per client and turn.
+ */
+#include "state.h"
+
+#include <string.h>
+
+static void close_reply(struct vsr_open_reply *open, struct vsr_effects *out)
+{
+    open->buffer.header->bytes = open->bytes;
+    open->buffer.header->count = open->count;
+    effects_send_client(out, open->address, open->buffer);
+    open->buffer = (struct vsr_buffer){0};
+}
+
+void vsr_flush_replies(struct vsr_replica *r, struct vsr_effects *out)
+{
+    for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++)
+        if (r->replies[i].buffer.header != NULL) close_reply(&r->replies[i], out);
+}
+
+static struct vsr_open_reply *find_open(struct vsr_replica *r, vsr_address address)
+{
+    struct vsr_open_reply *last = &r->replies[r->reply_last];
+    if (last->buffer.header != NULL && last->address == address) return last;
+
+    for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++) {
+        if (r->replies[i].buffer.header == NULL || r->replies[i].address != address) continue;
+        r->reply_last = i;
+        return &r->replies[i];
+    }
+    return NULL;
+}
+
+static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address address, uint32_t bytes,
+                                         struct vsr_effects *out)
+{
+    uint32_t at = 0;
+    while (at < OPEN_REPLIES_MAX && r->replies[at].buffer.header != NULL)
+        at++;
+    if (at == OPEN_REPLIES_MAX) {
+        at = r->reply_victim++ % OPEN_REPLIES_MAX;
+        close_reply(&r->replies[at], out);
+    }
+    struct vsr_open_reply *open = &r->replies[at];
+    uint32_t capacity = r->options.replies_per_message == 1
+                            ? (uint32_t)sizeof(struct vsr_header) + bytes
+                            : r->options.reply_bytes_max;
+    if (!vsr_take_message(r, VSR_REPLY, sizeof(struct vsr_header), capacity, &open->buffer))
+        return NULL;
+    open->address = address;
+    open->bytes = sizeof(struct vsr_header);
+    open->count = 0;
+    r->reply_last = at;
+    return open;
+}
+
+void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_reply *reply,
+               const void *payload, struct vsr_effects *out)
+{
+    const uint32_t most = r->options.replies_per_message;
+    const uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
+    struct vsr_open_reply *open = find_open(r, address);
+
+    /* An op's replies always fit. Answers to repeated requests may use the list up; what is not
+     * said to those will be asked again. */
+    if (out->count + r->options.pipeline_max + EFFECTS_SPARE > out->capacity) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    if (open != NULL && open->bytes + bytes > r->options.reply_bytes_max) {
+        close_reply(open, out);
+        open = NULL;
+    }
+    if (open == NULL) open = open_reply(r, address, bytes, out);
+    if (open == NULL) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+
+    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
+    memcpy(to, reply, sizeof *reply);
+    to += sizeof *reply;
+    const uint8_t *from = payload;
+    uint32_t at = 0;
+    for (; at + 8 <= reply->payload_bytes; at += 8)
+        memcpy(to + at, from + at, 8);
+    if (at < reply->payload_bytes) {
+        memset(to + at, 0, 8);
+        memcpy(to + at, from + at, reply->payload_bytes - at);
+    }
+    open->bytes += bytes;
+    if (++open->count == most) close_reply(open, out);
+}
+
+void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out)
+{
+    struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
+    const struct vsr_reply reply = {
+        .session = entry->session,
+        .number = entry->number,
+        .slot = slot,
+        .payload_bytes = (uint16_t)entry->result_bytes,
+        .status = VSR_REPLY_OK,
+    };
+    vsr_reply(r, entry->address, &reply, vsr_client_entry_result(entry)->data, out);
+}
+
+void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address address,
+                          struct vsr_effects *out)
+{
+    const uint64_t *id = r->clients.ids[slot];
+    const struct vsr_registered result = {.client_id = {id[0], id[1]}};
+    const struct vsr_reply reply = {
+        .session = vsr_client_table_at(&r->clients, slot)->session,
+        .number = 0,
+        .slot = slot,
+        .payload_bytes = sizeof result,
+        .status = VSR_REPLY_OK,
+    };
+    vsr_reply(r, address, &reply, &result, out);
+}

@@ -1,0 +1,266 @@
+/**
+ * The primary's intake: which requests enter the log, and in which batch.
+ *
+ * A request waits in one of three places: in the open batch, in the queue of Request messages (when
+ * the batch and the pipeline are full), or with its client (after Busy).
+ */
+#include "state.h"
+
+#include <string.h>
+
+static bool pipeline_has_room(const struct vsr_replica *r)
+{
+    return r->log.op - r->commit < r->options.pipeline_max;
+}
+
+/** Makes room in the ring for one more op. False: its oldest entry is not executed yet. */
+static bool make_log_room(struct vsr_replica *r)
+{
+    if (vsr_log_has_room(&r->log)) return true;
+    if (r->log.start >= r->applied) return false;
+    vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
+    return true;
+}
+
+static bool open_batch(struct vsr_replica *r, uint8_t kind)
+{
+    struct vsr_batch *batch = &r->batch;
+    const uint32_t bytes = sizeof(struct vsr_prepare);
+
+    if (!vsr_take_message(r, VSR_PREPARE, bytes, r->options.batch_bytes_max, &batch->buffer))
+        return false;
+    batch->bytes = bytes;
+    batch->count = 0;
+    batch->kind = kind;
+    return true;
+}
+
+/** Makes the open batch the next op. */
+static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_batch *batch = &r->batch;
+    struct vsr_buffer buffer = batch->buffer;
+    struct vsr_prepare *prepare = (struct vsr_prepare *)(void *)buffer.header;
+
+    if (!pipeline_has_room(r) || !make_log_room(r)) return false;
+
+    prepare->header.bytes = batch->bytes;
+    prepare->header.count = batch->count;
+    prepare->commit = r->commit;
+    prepare->commit_checksum = r->commit_checksum;
+    prepare->released = r->released;
+    prepare->entry = (struct vsr_entry){
+        .op = r->log.op + 1,
+        .view = r->view,
+        .epoch = r->epoch,
+        .parent_checksum = r->log.head_checksum,
+        /* The state machine's clock never runs backwards. */
+        .timestamp = r->now_ns > r->log.head_timestamp ? r->now_ns : r->log.head_timestamp,
+        .kind = batch->kind,
+    };
+    prepare->entry.checksum = vsr_entry_checksum(prepare);
+    *batch = (struct vsr_batch){0};
+    vsr_prepare(r, buffer, out);
+    return true;
+}
+
+static bool batch_fits(const struct vsr_replica *r, const struct vsr_request *request)
+{
+    const struct vsr_batch *batch = &r->batch;
+
+    if (batch->kind != request->kind) return false;
+    if (batch->bytes + request_bytes(request) > r->options.batch_bytes_max) return false;
+    /* One op opens no more sessions than the table holds, or two of them would share an entry. */
+    if (request->kind == VSR_KIND_REGISTER && batch->count >= r->options.sessions_max) return false;
+    return batch->count < r->options.batch_requests_max;
+}
+
+/** Appends a request to the batch. False: there is no room now, and nothing has changed. */
+static bool batch_append(struct vsr_replica *r, const struct vsr_request *request,
+                         struct vsr_effects *out)
+{
+    struct vsr_batch *batch = &r->batch;
+
+    if (batch->buffer.header != NULL && !batch_fits(r, request) && !close_batch(r, out))
+        return false;
+    if (batch->buffer.header == NULL && !open_batch(r, request->kind)) return false;
+
+    uint8_t *to = (uint8_t *)batch->buffer.header + batch->bytes;
+    const uint8_t *from = (const uint8_t *)request;
+    uint32_t bytes = request_bytes(request);
+    /* By words: most requests are a few of them, too few for a call of memcpy. */
+    for (uint32_t at = 0; at < bytes; at += 8)
+        memcpy(to + at, from + at, 8);
+    batch->bytes += bytes;
+    batch->count++;
+    return true;
+}
+
+static void answer_status(struct vsr_replica *r, vsr_address client,
+                          const struct vsr_request *request, enum vsr_reply_status status,
+                          struct vsr_effects *out)
+{
+    const struct vsr_reply reply = {
+        .session = request->session,
+        .number = request->number,
+        .slot = request->slot,
+        .status = (uint8_t)status,
+    };
+    vsr_reply(r, client, &reply, NULL, out);
+}
+
+/** What is to be done with a request, and by the way why not. */
+enum verdict { VERDICT_APPEND, VERDICT_DROP };
+
+/** Source: VRR §4.1 steps 1-2; rules 4.1.1 to 4.1.4 of DESIGN.md. */
+static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
+                                    const struct vsr_request *request,
+                                    struct vsr_client_entry *entry, struct vsr_effects *out)
+{
+    if (entry == NULL) {
+        /* Its Register may be in our log and not executed here yet: silence, it will come. */
+        if (request->session > r->applied) {
+            drop(r, VSR_DROP_UNKNOWN_SESSION);
+        } else {
+            drop(r, VSR_DROP_EVICTED_SESSION);
+            answer_status(r, client, request, VSR_REPLY_EVICTED, out);
+        }
+        return VERDICT_DROP;
+    }
+    if (request->number == entry->number + 1 && entry->pending == entry->number)
+        return VERDICT_APPEND;
+
+    if (request->number > entry->pending || request->number == 0) {
+        drop(r, VSR_DROP_OUT_OF_ORDER);
+    } else if (request->number > entry->number || entry->last_op > r->applied) {
+        drop(r, VSR_DROP_IN_LOG);
+    } else if (request->number < entry->number) {
+        drop(r, VSR_DROP_STALE);
+    } else {
+        drop(r, VSR_DROP_ANSWERED);
+        vsr_reply_from_table(r, request->slot, out);
+    }
+    return VERDICT_DROP;
+}
+
+static enum verdict judge_register(struct vsr_replica *r, const struct vsr_request *request,
+                                   struct vsr_effects *out)
+{
+    const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
+    uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
+
+    if (slot == UINT32_MAX) return VERDICT_APPEND;
+    drop(r, VSR_DROP_ANSWERED);
+    vsr_reply_registered(r, slot, payload->address, out);
+    return VERDICT_DROP;
+}
+
+/**
+ * Takes in the requests of a message from `offset` on.
+ *
+ * Returns: where it stopped for want of room; header->bytes when all are dealt with.
+ */
+static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset,
+                        struct vsr_effects *out)
+{
+    for (; offset < header->bytes; offset += request_bytes(request_at(header, offset))) {
+        const struct vsr_request *request = request_at(header, offset);
+        struct vsr_client_entry *entry = NULL;
+        enum verdict verdict;
+
+        if (request->kind == VSR_KIND_REGISTER) {
+            verdict = judge_register(r, request, out);
+        } else {
+            entry = vsr_client_table_find(&r->clients, request->session, request->slot);
+            verdict = judge_operation(r, header->from, request, entry, out);
+        }
+        if (verdict == VERDICT_DROP) continue;
+        if (request->payload_bytes > r->options.op_bytes_max && entry != NULL) {
+            drop(r, VSR_DROP_TOO_LARGE);
+            continue;
+        }
+        if (!batch_append(r, request, out)) return offset;
+        if (entry != NULL) entry->pending = request->number;
+    }
+    return offset;
+}
+
+/** Ownership: takes m when it returns true. */
+static bool queue_push(struct vsr_queue *queue, struct vsr_buffer m, uint32_t offset)
+{
+    if (queue->count > queue->mask) return false;
+    queue->ring[(queue->head + queue->count++) & queue->mask] =
+        (struct vsr_waiting){.buffer = m, .offset = offset};
+    return true;
+}
+
+static void queue_drain(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_queue *queue = &r->queue;
+
+    while (queue->count > 0) {
+        struct vsr_waiting *first = &queue->ring[queue->head];
+        first->offset = take_in(r, first->buffer.header, first->offset, out);
+        if (first->offset < first->buffer.header->bytes) return;
+        unref(r, &first->buffer);
+        queue->head = (queue->head + 1) & queue->mask;
+        queue->count--;
+    }
+}
+
+static void answer_busy(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset,
+                        struct vsr_effects *out)
+{
+    for (; offset < header->bytes; offset += request_bytes(request_at(header, offset))) {
+        const struct vsr_request *request = request_at(header, offset);
+        drop(r, VSR_DROP_BUSY);
+        /* A Register has no session to answer to; it is asked again anyhow. */
+        if (request->kind == VSR_KIND_OPERATION)
+            answer_status(r, header->from, request, VSR_REPLY_BUSY, out);
+    }
+}
+
+static enum vsr_drop redirect(struct vsr_replica *r, const struct vsr_header *header,
+                              struct vsr_effects *out)
+{
+    struct vsr_buffer answer;
+
+    if (vsr_take_message(r, VSR_NOT_PRIMARY, sizeof(struct vsr_header), sizeof(struct vsr_header),
+                         &answer))
+        effects_send_client(out, header->from, answer);
+    return VSR_DROP_NOT_PRIMARY;
+}
+
+/**
+ * Takes in a client's requests.
+ *
+ * Ownership: takes m when they have to wait.
+ * Source:    VRR §4.1 steps 1-3.
+ */
+enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
+{
+    const struct vsr_header *header = m->header;
+    uint32_t offset = sizeof *header;
+
+    if (!vsr_requests_are_well_formed(header, offset)) return VSR_DROP_MALFORMED;
+    if (!is_primary(r)) return redirect(r, header, out);
+
+    if (r->queue.count == 0) {
+        offset = take_in(r, header, offset, out);
+        if (offset == header->bytes) return VSR_DROP_NONE;
+    }
+    if (!queue_push(&r->queue, *m, offset)) {
+        answer_busy(r, header, offset, out);
+        return VSR_DROP_NONE; /* The requests have been counted one by one. */
+    }
+    m->header = NULL;
+    return VSR_DROP_NONE;
+}
+
+void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out)
+{
+    do {
+        queue_drain(r, out);
+        if (r->batch.buffer.header == NULL || !close_batch(r, out)) break;
+    } while (r->queue.count > 0);
+}

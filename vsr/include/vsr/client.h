@@ -1,0 +1,126 @@
+/**
+ * The client's side as a function: many sessions, one address.
+ *
+ * Each session has one request outstanding (the paper's client); who wants more opens more
+ * sessions. All requests of a turn travel to the primary in one message, replies come back the same
+ * way. A session whose request is not answered in time asks again, all replicas, less and less
+ * often. The core retries until it is told to stop: a request's fate is never guessed.
+ *
+ * Threads: one at a time. No allocation after init, no clock: ticks arrive as events.
+ */
+#ifndef VSR_CLIENT_H
+#define VSR_CLIENT_H
+
+#include <vsr/message.h>
+#include <vsr/types.h>
+
+struct vsr_client;
+
+struct vsr_client_options {
+    uint64_t cluster;
+    uint32_t replica_count;
+    vsr_address address;           /* where replies go */
+    uint32_t sessions;             /* 1..VSR_SESSIONS_MAX of this client */
+    uint32_t sessions_max;         /* the cluster's sessions_max */
+    uint32_t op_bytes_max;         /* the cluster's */
+    uint32_t request_bytes_max;    /* of a Request message; it holds at least the largest request */
+    uint32_t requests_per_message; /* 0 = as many as fit */
+    uint32_t retry_ticks;          /* first timeout of a request, >= 1 */
+    uint32_t retry_doublings;      /* 0..16: the timeout doubles this often at most */
+    uint32_t busy_ticks;           /* pause after Busy, >= 1 */
+    uint64_t seed; /* of client ids and of the jitter: never used before in this cluster */
+    struct vsr_buffers buffers;
+};
+
+enum vsr_session_state {
+    VSR_SESSION_CLOSED,      /* before vsr_client_open */
+    VSR_SESSION_REGISTERING, /* opening; opens again by itself after an eviction */
+    VSR_SESSION_READY,       /* vsr_client_submit may be called */
+    VSR_SESSION_WAITING,     /* a request is outstanding */
+};
+
+enum vsr_client_effect_kind {
+    VSR_CLIENT_SEND,    /* to the replicas in the mask `to`; gives the host the buffer */
+    VSR_CLIENT_OPENED,  /* the session is ready for its first, or next, request */
+    VSR_CLIENT_RESULT,  /* the request was executed once; the result is borrowed from the message */
+    VSR_CLIENT_EVICTED, /* the session is gone, its request's outcome unknown; it opens anew */
+};
+
+struct vsr_client_effect {
+    enum vsr_client_effect_kind kind;
+    uint32_t session; /* index, 0..sessions-1 */
+    union {
+        struct {
+            struct vsr_buffer buffer;
+            uint32_t to;
+        };
+        struct {
+            const void *result; /* lies in the message received */
+            uint32_t result_bytes;
+            uint64_t number; /* of the request */
+        };
+    };
+};
+
+struct vsr_client_effects {
+    struct vsr_client_effect *list;
+    uint32_t capacity;
+    uint32_t count;
+};
+
+struct vsr_client_report {
+    uint32_t ready;
+    uint32_t waiting;
+    uint32_t registering;
+    vsr_view view_hint;
+    uint64_t submitted;
+    uint64_t answered;
+    uint64_t retries;
+    uint64_t busy;
+    uint64_t evicted;
+    uint64_t replies_ignored; /* late, repeated or not ours */
+    uint64_t oldest_attempts; /* largest number of tries of a request still waiting */
+};
+
+int vsr_client_options_check(const struct vsr_client_options *options,
+                             struct vsr_error *why) VSR_MUST_CHECK;
+void vsr_client_options_init(struct vsr_client_options *options);
+size_t vsr_client_bytes(const struct vsr_client_options *options);
+/** Effects that one call may have at most. */
+uint32_t vsr_client_effects_max(const struct vsr_client_options *options);
+
+/** Lays a client into the caller's memory: 64-byte aligned and zeroed, kept until deinit. */
+struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options *options);
+void vsr_client_deinit(struct vsr_client *c);
+
+/** Registers every session; VSR_CLIENT_OPENED tells of each. */
+void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out);
+
+/**
+ * Sends an operation on a session that is ready.
+ *
+ * Ownership: borrows payload (it is kept for retries).
+ * Returns:   0, -EBUSY when the session is not ready, -EMSGSIZE above op_bytes_max, -EINVAL for a
+ *            session index out of range.
+ */
+int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payload,
+                      uint32_t payload_bytes, struct vsr_client_effects *out) VSR_MUST_CHECK;
+
+/**
+ * Looks at a message from a replica. Bytes that do not fit are counted and ignored.
+ *
+ * Ownership: borrows message; results in the effects point into it.
+ */
+void vsr_client_receive(struct vsr_client *c, const struct vsr_header *message,
+                        struct vsr_client_effects *out);
+
+/** Hands out what the turn's submits and retries add up to. */
+void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out);
+
+/** Retries what is overdue. */
+void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out);
+
+enum vsr_session_state vsr_client_session_state(const struct vsr_client *c, uint32_t session);
+void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *report);
+
+#endif

@@ -1,0 +1,235 @@
+/**
+ * One replica as a function: (state, event) -> (state, effects).
+ *
+ * No clock, no randomness, no allocation after init, no I/O, no threads. The same events give the
+ * same effects, byte for byte. The host owns time, sockets, memory and the state machine; it
+ * performs the effects of a step in their order before the next step.
+ *
+ * Threads: one at a time.
+ */
+#ifndef VSR_REPLICA_H
+#define VSR_REPLICA_H
+
+#include <vsr/message.h>
+#include <vsr/state_machine.h>
+#include <vsr/types.h>
+
+struct vsr_replica;
+
+struct vsr_replica_options {
+    uint64_t cluster;
+    uint32_t replica_count;      /* 1..VSR_REPLICAS_MAX */
+    uint32_t replica;            /* 0..replica_count-1 */
+    uint32_t incarnation;        /* of this process start; never used before by this replica */
+    uint32_t quorum_replication; /* Qr; 0 = majority */
+    uint32_t quorum_view_change; /* Qv; 0 = majority; Qr + Qv > replica_count */
+
+    uint32_t sessions_max;        /* 1..VSR_SESSIONS_MAX; the oldest is evicted for one more */
+    uint32_t op_bytes_max;        /* 0..VSR_OP_BYTES_MAX: a larger payload is dropped */
+    uint32_t result_bytes_max;    /* 0..VSR_RESULT_BYTES_MAX; the state machine's */
+    uint32_t log_ops;             /* power of two, >= 4 * pipeline_max, <= VSR_LOG_OPS_MAX */
+    uint32_t pipeline_max;        /* 1..VSR_PIPELINE_MAX ops prepared and not committed */
+    uint32_t batch_bytes_max;     /* of a Prepare; it holds at least the largest request */
+    uint32_t batch_requests_max;  /* 1..65536 */
+    uint32_t reply_bytes_max;     /* of a Reply message; it holds at least the largest result */
+    uint32_t queue_max;           /* power of two, <= 2^22: Request messages that wait for room */
+    uint32_t replies_per_message; /* 0 = as many as fit; 1 = one request, one message */
+
+    uint32_t heartbeat_ticks; /* T_hb: an idle primary sends a Commit this often; >= 1 */
+    uint32_t resend_ticks;    /* T_resend, >= 1 */
+    uint32_t suspect_ticks;   /* T_suspect > heartbeat_ticks */
+
+    struct vsr_buffers buffers;
+};
+
+/** The protocol's statuses that exist so far. */
+enum vsr_status {
+    VSR_STATUS_STARTING, /* the first superblock is not durable yet: says nothing */
+    VSR_STATUS_NORMAL,
+};
+
+/** What a superblock holds; nothing that depends on it leaves before it is durable. */
+struct vsr_superblock {
+    vsr_view view;
+    vsr_view log_view;
+    vsr_epoch epoch;
+    uint32_t incarnation;
+};
+
+enum vsr_event_kind {
+    VSR_EVENT_START,     /* once, first */
+    VSR_EVENT_MESSAGE,   /* message: a buffer; the step takes it */
+    VSR_EVENT_TURN_END,  /* no more messages wait for now: close the batch, acknowledge, reply */
+    VSR_EVENT_TICK,      /* now_ns: the host's clock, for timestamps */
+    VSR_EVENT_PERSISTED, /* superblock: the one of the completed persist effect */
+    VSR_EVENT_APPLIED,   /* op: of the completed apply effect */
+    VSR_EVENT_COUNT
+};
+
+struct vsr_event {
+    enum vsr_event_kind kind;
+    union {
+        struct vsr_buffer message;
+        uint64_t now_ns;
+        struct vsr_superblock superblock;
+        vsr_op op;
+    };
+};
+
+enum vsr_effect_kind {
+    VSR_EFFECT_SEND,        /* to the replicas in the mask `to`; gives the host the buffer */
+    VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
+    VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
+    VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_PERSISTED */
+    VSR_EFFECT_NOTICE,      /* tell the operator */
+};
+
+/** Name, text. What an operator should know; a notice is given once per occasion. */
+#define VSR_NOTICES(X)                                                                             \
+    X(PRIMARY_SILENT, "the primary is silent; waiting for it (this version has no view change)")   \
+    X(PRIMARY_BACK, "the primary is heard again")                                                  \
+    X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it waits for a snapshot "           \
+                          "(this version has none)")                                               \
+    X(BEHIND_LOG, "this replica is behind the log's ring; it waits for a snapshot "                \
+                  "(this version has none)")                                                       \
+    X(NEWER_VIEW, "a message of a newer view; this version cannot follow it")                      \
+    X(FORKED_LOG, "an entry differs from the one held at the same op; it is not taken")            \
+    X(LOG_FULL, "the log's ring is full of entries that are not executed yet")
+
+enum vsr_notice {
+#define X(name, text) VSR_NOTICE_##name,
+    VSR_NOTICES(X)
+#undef X
+        VSR_NOTICE_COUNT
+};
+
+struct vsr_effect {
+    enum vsr_effect_kind kind;
+    union {
+        struct {
+            struct vsr_buffer buffer;
+            uint32_t to;
+            vsr_address address;
+        };
+        struct {
+            const struct vsr_operation *operations; /* good until VSR_EVENT_APPLIED */
+            vsr_op op;
+            uint64_t timestamp;
+            uint32_t count;
+        };
+        struct vsr_superblock superblock;
+        struct {
+            enum vsr_notice notice;
+            uint32_t replica; /* which the notice is about */
+            vsr_op at_op;
+        };
+    };
+};
+
+/** The host's array; a step never needs more than vsr_replica_effects_max(). */
+struct vsr_effects {
+    struct vsr_effect *list;
+    uint32_t capacity;
+    uint32_t count;
+};
+
+/** Name, text: why a message, or a request in it, changed nothing. */
+#define VSR_DROPS(X)                                                                               \
+    X(NONE, "not dropped")                                                                         \
+    X(MALFORMED, "sizes or fields that do not fit")                                                \
+    X(WRONG_VERSION, "another magic or version")                                                   \
+    X(WRONG_CLUSTER, "another cluster")                                                            \
+    X(WRONG_EPOCH, "another epoch")                                                                \
+    X(MISDELIVERED, "addressed to another replica")                                                \
+    X(WRONG_SENDER, "a sender whose role does not send this")                                      \
+    X(STATUS, "not in this status")                                                                \
+    X(STALE_VIEW, "an older view")                                                                 \
+    X(NEWER_VIEW, "a newer view")                                                                  \
+    X(NOT_PRIMARY, "a request, and this is a backup")                                              \
+    X(STALE, "nothing new")                                                                        \
+    X(GAP, "an op beyond the next one")                                                            \
+    X(FORKED, "another entry than the one held")                                                   \
+    X(LOG_FULL, "no room in the log")                                                              \
+    X(UNKNOWN_SESSION, "a session that may not be open here yet")                                  \
+    X(EVICTED_SESSION, "a session that is gone")                                                   \
+    X(ANSWERED, "executed before; the cached reply is sent again")                                 \
+    X(IN_LOG, "in the log already; its reply will come")                                           \
+    X(OUT_OF_ORDER, "not the session's next number")                                               \
+    X(BUSY, "the queue of waiting requests is full")                                               \
+    X(TOO_LARGE, "a payload above op_bytes_max")                                                   \
+    X(NO_BUFFER, "the host is out of buffers")
+
+enum vsr_drop {
+#define X(name, text) VSR_DROP_##name,
+    VSR_DROPS(X)
+#undef X
+        VSR_DROP_COUNT
+};
+
+/** What a host may look at. */
+struct vsr_replica_report {
+    enum vsr_status status;
+    bool is_primary;
+    bool primary_is_silent;
+    bool is_behind_log;
+    vsr_view view;
+    vsr_view log_view;
+    vsr_op op;
+    vsr_op commit;
+    vsr_op applied;
+    vsr_op log_start;           /* entries log_start + 1 .. op are held */
+    vsr_checksum head_checksum; /* of the entry at op: equal checksum, equal log */
+    uint64_t requests_executed;
+    uint64_t requests_repeated; /* in the log, but executed before: a no-op */
+    uint64_t evictions;
+    uint64_t prepares_resent;
+    uint64_t drops[VSR_DROP_COUNT];
+};
+
+/** Checks every option. Returns 0, or -EINVAL and the reason in *why (why may be NULL). */
+int vsr_replica_options_check(const struct vsr_replica_options *options,
+                              struct vsr_error *why) VSR_MUST_CHECK;
+
+/** Fills in the defaults: one replica, id 0; the host sets cluster, ids, sizes and buffers. */
+void vsr_replica_options_init(struct vsr_replica_options *options);
+
+/** Bytes of memory that a replica with these (checked) options needs. */
+size_t vsr_replica_bytes(const struct vsr_replica_options *options);
+
+/** Effects that one step may have at most. */
+uint32_t vsr_replica_effects_max(const struct vsr_replica_options *options);
+
+/**
+ * Lays a replica into the caller's memory.
+ *
+ * Ownership: borrows options; keeps the memory, 64-byte aligned and zeroed, until deinit.
+ */
+struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_options *options);
+
+/** Gives every buffer back. The memory is the caller's again. */
+void vsr_replica_deinit(struct vsr_replica *r);
+
+/**
+ * Takes one event, appends the effects.
+ *
+ * After the messages that wait, the host says VSR_EVENT_TURN_END; while a turn's end brings an
+ * apply effect, it says it again after VSR_EVENT_APPLIED.
+ *
+ * Ownership: takes the event's message; gives the host the buffers in the effects.
+ * Shape:     out->capacity >= vsr_replica_effects_max(); the step starts at out->count.
+ * Returns:   VSR_DROP_NONE, or why the event changed nothing (counted in the report).
+ * Source:    VRR §4.1; the rules of DESIGN.md.
+ */
+enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *event,
+                               struct vsr_effects *out);
+
+void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report);
+
+/** Aborts with the invariant's number when one of DESIGN.md does not hold. O(log + sessions). */
+void vsr_replica_check(const struct vsr_replica *r);
+
+const char *vsr_drop_name(enum vsr_drop drop);
+const char *vsr_drop_text(enum vsr_drop drop);
+const char *vsr_notice_text(enum vsr_notice notice);
+
+#endif
