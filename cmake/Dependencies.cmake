@@ -1,0 +1,22 @@
+# The libraries the project stands on, as imported targets deps::NAME.
+find_package(PkgConfig REQUIRED)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+# vsr_dependency(NAME pkg-config-module debian-package)
+function(vsr_dependency name module package)
+    pkg_check_modules(DEPS_${name} QUIET IMPORTED_TARGET GLOBAL ${module})
+    if(NOT DEPS_${name}_FOUND)
+        message(FATAL_ERROR "${module} was not found. Install it with: apt-get install ${package}")
+    endif()
+    add_library(deps::${name} ALIAS PkgConfig::DEPS_${name})
+endfunction()
+
+vsr_dependency(ck ck libck-dev)
+vsr_dependency(urcu_qsbr liburcu-qsbr liburcu-dev)
+vsr_dependency(urcu_cds liburcu-cds liburcu-dev)
+vsr_dependency(jemalloc jemalloc libjemalloc-dev)
+# Criterion does not run under ThreadSanitizer, so it is not needed there.
+if(VSR_TESTS AND NOT VSR_SANITIZE STREQUAL "thread")
+    vsr_dependency(criterion criterion libcriterion-dev)
+endif()

@@ -1,0 +1,15 @@
+# VSR_SANITIZE=address (with undefined behaviour) or thread.
+set(VSR_SANITIZE "" CACHE STRING "address, thread or empty")
+set_property(CACHE VSR_SANITIZE PROPERTY STRINGS "" address thread)
+
+if(VSR_SANITIZE STREQUAL "address")
+    set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(VSR_SANITIZE STREQUAL "thread")
+    set(flags -fsanitize=thread -fno-omit-frame-pointer)
+elseif(NOT VSR_SANITIZE STREQUAL "")
+    message(FATAL_ERROR "VSR_SANITIZE is \"${VSR_SANITIZE}\"; accepted is address, thread or nothing")
+endif()
+if(flags)
+    add_compile_options(${flags})
+    add_link_options(${flags})
+endif()

@@ -1,0 +1,325 @@
+/**
+ * Actors: spawn, send, stop, monitors.
+ *
+ * Ordering
+ *   R1 spawn: store of the slot's word (release)  ->  R2 send, deliver: load of it (acquire)
+ *      the actor's struct is complete before anyone can find it.
+ */
+#include "actor.h"
+
+#include "assert.h"
+#include "memory.h"
+#include "runtime.h"
+
+#include <errno.h>
+#include <string.h>
+
+/** Types of the runtime's own messages (MESSAGE_IS_SYSTEM). */
+enum { SYSTEM_STOP = 1, SYSTEM_MONITOR = 2 };
+
+enum { WAITERS_MIN = 16 };
+
+static bool is_alive(unsigned long long word, act_id id)
+{
+    return (word & (WORD_GENERATION | WORD_ALIVE)) == (id_generation(id) | WORD_ALIVE);
+}
+
+static unsigned long long lookup(const struct act_endpoint *e, act_id id)
+{
+    if (id_slot(id) >= e->registry.actors_max) return 0;
+    return atomic_load_explicit(&e->registry.words[id_slot(id)], memory_order_acquire); /* R2 */
+}
+
+/** Turns a monitor request into its answer. */
+static void make_down(struct act_message *m, act_id actor, int reason)
+{
+    const struct act_down down = {.actor = actor, .reason = reason};
+
+    message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
+    m->type = ACT_TYPE_DOWN;
+    m->body_bytes = sizeof down;
+    memcpy(m->body, &down, sizeof down);
+}
+
+void act_endpoint_bury(struct act_endpoint *e, struct act_message *m)
+{
+    if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
+        if (m->type == SYSTEM_MONITOR) {
+            make_down(m, message_of(m)->header.to, ACT_REASON_GONE);
+            act_endpoint_send_system(e, m->from, m);
+            return;
+        }
+        act_message_unref(m); /* A stop for an actor that is gone has what it wants. */
+        return;
+    }
+    count(&e->counters.dead_letters);
+    act_message_unref(m);
+}
+
+/** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
+static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bool is_urgent)
+{
+    if (id_node(to) != 0) return -EHOSTUNREACH;
+    const unsigned long long word = lookup(e, to);
+    struct message *header = message_of(m);
+
+    header->header.to = to;
+    if (!is_alive(word, to)) {
+        act_endpoint_bury(e, m);
+        return 0;
+    }
+    const uint32_t home = word_home(word);
+    if (home == e->index) {
+        struct act_actor *actor = &e->registry.actors[id_slot(to)];
+        if (actor->count >= actor->limit && !is_urgent) return -EAGAIN;
+        act_endpoint_push(e, actor, m);
+        return 0;
+    }
+    if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
+    if (!act_lane_append(e->out[home], (uintptr_t)header)) return -EAGAIN;
+    e->dirty[home / 64] |= 1ull << (home % 64);
+    if (!e->is_worker) act_endpoint_publish(e);
+    return 0;
+}
+
+int act_send(act_id to, struct act_message *m)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    m->from = e->self;
+    int error = dispatch(e, to, m, false);
+    count(error == 0 ? &e->counters.sent : &e->counters.refused);
+    return error;
+}
+
+void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_message *m)
+{
+    int error = dispatch(e, to, m, true);
+
+    if (error == 0) return;
+    if (error == -EAGAIN)
+        list_push(&e->unsent, m);
+    else
+        act_message_unref(m);
+}
+
+act_id act_self(void)
+{
+    const struct act_endpoint *e = act_endpoint_current();
+    return e != NULL ? e->self : ACT_ID_NONE;
+}
+
+/** Sends a request of the runtime's own. Its answers fit into the same message. */
+static int request(act_id to, uint32_t type, int reason)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL);
+    if (id_node(to) != 0) return -EHOSTUNREACH;
+    struct act_message *m = act_message_create(type, sizeof(struct act_down));
+    if (m == NULL) return -ENOMEM;
+    m->from = e->self;
+    message_of(m)->header.flags |= MESSAGE_IS_SYSTEM;
+    memcpy(m->body, &reason, sizeof reason);
+    int error = dispatch(e, to, m, true);
+    if (error != 0) {
+        message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
+        act_message_unref(m);
+    }
+    return error;
+}
+
+int act_stop(act_id id, int reason)
+{
+    return request(id, SYSTEM_STOP, reason);
+}
+
+int act_monitor(act_id target)
+{
+    return request(target, SYSTEM_MONITOR, 0);
+}
+
+void act_exit(int reason)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
+    e->running->flags |= ACTOR_IS_STOPPING;
+    e->running->reason = (int16_t)reason;
+}
+
+void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
+{
+    int reason;
+
+    (void)e;
+    if (m->type == SYSTEM_MONITOR) {
+        message_of(m)->header.next = actor->monitors;
+        actor->monitors = m;
+        return;
+    }
+    memcpy(&reason, m->body, sizeof reason);
+    actor->flags |= ACTOR_IS_STOPPING;
+    actor->reason = (int16_t)reason;
+    act_message_unref(m);
+}
+
+int act_await_room(act_id to)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
+    if (e->waiter_count == e->waiter_capacity) {
+        uint32_t capacity = e->waiter_capacity > 0 ? e->waiter_capacity * 2 : WAITERS_MIN;
+        struct room_waiter *waiters = act_memory_take(capacity * sizeof *waiters);
+        if (waiters == NULL) return -ENOMEM;
+        if (e->waiter_count > 0) memcpy(waiters, e->waiters, e->waiter_count * sizeof *waiters);
+        act_memory_give(e->waiters, e->waiter_capacity * sizeof *waiters);
+        e->waiters = waiters;
+        e->waiter_capacity = capacity;
+    }
+    e->waiters[e->waiter_count++] = (struct room_waiter){.waiter = e->self, .to = to};
+    return 0;
+}
+
+act_id act_find(const char *name)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL);
+    if (e->is_worker) return act_registry_find(e->runtime->registry, name);
+    act_registry_register_thread();
+    act_id id = act_registry_find(e->runtime->registry, name);
+    act_registry_unregister_thread();
+    return id;
+}
+
+/* Spawn and stop. */
+
+static int bind_name(struct act_endpoint *e, const char *name, act_id id)
+{
+    if (e->is_worker) return act_registry_bind(e->runtime->registry, name, id);
+    act_registry_register_thread();
+    int error = act_registry_bind(e->runtime->registry, name, id);
+    act_registry_unregister_thread();
+    return error;
+}
+
+static int choose_home(struct act_endpoint *e, uint32_t place, uint32_t *home)
+{
+    const uint32_t workers = e->runtime->options.workers;
+
+    if (place > workers) return -EINVAL;
+    if (place != ACT_PLACE_HERE)
+        *home = place - 1;
+    else if (e->is_worker)
+        *home = e->index;
+    else /* Relaxed: only the spread matters. */
+        *home =
+            atomic_fetch_add_explicit(&e->runtime->next_place, 1, memory_order_relaxed) % workers;
+    return 0;
+}
+
+/** Fills a free slot in and makes it visible. */
+act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
+                         const struct act_actor *actor)
+{
+    atomic_ullong *word = &e->registry.words[slot];
+    /* Relaxed: the slot is ours; R3-R4 or R5 brought it. */
+    uint64_t generation = atomic_load_explicit(word, memory_order_relaxed) & WORD_GENERATION;
+
+    generation = (generation + 1) & WORD_GENERATION;
+    if (generation == 0) generation = 1; /* so that no id is ACT_ID_NONE */
+    e->registry.actors[slot] = *actor;
+    e->registry.actors[slot].generation = (uint32_t)generation;
+    atomic_store_explicit(word, generation | (uint64_t)home << WORD_HOME_SHIFT | WORD_ALIVE,
+                          memory_order_release); /* R1 */
+    count(&e->counters.spawned);
+    return id_make((uint32_t)generation, slot);
+}
+
+int act_spawn(const struct act_spawn_options *options, act_id *id)
+{
+    struct act_endpoint *e = act_endpoint_current();
+    struct act_actor actor = {0};
+    uint32_t slot;
+    uint32_t home;
+
+    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    if (options->behaviour == NULL || options->behaviour->receive == NULL) return -EINVAL;
+    int error = choose_home(e, options->place, &home);
+    if (error != 0) return error;
+    if (options->name != NULL && strlen(options->name) > ACT_NAME_MAX) return -ENAMETOOLONG;
+    /* Relaxed: who spawns while the runtime stops finds out now or has its actor stopped. */
+    if (atomic_load_explicit(&e->runtime->stopping, memory_order_relaxed) != 0) return -EAGAIN;
+    if (!act_registry_take_slot(e->runtime->registry, &e->slots, &slot)) return -EAGAIN;
+
+    actor.behaviour = options->behaviour;
+    actor.state = options->state;
+    actor.limit = options->mailbox_max > 0 ? options->mailbox_max : e->runtime->options.mailbox_max;
+    if (options->name != NULL) {
+        uint64_t word = atomic_load_explicit(&e->registry.words[slot], memory_order_relaxed);
+        uint64_t generation = (word + 1) & WORD_GENERATION;
+        error = bind_name(e, options->name, id_make((uint32_t)(generation ? generation : 1), slot));
+        if (error != 0) {
+            act_registry_untake_slot(&e->slots, slot);
+            return error;
+        }
+        actor.flags = ACTOR_HAS_NAME;
+    }
+    *id = act_actor_publish(e, slot, home, &actor);
+    return 0;
+}
+
+/** Ends what waits in a mailbox. */
+static void empty_mailbox(struct act_endpoint *e, struct act_actor *actor)
+{
+    while (actor->head != NULL) {
+        struct act_message *m = actor->head;
+        actor->head = message_of(m)->header.next;
+        act_endpoint_bury(e, m);
+    }
+    actor->tail = NULL;
+    actor->count = 0;
+}
+
+static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int reason)
+{
+    const act_id id = actor_id(e, actor);
+
+    while (actor->monitors != NULL) {
+        struct act_message *m = actor->monitors;
+        actor->monitors = message_of(m)->header.next;
+        make_down(m, id, reason);
+        act_endpoint_send_system(e, m->from, m);
+    }
+}
+
+void act_endpoint_stop_actor(struct act_endpoint *e, struct act_actor *actor, int reason)
+{
+    const uint32_t slot = actor_slot(e, actor);
+    const act_id id = actor_id(e, actor);
+    atomic_ullong *word = &e->registry.words[slot];
+    struct act_actor *running = e->running;
+    act_id self = e->self;
+
+    /* From here on nobody finds it; what is under way becomes a dead letter in deliver().
+     * Relaxed: the generation stays until the slot is given out again, after a grace period. */
+    atomic_store_explicit(word, actor->generation, memory_order_relaxed);
+    if ((actor->flags & ACTOR_HAS_NAME) != 0) act_registry_unbind(e->runtime->registry, id);
+    if (actor->behaviour != NULL && actor->behaviour->stopped != NULL) {
+        e->running = actor;
+        e->self = id;
+        actor->behaviour->stopped(actor->state, reason);
+        e->running = running;
+        e->self = self;
+    }
+    empty_mailbox(e, actor);
+    tell_monitors(e, actor, reason);
+    count(&e->counters.stopped);
+    if ((actor->flags & ACTOR_IS_READY) != 0)
+        actor->flags |= ACTOR_IS_DEAD;
+    else
+        act_registry_retire_slot(e->runtime->registry, &e->slots, slot);
+}

@@ -1,0 +1,16 @@
+/**
+ * What actor.c offers to the runtime's own files.
+ */
+#ifndef ACT_SRC_ACTOR_H
+#define ACT_SRC_ACTOR_H
+
+#include "endpoint.h"
+
+/** Handles one of the runtime's own messages to an actor. Ownership: takes m. */
+void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m);
+
+/** Puts an actor into a slot that was taken, and makes it visible. Returns its id. */
+act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
+                         const struct act_actor *actor);
+
+#endif

@@ -1,0 +1,156 @@
+/**
+ * See lane.h.
+ *
+ * Ordering
+ *   L1 publish: ck_ring's store of p_tail (release)  ->  L2 take: its load of p_tail (acquire)
+ *      carries the batch and every message in it.
+ *   L3 take: ck_ring's store of c_head  ->  L4 publish: its load of c_head
+ *      the consumer is done with every batch before the one it takes, so the producer may fill it
+ *      again.
+ */
+#include "lane.h"
+
+#include "assert.h"
+#include "memory.h"
+#include "tsan.h"
+
+#include <ck_ring.h>
+#include <stdalign.h>
+
+enum {
+    RING_SLOTS = 128,
+    /* The ring holds RING_SLOTS - 1, the consumer reads one that it has taken, one is open. Used in
+     * turn, a batch is filled again only when the one after it has been taken. */
+    BATCHES = RING_SLOTS + 1,
+};
+
+struct batch {
+    uint64_t count;
+    uint64_t reserved;
+    uintptr_t items[LANE_BATCH_ITEMS];
+};
+
+_Static_assert(sizeof(struct batch) == 512, "eight cache lines");
+
+struct act_lane {
+    struct ck_ring ring; /* each end's counter on a line of its own */
+    struct ck_ring_buffer slots[RING_SLOTS];
+    /* The producer's. */
+    alignas(64) struct batch *open;
+    uint32_t open_index;
+    /* The consumer's. */
+    alignas(64) struct batch *taken; /* NULL: none, or a single item */
+    uintptr_t single;
+    alignas(64) struct batch batches[BATCHES];
+};
+
+/** A slot holds a batch when this bit is set, and else the only item of its batch. */
+#define BATCH_BIT ((uintptr_t)1)
+
+struct act_lane *act_lane_create(void)
+{
+    struct act_lane *lane = act_memory_take(sizeof *lane);
+    if (lane == NULL) return NULL;
+    ck_ring_init(&lane->ring, RING_SLOTS);
+    lane->open = &lane->batches[0];
+    return lane;
+}
+
+void act_lane_destroy(struct act_lane *lane)
+{
+    act_memory_give(lane, sizeof *lane);
+}
+
+bool act_lane_is_clean(const struct act_lane *lane)
+{
+    return lane->open->count == 0;
+}
+
+bool act_lane_publish(struct act_lane *lane)
+{
+    struct batch *open = lane->open;
+    uintptr_t slot;
+    bool is_taken;
+
+    if (open->count == 0) return true;
+    for (uint64_t i = 0; i < open->count; i++)
+        TSAN_RELEASE(open->items[i] & ~(uintptr_t)63);
+    /* A single item travels in the slot itself: its receiver is spared the batch's cache line. */
+    slot = open->count == 1 ? open->items[0] : (uintptr_t)open | BATCH_BIT;
+    TSAN_RELEASE(open);
+    TSAN_IGNORE_BEGIN();
+    is_taken = ck_ring_enqueue_spsc(&lane->ring, lane->slots, (void *)slot); /* L1, L4 */
+    TSAN_IGNORE_END();
+    if (!is_taken) return false;
+
+    if (open->count > 1) {
+        lane->open_index = lane->open_index + 1 < BATCHES ? lane->open_index + 1 : 0;
+        lane->open = &lane->batches[lane->open_index];
+        TSAN_ACQUIRE(lane->open);
+    }
+    lane->open->count = 0;
+    return true;
+}
+
+bool act_lane_append(struct act_lane *lane, uintptr_t item)
+{
+    if (lane->open->count == LANE_BATCH_ITEMS && !act_lane_publish(lane)) return false;
+    lane->open->items[lane->open->count++] = item;
+    return true;
+}
+
+bool act_lane_has_room(const struct act_lane *lane)
+{
+    bool has_room;
+
+    if (lane->open->count < LANE_BATCH_ITEMS) return true;
+    TSAN_IGNORE_BEGIN();
+    has_room = ck_ring_size(&lane->ring) < RING_SLOTS - 1;
+    TSAN_IGNORE_END();
+    return has_room;
+}
+
+struct act_lane_items act_lane_take(struct act_lane *lane)
+{
+    void *slot;
+    bool is_taken;
+
+    if (lane->taken != NULL) {
+        TSAN_RELEASE(lane->taken); /* L3 */
+        lane->taken = NULL;
+    }
+    TSAN_IGNORE_BEGIN();
+    is_taken = ck_ring_dequeue_spsc(&lane->ring, lane->slots, &slot); /* L2, L3 */
+    TSAN_IGNORE_END();
+    if (!is_taken) return (struct act_lane_items){0};
+
+    if (((uintptr_t)slot & BATCH_BIT) == 0) {
+        lane->single = (uintptr_t)slot;
+        TSAN_ACQUIRE(lane->single & ~(uintptr_t)63);
+        return (struct act_lane_items){.list = &lane->single, .count = 1};
+    }
+    lane->taken = (struct batch *)((uintptr_t)slot & ~BATCH_BIT);
+    TSAN_ACQUIRE(lane->taken);
+    for (uint64_t i = 0; i < lane->taken->count; i++)
+        TSAN_ACQUIRE(lane->taken->items[i] & ~(uintptr_t)63);
+    return (struct act_lane_items){.list = lane->taken->items,
+                                   .count = (uint32_t)lane->taken->count};
+}
+
+bool act_lane_is_empty(const struct act_lane *lane)
+{
+    bool is_empty;
+
+    TSAN_IGNORE_BEGIN();
+    is_empty = ck_ring_size(&lane->ring) == 0;
+    TSAN_IGNORE_END();
+    return is_empty;
+}
+
+struct act_lane_items act_lane_unpublished(struct act_lane *lane)
+{
+    uint32_t count = (uint32_t)lane->open->count;
+
+    lane->open->count = 0;
+    return (struct act_lane_items){.list = lane->open->items, .count = count};
+}

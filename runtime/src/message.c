@@ -1,0 +1,122 @@
+/**
+ * Messages: taken from the thread's own pool, ended anywhere.
+ *
+ * Ordering
+ *   M1 unref: decrement of refs (release)  ->  M2 the last unref: acquire
+ *      every use of a shared body comes before its memory is used again.
+ */
+#include "assert.h"
+#include "endpoint.h"
+#include "tsan.h"
+
+#include <act/message.h>
+
+static struct message *take(struct act_endpoint *e, uint32_t size_class)
+{
+    struct message *m = act_pool_take(&e->pool, size_class);
+    if (m == NULL) return NULL;
+    TSAN_ACQUIRE(m);
+    m->header.flags = 0;
+    atomic_store_explicit(&m->header.refs, 1, memory_order_relaxed); /* not shared yet */
+    count(&e->counters.taken);
+    return m;
+}
+
+struct act_message *act_message_create(uint32_t type, uint32_t body_bytes)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    if (body_bytes > ACT_MESSAGE_BODY_MAX) return NULL;
+    struct message *m = take(e, pool_class_of(body_bytes));
+    if (m == NULL) return NULL;
+    m->user.type = type;
+    m->user.body_bytes = body_bytes;
+    m->user.body = m->body;
+    return &m->user;
+}
+
+/** The message that owns the body. */
+static struct message *body_owner(const struct message *m)
+{
+    if ((m->header.flags & MESSAGE_IS_VIEW) == 0) return (struct message *)(uintptr_t)m;
+    struct message *owner;
+    __builtin_memcpy(&owner, m->body, sizeof owner);
+    return owner;
+}
+
+struct act_message *act_message_ref(struct act_message *m)
+{
+    struct act_endpoint *e = act_endpoint_current();
+    struct message *owner = body_owner(message_of(m));
+    struct message *view = take(e, 0);
+
+    if (view == NULL) return NULL;
+    view->header.flags = MESSAGE_IS_VIEW;
+    view->user.type = m->type;
+    view->user.body_bytes = m->body_bytes;
+    view->user.body = m->body;
+    __builtin_memcpy(view->body, &owner, sizeof owner);
+    /* Relaxed: who adds a reference has one, so the body cannot end meanwhile. */
+    atomic_fetch_add_explicit(&owner->header.refs, 1, memory_order_relaxed);
+    return &view->user;
+}
+
+/** Puts memory back into its pool, or on the way there. */
+static void give_back(struct act_endpoint *e, struct message *m)
+{
+    const uint32_t home = m->header.home;
+    const uint32_t size_class = m->header.size_class;
+
+    TSAN_RELEASE(m);
+    if (home == e->index) {
+        act_pool_give(&e->pool, size_class, m);
+        return;
+    }
+    if (act_lane_append(e->back_out[home], (uintptr_t)m | (uintptr_t)size_class << 1)) {
+        e->back_dirty[home / 64] |= 1ull << (home % 64);
+        return;
+    }
+    m->header.next = e->back_stuck[home];
+    e->back_stuck[home] = &m->user;
+}
+
+/** Ends one reference to a body. */
+static void unref_body(struct act_endpoint *e, struct message *owner)
+{
+    /* Not shared: nobody else can see the count. */
+    if (atomic_load_explicit(&owner->header.refs, memory_order_acquire) != 1) { /* M2 */
+        if (atomic_fetch_sub_explicit(&owner->header.refs, 1, memory_order_acq_rel) !=
+            1) /* M1, M2 */
+            return;
+    }
+    give_back(e, owner);
+}
+
+void act_message_unref(struct act_message *user)
+{
+    struct act_endpoint *e = act_endpoint_current();
+    struct message *m = message_of(user);
+
+    ACT_ASSERT(e != NULL);
+    count(&e->counters.ended);
+    if ((m->header.flags & MESSAGE_IS_VIEW) != 0) {
+        struct message *owner = body_owner(m);
+        give_back(e, m);
+        m = owner;
+    }
+    unref_body(e, m);
+}
+
+uint32_t act_message_capacity(const struct act_message *m)
+{
+    const struct message *owner = body_owner(message_of(m));
+    const uint32_t bytes = (uint32_t)POOL_CLASS_BYTES << owner->header.size_class;
+    return bytes - (uint32_t)sizeof(struct message);
+}
+
+bool act_message_is_shared(const struct act_message *m)
+{
+    const struct message *owner = body_owner(message_of(m));
+    return atomic_load_explicit(&owner->header.refs, memory_order_acquire) != 1; /* M2 */
+}

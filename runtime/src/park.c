@@ -1,0 +1,75 @@
+/**
+ * See park.h.
+ *
+ * The lost wake-up: the publisher puts a message into a lane and sees is_parked == 0; the sleeper,
+ * at the same time, stores is_parked = 1 and sees an empty lane, because neither store has left its
+ * core. With a full fence between store and load on both sides at least one of them sees the other.
+ */
+#include "park.h"
+
+#include "assert.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+int act_park_init(struct act_park *park)
+{
+    int error;
+
+    *park = (struct act_park){.event_fd = -1, .epoll_fd = -1};
+    park->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    park->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event interest = {.events = EPOLLIN};
+    if (park->event_fd >= 0 && park->epoll_fd >= 0 &&
+        epoll_ctl(park->epoll_fd, EPOLL_CTL_ADD, park->event_fd, &interest) == 0)
+        return 0;
+    error = errno != 0 ? -errno : -ENOMEM;
+    act_park_deinit(park);
+    return error;
+}
+
+void act_park_deinit(struct act_park *park)
+{
+    if (park->event_fd >= 0) close(park->event_fd);
+    if (park->epoll_fd >= 0) close(park->epoll_fd);
+    park->event_fd = park->epoll_fd = -1;
+}
+
+void act_park_announce(struct act_park *park)
+{
+    atomic_store_explicit(&park->is_parked, 1, memory_order_relaxed); /* K2 */
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void act_park_cancel(struct act_park *park)
+{
+    uint64_t count;
+
+    atomic_store_explicit(&park->is_parked, 0,
+                          memory_order_relaxed); /* only its own thread waits */
+    /* A wake-up that came meanwhile would only end the next sleep at once. */
+    if (read(park->event_fd, &count, sizeof count) < 0) ACT_DCHECK(errno == EAGAIN);
+}
+
+void act_park_wait(struct act_park *park, uint64_t timeout_ns)
+{
+    struct epoll_event event;
+    uint64_t ms = timeout_ns == UINT64_MAX ? UINT64_MAX : timeout_ns / 1000000 + 1;
+    int timeout_ms = ms > 3600000 ? (timeout_ns == UINT64_MAX ? -1 : 3600000) : (int)ms;
+
+    if (epoll_wait(park->epoll_fd, &event, 1, timeout_ms) < 0) ACT_ASSERT(errno == EINTR);
+    act_park_cancel(park);
+}
+
+bool act_park_wake(struct act_park *park)
+{
+    const uint64_t one = 1;
+
+    /* Of several publishers one wakes; the others find the flag down. */
+    if (atomic_exchange_explicit(&park->is_parked, 0, memory_order_relaxed) == 0) return false;
+    if (write(park->event_fd, &one, sizeof one) < 0) ACT_ASSERT(errno == EAGAIN);
+    return true;
+}

@@ -1,0 +1,43 @@
+/**
+ * Sleeping until somebody publishes.
+ *
+ * Ordering (seq_cst on both sides; the lost wake-up it prevents is described in park.c)
+ *   K1 publish, fence, load parked   <->   K2 store parked, fence, look at the lanes
+ */
+#ifndef ACT_SRC_PARK_H
+#define ACT_SRC_PARK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct act_park {
+    atomic_uint is_parked;
+    int event_fd;
+    int epoll_fd;
+};
+
+/** Returns 0 or a negative errno; then nothing is open. */
+int act_park_init(struct act_park *park);
+void act_park_deinit(struct act_park *park);
+
+/** K2. Threads: the sleeper. After this it looks at its lanes, then waits or cancels. */
+void act_park_announce(struct act_park *park);
+void act_park_cancel(struct act_park *park);
+/** Sleeps. Shape: timeout_ns UINT64_MAX = without end; rounded up to 1 ms. */
+void act_park_wait(struct act_park *park, uint64_t timeout_ns);
+
+/** Wakes the sleeper. Threads: any. Returns whether it slept. */
+bool act_park_wake(struct act_park *park);
+
+/** K1. Threads: any, after it has published something for the sleeper. */
+static inline bool act_park_poke(struct act_park *park)
+{
+    /* What we published must be visible before we read the flag. Else a consumer that parks in
+     * between sees empty lanes while we see it awake. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&park->is_parked, memory_order_relaxed) == 0) return false; /* K1 */
+    return act_park_wake(park);
+}
+
+#endif

@@ -1,0 +1,162 @@
+/**
+ * Ports: endpoints of threads that are not workers.
+ */
+#include "actor.h"
+#include "assert.h"
+#include "memory.h"
+#include "runtime.h"
+
+#include <act/port.h>
+#include <act/timer.h>
+
+#include <errno.h>
+#include <limits.h>
+
+/** A closed port that was open before, or a new one. Called under the mutex. */
+static int take_port(struct act_runtime *rt, struct act_port **out)
+{
+    for (uint32_t i = 0; i < rt->options.ports_max; i++) {
+        struct act_port *port = rt->ports[i];
+        const uint32_t index = rt->options.workers + i;
+        if (port != NULL && port->is_open) continue;
+        if (port == NULL) {
+            port = act_memory_take(sizeof *port);
+            if (port == NULL) return -ENOMEM;
+            int error = act_endpoint_init(&port->endpoint, rt, index, rt->endpoint_count,
+                                          rt->options.pool_bytes_max);
+            if (error != 0) {
+                act_endpoint_deinit(&port->endpoint, rt->endpoint_count);
+                act_memory_give(port, sizeof *port);
+                return error;
+            }
+            rt->ports[i] = port;
+            rt->endpoints[index] = &port->endpoint;
+        }
+        int error = act_runtime_connect(rt, index);
+        if (error != 0) return error;
+        *out = port;
+        return 0;
+    }
+    return -EAGAIN;
+}
+
+int act_port_open(struct act_runtime *runtime, struct act_port **port)
+{
+    struct act_actor actor = {.flags = ACTOR_IS_PORT, .limit = runtime->options.mailbox_max};
+    struct act_port *p = NULL;
+    uint32_t slot;
+
+    if (act_endpoint_current() != NULL) return -EBUSY;
+    pthread_mutex_lock(&runtime->mutex);
+    int error = take_port(runtime, &p);
+    if (error == 0 && !act_registry_take_slot(runtime->registry, &p->endpoint.slots, &slot))
+        error = -EAGAIN;
+    if (error == 0) p->is_open = true;
+    pthread_mutex_unlock(&runtime->mutex);
+    if (error != 0) return error;
+
+    act_endpoint_set_current(&p->endpoint);
+    p->id = act_actor_publish(&p->endpoint, slot, p->endpoint.index, &actor);
+    p->actor = &p->endpoint.registry.actors[slot];
+    p->endpoint.self = p->id;
+    *port = p;
+    return 0;
+}
+
+act_id act_port_id(const struct act_port *port)
+{
+    return port->id;
+}
+
+int act_port_fd(const struct act_port *port)
+{
+    return port->endpoint.park.epoll_fd;
+}
+
+/** What a worker's loop does between turns. */
+static void look(struct act_port *port)
+{
+    struct act_endpoint *e = &port->endpoint;
+
+    act_endpoint_drain(e);
+    act_endpoint_retry(e);
+    act_endpoint_return(e);
+    act_endpoint_collect(e);
+}
+
+static struct act_message *take_message(struct act_port *port)
+{
+    struct act_actor *actor = port->actor;
+
+    while (actor->head != NULL) {
+        struct act_message *m = actor->head;
+        actor->head = message_of(m)->header.next;
+        if (actor->head == NULL) actor->tail = NULL;
+        actor->count--;
+        act_endpoint_relieve(&port->endpoint, actor);
+        if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0) {
+            count(&port->endpoint.counters.delivered);
+            return m;
+        }
+        /* A port stops when its owner closes it, not when asked. */
+        act_actor_on_system(&port->endpoint, actor, m);
+        actor->flags &= (uint16_t)~ACTOR_IS_STOPPING;
+    }
+    return NULL;
+}
+
+static void disarm(struct act_port *port)
+{
+    if (!port->is_armed) return;
+    act_park_cancel(&port->endpoint.park);
+    port->is_armed = false;
+}
+
+struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
+{
+    struct act_endpoint *e = &port->endpoint;
+    const uint64_t start = timeout_ns != 0 && timeout_ns != UINT64_MAX ? act_now_ns() : 0;
+
+    ACT_ASSERT(act_endpoint_current() == e); /* the port belongs to its thread */
+    disarm(port);
+    for (;;) {
+        look(port);
+        struct act_message *m = take_message(port);
+        if (m != NULL) return m;
+
+        uint64_t left = UINT64_MAX;
+        if (timeout_ns != UINT64_MAX) {
+            uint64_t spent = timeout_ns != 0 ? act_now_ns() - start : 0;
+            left = spent < timeout_ns ? timeout_ns - spent : 0;
+        }
+        act_park_announce(&e->park); /* K2 */
+        if (act_endpoint_has_input(e)) {
+            act_park_cancel(&e->park);
+            continue;
+        }
+        if (left == 0) {
+            port->is_armed = true; /* for act_port_fd */
+            return NULL;
+        }
+        count(&e->counters.parks);
+        /* Nobody wakes us when a full lane has room again for what we could not send. */
+        bool is_waiting = e->unsent.head != NULL || e->dirty[0] != 0 || e->dirty[1] != 0;
+        act_park_wait(&e->park, is_waiting && left > 1000000 ? 1000000 : left);
+    }
+}
+
+void act_port_close(struct act_port *port)
+{
+    struct act_endpoint *e = &port->endpoint;
+    struct act_runtime *rt = e->runtime;
+
+    ACT_ASSERT(act_endpoint_current() == e); /* the port belongs to its thread */
+    disarm(port);
+    look(port);
+    act_endpoint_stop_actor(e, port->actor, 0);
+    look(port);
+    act_endpoint_set_current(NULL);
+    pthread_mutex_lock(&rt->mutex);
+    port->is_open = false;
+    pthread_mutex_unlock(&rt->mutex);
+}

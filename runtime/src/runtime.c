@@ -1,0 +1,340 @@
+/**
+ * The life cycle of a runtime.
+ */
+#include "runtime.h"
+
+#include "actor.h"
+#include "assert.h"
+#include "memory.h"
+
+#include <act/runtime.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POOL_BYTES_MIN (1ull << 20)
+
+void act_runtime_options_init(struct act_runtime_options *options)
+{
+    *options = (struct act_runtime_options){
+        .ports_max = 8,
+        .actors_max = 1 << 20,
+        .mailbox_max = 1 << 16,
+        .spin_us = 50,
+        .turn_max = 256,
+        .pool_bytes_max = 4ull << 30,
+    };
+}
+
+static int refuse(struct act_error *why, const char *format, ...)
+{
+    va_list arguments;
+
+    if (why == NULL) return -EINVAL;
+    va_start(arguments, format);
+    vsnprintf(why->text, sizeof why->text, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+/** CPUs that the process may use. */
+static cpu_set_t allowed_cpus(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
+    return set;
+}
+
+static int check_cpus(const struct act_runtime_options *o, struct act_error *why)
+{
+    const cpu_set_t allowed = allowed_cpus();
+
+    if (!o->pin) return 0;
+    if (o->cpus == NULL) {
+        if (o->workers > (uint32_t)CPU_COUNT(&allowed))
+            return refuse(
+                why,
+                "pin: %u workers, but the process may use %d CPUs; use fewer workers or no pinning",
+                o->workers, CPU_COUNT(&allowed));
+        return 0;
+    }
+    if (o->cpu_count < o->workers)
+        return refuse(why, "cpu_count is %u; accepted is at least workers, %u", o->cpu_count,
+                      o->workers);
+    for (uint32_t i = 0; i < o->workers; i++)
+        if (o->cpus[i] >= CPU_SETSIZE || !CPU_ISSET(o->cpus[i], &allowed))
+            return refuse(why, "cpus[%u] is %u; the process may not use that CPU", i, o->cpus[i]);
+    return 0;
+}
+
+static int check_options(const struct act_runtime_options *o, struct act_error *why)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        uint64_t min;
+        uint64_t max;
+    } ranges[] = {
+        {"workers", o->workers, 1, ACT_WORKERS_MAX},
+        {"ports_max", o->ports_max, 0, ACT_PORTS_MAX},
+        {"actors_max", o->actors_max, 1, ACT_ACTORS_MAX},
+        {"mailbox_max", o->mailbox_max, 1, 1 << 30},
+        {"spin_us", o->spin_us, 0, 1000000},
+        {"turn_max", o->turn_max, 1, 65536},
+        {"pool_bytes_max", o->pool_bytes_max, POOL_BYTES_MIN, UINT64_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max)
+            return refuse(why, "%s is %llu; accepted is %llu to %llu", ranges[i].name,
+                          (unsigned long long)ranges[i].value, (unsigned long long)ranges[i].min,
+                          (unsigned long long)ranges[i].max);
+    return check_cpus(o, why);
+}
+
+/** The k-th CPU to pin to. */
+static int cpu_of(const struct act_runtime_options *o, uint32_t worker)
+{
+    const cpu_set_t allowed = allowed_cpus();
+
+    if (!o->pin) return -1;
+    if (o->cpus != NULL) return (int)o->cpus[worker];
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &allowed) && worker-- == 0) return cpu;
+    return -1;
+}
+
+/** Creates the lanes from one endpoint to another; they live as long as the runtime. */
+static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
+{
+    const size_t at = (size_t)from * rt->endpoint_count + to;
+    struct act_endpoint *receiver = rt->endpoints[to];
+    const uint32_t count = atomic_load_explicit(&receiver->in_count, memory_order_relaxed);
+
+    if (rt->lanes[at] != NULL) return 0;
+    struct act_lane *lane = act_lane_create();
+    struct act_lane *back = act_lane_create();
+    if (lane == NULL || back == NULL) {
+        act_lane_destroy(lane);
+        act_lane_destroy(back);
+        return -ENOMEM;
+    }
+    rt->lanes[at] = lane;
+    rt->back_lanes[at] = back;
+    receiver->in[count] = lane;
+    receiver->back_in[count] = back;
+    atomic_store_explicit(&receiver->in_count, count + 1, memory_order_release); /* E1 */
+    return 0;
+}
+
+/** Connects an endpoint with all others that exist, both ways. */
+int act_runtime_connect(struct act_runtime *rt, uint32_t index)
+{
+    for (uint32_t i = 0; i < rt->endpoint_count; i++) {
+        if (i == index || rt->endpoints[i] == NULL) continue;
+        int error = create_lanes(rt, index, i);
+        if (error == 0) error = create_lanes(rt, i, index);
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+static int create_workers(struct act_runtime *rt)
+{
+    for (uint32_t i = 0; i < rt->options.workers; i++) {
+        struct act_worker *w = act_memory_take(sizeof *w);
+        if (w == NULL) return -ENOMEM;
+        rt->workers[i] = w;
+        rt->endpoints[i] = &w->endpoint;
+        w->cpu = cpu_of(&rt->options, i);
+        int error =
+            act_endpoint_init(&w->endpoint, rt, i, rt->endpoint_count, rt->options.pool_bytes_max);
+        if (error == 0) error = act_runtime_connect(rt, i);
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+static void end_threads(struct act_runtime *rt, uint32_t count)
+{
+    atomic_store_explicit(&rt->stopping, 1, memory_order_release); /* S1 */
+    for (uint32_t i = 0; i < count; i++)
+        act_park_poke(&rt->workers[i]->endpoint.park);
+    for (uint32_t i = 0; i < count; i++)
+        pthread_join(rt->workers[i]->thread, NULL);
+}
+
+static int start_threads(struct act_runtime *rt)
+{
+    for (uint32_t i = 0; i < rt->options.workers; i++) {
+        int error = pthread_create(&rt->workers[i]->thread, NULL, act_worker_main, rt->workers[i]);
+        if (error == 0) continue;
+        /* Those that run wait for the others' actors to stop: the missing ones have none. */
+        atomic_fetch_add_explicit(&rt->stopped_workers, rt->options.workers - i,
+                                  memory_order_acq_rel);
+        end_threads(rt, i);
+        return -error;
+    }
+    return 0;
+}
+
+static void free_runtime(struct act_runtime *rt)
+{
+    const size_t pairs = (size_t)rt->endpoint_count * rt->endpoint_count;
+
+    for (uint32_t i = 0; i < rt->endpoint_count && rt->endpoints != NULL; i++)
+        if (rt->endpoints[i] != NULL) act_endpoint_deinit(rt->endpoints[i], rt->endpoint_count);
+    for (uint32_t i = 0; i < rt->options.workers && rt->workers != NULL; i++)
+        act_memory_give(rt->workers[i], sizeof *rt->workers[i]);
+    for (uint32_t i = 0; i < rt->options.ports_max && rt->ports != NULL; i++)
+        act_memory_give(rt->ports[i], sizeof *rt->ports[i]);
+    for (size_t i = 0; i < pairs && rt->lanes != NULL; i++)
+        act_lane_destroy(rt->lanes[i]);
+    for (size_t i = 0; i < pairs && rt->back_lanes != NULL; i++)
+        act_lane_destroy(rt->back_lanes[i]);
+    if (rt->registry != NULL) act_registry_destroy(rt->registry);
+    act_memory_give(rt->lanes, pairs * sizeof(struct act_lane *));
+    act_memory_give(rt->back_lanes, pairs * sizeof(struct act_lane *));
+    act_memory_give(rt->endpoints, rt->endpoint_count * sizeof(struct act_endpoint *));
+    act_memory_give(rt->workers, rt->options.workers * sizeof(struct act_worker *));
+    act_memory_give(rt->ports, rt->options.ports_max * sizeof(struct act_port *));
+    pthread_mutex_destroy(&rt->mutex);
+    act_memory_give(rt, sizeof *rt);
+}
+
+static int create_tables(struct act_runtime *rt)
+{
+    const size_t pairs = (size_t)rt->endpoint_count * rt->endpoint_count;
+
+    rt->lanes = act_memory_take(pairs * sizeof(struct act_lane *));
+    rt->back_lanes = act_memory_take(pairs * sizeof(struct act_lane *));
+    rt->endpoints = act_memory_take(rt->endpoint_count * sizeof(struct act_endpoint *));
+    rt->workers = act_memory_take(rt->options.workers * sizeof(struct act_worker *));
+    rt->ports = act_memory_take(rt->options.ports_max * sizeof(struct act_port *));
+    if (rt->lanes == NULL || rt->back_lanes == NULL || rt->endpoints == NULL ||
+        rt->workers == NULL || rt->ports == NULL)
+        return -ENOMEM;
+    rt->registry = act_registry_create(rt->options.actors_max);
+    return rt->registry != NULL ? 0 : -ENOMEM;
+}
+
+int act_runtime_start(const struct act_runtime_options *options, struct act_runtime **runtime,
+                      struct act_error *why)
+{
+    struct act_runtime_options o = *options;
+    const cpu_set_t allowed = allowed_cpus();
+
+    if (o.workers == 0)
+        o.workers =
+            CPU_COUNT(&allowed) < ACT_WORKERS_MAX ? (uint32_t)CPU_COUNT(&allowed) : ACT_WORKERS_MAX;
+    int error = check_options(&o, why);
+    if (error != 0) return error;
+
+    struct act_runtime *rt = act_memory_take(sizeof *rt);
+    if (rt == NULL) {
+        refuse(why, "no memory for the runtime");
+        return -ENOMEM;
+    }
+    rt->options = o;
+    rt->endpoint_count = o.workers + o.ports_max;
+    pthread_mutex_init(&rt->mutex, NULL);
+    error = create_tables(rt);
+    if (error == 0) error = create_workers(rt);
+    rt->options.cpus = NULL; /* the caller's, not needed any more */
+    if (error == 0) error = start_threads(rt);
+    if (error != 0) {
+        refuse(why,
+               "starting %u workers: %s; allow more memory, threads or files, or use fewer workers",
+               o.workers, strerror(-error));
+        free_runtime(rt);
+        return error;
+    }
+    *runtime = rt;
+    return 0;
+}
+
+uint32_t act_runtime_workers(const struct act_runtime *runtime)
+{
+    return runtime->options.workers;
+}
+
+#define LOAD(counter) atomic_load_explicit(&(counter), memory_order_relaxed)
+
+static void add_stats(struct act_runtime_stats *stats, const struct act_endpoint *e, int64_t *live,
+                      int64_t *actors)
+{
+    const struct act_counters *c = &e->counters;
+
+    stats->pool_growths += LOAD(e->pool.growths);
+    stats->pool_bytes += LOAD(e->pool.bytes);
+    stats->messages_sent += LOAD(c->sent);
+    stats->messages_delivered += LOAD(c->delivered);
+    stats->dead_letters += LOAD(c->dead_letters);
+    stats->sends_refused += LOAD(c->refused);
+    stats->batches_published += LOAD(c->batches);
+    stats->parks += LOAD(c->parks);
+    stats->wakes += LOAD(c->wakes);
+    *live += (int64_t)LOAD(c->taken) - (int64_t)LOAD(c->ended);
+    *actors += (int64_t)LOAD(c->spawned) - (int64_t)LOAD(c->stopped);
+}
+
+void act_runtime_stats(const struct act_runtime *runtime, struct act_runtime_stats *stats)
+{
+    struct act_runtime *rt = (struct act_runtime *)(uintptr_t)runtime;
+    int64_t live = 0;
+    int64_t actors = 0;
+
+    *stats = (struct act_runtime_stats){0};
+    pthread_mutex_lock(&rt->mutex);
+    for (uint32_t i = 0; i < rt->endpoint_count; i++)
+        if (rt->endpoints[i] != NULL) add_stats(stats, rt->endpoints[i], &live, &actors);
+    pthread_mutex_unlock(&rt->mutex);
+    /* The counters are read one after another, so a difference may be caught half-way. */
+    stats->messages_live = live > 0 ? (uint64_t)live : 0;
+    stats->actors_live = actors > 0 ? (uint64_t)actors : 0;
+}
+
+/** Ends what still lies in lanes and lists; nobody else runs any more. */
+static void end_messages(struct act_runtime *rt, struct act_endpoint *e)
+{
+    struct act_message *m;
+
+    act_endpoint_set_current(e);
+    while ((m = list_pop(&e->unsent)) != NULL)
+        act_message_unref(m);
+    for (uint32_t to = 0; to < rt->endpoint_count; to++) {
+        struct act_lane *lane = e->out[to];
+        struct act_lane_items items;
+        if (lane == NULL) continue;
+        while ((items = act_lane_take(lane)).count > 0)
+            for (uint32_t i = 0; i < items.count; i++)
+                act_endpoint_bury(e, &((struct message *)items.list[i])->user);
+        items = act_lane_unpublished(lane);
+        for (uint32_t i = 0; i < items.count; i++)
+            act_endpoint_bury(e, &((struct message *)items.list[i])->user);
+    }
+    /* A monitor's answer may have been sent once more: to nobody. */
+    while ((m = list_pop(&e->unsent)) != NULL)
+        act_message_unref(m);
+}
+
+uint64_t act_runtime_stop(struct act_runtime *runtime)
+{
+    struct act_runtime_stats stats;
+
+    ACT_ASSERT(act_endpoint_current() == NULL); /* not from a worker or with an open port */
+    for (uint32_t i = 0; i < runtime->options.ports_max; i++)
+        ACT_ASSERT(runtime->ports[i] == NULL || !runtime->ports[i]->is_open);
+    end_threads(runtime, runtime->options.workers);
+    for (uint32_t i = 0; i < runtime->endpoint_count; i++)
+        if (runtime->endpoints[i] != NULL) end_messages(runtime, runtime->endpoints[i]);
+    act_endpoint_set_current(NULL);
+    act_runtime_stats(runtime, &stats);
+    free_runtime(runtime);
+    return stats.messages_live;
+}

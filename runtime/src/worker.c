@@ -1,0 +1,247 @@
+/**
+ * A worker: drain lanes, run ready actors, fire timers, publish, park.
+ *
+ * Ordering: parking, see park.h (K1, K2); stopping:
+ *   S1 act_runtime_stop: store of stopping (release)  ->  S2 the loop: load of it (acquire)
+ *   S3 a worker without actors: increment of stopped_workers (acq_rel)  ->  S4 all others' load
+ */
+#include "assert.h"
+#include "runtime.h"
+
+#include <act/timer.h>
+
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    TURNS_PER_LOOP = 64,      /* actors run before the lanes are looked at again */
+    HANDLED_PER_CLOCK = 4096, /* messages between two looks at the clock */
+    SPINS_PER_CLOCK = 32,
+    SPIN_US_MIN = 1, /* an idle worker that is never lucky still spins so long, if it may */
+    ROOM_POLL_NS = 1000000,
+};
+
+static _Thread_local struct act_endpoint *current;
+
+struct act_endpoint *act_endpoint_current(void)
+{
+    return current;
+}
+
+void act_endpoint_set_current(struct act_endpoint *e)
+{
+    current = e;
+}
+
+uint64_t act_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer *timer)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL && e->is_worker && e->running != NULL); /* only from a handler */
+    uint64_t now_ns = act_now_ns();
+    uint64_t due_ns = delay_ns < UINT64_MAX - now_ns ? now_ns + delay_ns : UINT64_MAX >> 1;
+    const struct act_wheel_timer t = {.owner = e->self, .cookie = cookie, .type = type};
+    return act_wheel_start(&worker_of(e)->wheel, due_ns, t, timer);
+}
+
+bool act_timer_cancel(act_timer timer)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL && e->is_worker && e->running != NULL); /* only from a handler */
+    return act_wheel_cancel(&worker_of(e)->wheel, timer);
+}
+
+/** Fires what is due; out of messages, the timer is tried again soon. */
+static void fire_timers(struct act_worker *w, uint64_t now_ns)
+{
+    struct act_wheel_timer timer;
+
+    w->handled = 0;
+    while (act_wheel_expire(&w->wheel, now_ns, &timer)) {
+        struct act_message *m = act_message_create(timer.type, sizeof timer.cookie);
+        if (m == NULL) {
+            int error = act_wheel_start(&w->wheel, now_ns, timer, NULL);
+            ACT_ASSERT(error == 0); /* its node has just become free */
+            return;
+        }
+        memcpy(m->body, &timer.cookie, sizeof timer.cookie);
+        m->from = timer.owner;
+        act_endpoint_send_system(&w->endpoint, timer.owner, m);
+    }
+}
+
+/** Runs some of the ready actors, each for a turn. */
+static uint32_t run_ready(struct act_endpoint *e)
+{
+    uint32_t turns = 0;
+
+    while (e->ready_head != NULL && turns < TURNS_PER_LOOP) {
+        struct act_actor *actor = e->ready_head;
+        e->ready_head = actor->ready_next;
+        if (e->ready_head == NULL) e->ready_tail = NULL;
+        actor->flags &= (uint16_t)~ACTOR_IS_READY;
+        turns++;
+        if ((actor->flags & ACTOR_IS_DEAD) != 0) {
+            act_registry_retire_slot(e->runtime->registry, &e->slots, actor_slot(e, actor));
+            continue;
+        }
+        act_endpoint_run(e, actor);
+        /* What is left over waits for its next turn behind the others. */
+        if (actor->head != NULL) act_endpoint_make_ready(e, actor);
+    }
+    return turns;
+}
+
+/** One look at everything. Returns whether there was something to do. */
+static bool turn(struct act_worker *w)
+{
+    struct act_endpoint *e = &w->endpoint;
+    uint32_t drained = act_endpoint_drain(e);
+    uint32_t turns = run_ready(e);
+
+    if (e->unsent.head != NULL || e->waiter_count > 0) act_endpoint_retry(e);
+    act_endpoint_publish(e); /* what full lanes kept */
+    act_endpoint_return(e);
+    act_endpoint_collect(e);
+    w->handled += drained + turns * 4;
+    if (w->handled > HANDLED_PER_CLOCK) fire_timers(w, act_now_ns());
+    act_registry_quiescent();
+    return drained + turns > 0;
+}
+
+/** Until when an idle worker sleeps. */
+static uint64_t sleep_ns(const struct act_worker *w, uint64_t now_ns)
+{
+    const struct act_endpoint *e = &w->endpoint;
+    uint64_t ns = act_wheel_sleep_ns(&w->wheel, now_ns);
+    bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL;
+
+    for (uint32_t i = 0; i < DIRTY_WORDS; i++)
+        if (e->dirty[i] != 0 || e->back_dirty[i] != 0) is_waiting = true;
+    /* Nobody wakes us when a full lane has room again. */
+    return is_waiting && ns > ROOM_POLL_NS ? ROOM_POLL_NS : ns;
+}
+
+static void park(struct act_worker *w)
+{
+    struct act_endpoint *e = &w->endpoint;
+
+    act_park_announce(&e->park); /* K2 */
+    if (act_endpoint_has_input(e) ||
+        atomic_load_explicit(&e->runtime->stopping, memory_order_acquire) != 0) { /* S2 */
+        act_park_cancel(&e->park);
+        return;
+    }
+    count(&e->counters.parks);
+    act_registry_offline();
+    act_park_wait(&e->park, sleep_ns(w, act_now_ns()));
+    act_registry_online();
+}
+
+/**
+ * Waits for work: spins, then parks.
+ *
+ * The spin is adaptive: twice as long after it found work, half as long after it did not.
+ */
+static void idle(struct act_worker *w, uint64_t *spin_ns)
+{
+    const uint64_t spin_max = (uint64_t)w->endpoint.runtime->options.spin_us * 1000;
+    const uint64_t spin_min = spin_max < SPIN_US_MIN * 1000 ? spin_max : SPIN_US_MIN * 1000;
+    const uint64_t start = act_now_ns();
+
+    fire_timers(w, start);
+    for (uint64_t now_ns = start; now_ns - start < *spin_ns;) {
+        for (uint32_t i = 0; i < SPINS_PER_CLOCK; i++) {
+            if (turn(w)) {
+                *spin_ns = *spin_ns * 2 < spin_max ? *spin_ns * 2 : spin_max;
+                return;
+            }
+            __builtin_ia32_pause();
+        }
+        now_ns = act_now_ns();
+        fire_timers(w, now_ns);
+    }
+    if (w->endpoint.ready_head != NULL) return;
+    *spin_ns = *spin_ns / 2 > spin_min ? *spin_ns / 2 : spin_min;
+    park(w);
+}
+
+static bool is_stopping(const struct act_endpoint *e)
+{
+    return atomic_load_explicit(&e->runtime->stopping, memory_order_acquire) != 0; /* S2 */
+}
+
+/** Stops every actor that lives here. */
+static void stop_actors(struct act_endpoint *e)
+{
+    const uint32_t slots = act_registry_slots_used(e->runtime->registry);
+
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        unsigned long long word =
+            atomic_load_explicit(&e->registry.words[slot], memory_order_acquire); /* R2 */
+        if ((word & WORD_ALIVE) == 0 || word_home(word) != e->index) continue;
+        act_endpoint_stop_actor(e, &e->registry.actors[slot], ACT_REASON_SHUTDOWN);
+    }
+    e->ready_head = e->ready_tail = NULL;
+}
+
+/** Ends this worker's actors, then keeps its lanes flowing until all workers have done so. */
+static void shut_down(struct act_worker *w)
+{
+    struct act_endpoint *e = &w->endpoint;
+    const uint32_t workers = e->runtime->options.workers;
+
+    stop_actors(e);
+    act_endpoint_publish(e);
+    atomic_fetch_add_explicit(&e->runtime->stopped_workers, 1, memory_order_acq_rel); /* S3 */
+    while (atomic_load_explicit(&e->runtime->stopped_workers, memory_order_acquire) < workers) {
+        act_endpoint_drain(e);
+        /* An actor that another worker spawned here in its last moment. */
+        if (e->ready_head != NULL) stop_actors(e);
+        act_endpoint_publish(e);
+        act_registry_quiescent();
+        sched_yield();
+    }
+    stop_actors(e);
+}
+
+static void pin(const struct act_worker *w)
+{
+    cpu_set_t set;
+
+    if (w->cpu < 0) return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)w->cpu, &set);
+    /* act_runtime_start has checked that the CPU is allowed. */
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
+        fprintf(stderr, "act: worker %u: CPU %d has been taken away; not pinned\n",
+                w->endpoint.index, w->cpu);
+}
+
+void *act_worker_main(void *worker)
+{
+    struct act_worker *w = worker;
+    uint64_t spin_ns = (uint64_t)w->endpoint.runtime->options.spin_us * 1000;
+
+    pin(w);
+    act_endpoint_set_current(&w->endpoint);
+    act_registry_register_thread();
+    act_wheel_init(&w->wheel, act_now_ns());
+    while (!is_stopping(&w->endpoint)) {
+        if (!turn(w)) idle(w, &spin_ns);
+    }
+    shut_down(w);
+    act_wheel_deinit(&w->wheel);
+    act_registry_unregister_thread();
+    act_endpoint_set_current(NULL);
+    return NULL;
+}

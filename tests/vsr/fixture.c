@@ -1,0 +1,372 @@
+/**
+ * See fixture.h.
+ */
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct memory {
+    long refs;
+    long reserved[7];
+    uint8_t bytes[];
+};
+
+long fixture_buffers_live;
+long fixture_buffers_fail;
+
+static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
+{
+    (void)context;
+    if (fixture_buffers_fail > 0) {
+        fixture_buffers_fail--;
+        return false;
+    }
+    struct memory *m = malloc(sizeof *m + bytes);
+    memset(m->bytes, 0xA5, bytes); /* the pool does not clear either */
+    m->refs = 1;
+    fixture_buffers_live++;
+    *out = (struct vsr_buffer){.header = (struct vsr_header *)(void *)m->bytes, .handle = m};
+    return true;
+}
+
+static void *ref(void *context, void *handle)
+{
+    (void)context;
+    ((struct memory *)handle)->refs++;
+    return handle;
+}
+
+static void unref_handle(void *context, void *handle)
+{
+    struct memory *m = handle;
+
+    (void)context;
+    cr_assert_gt(m->refs, 0);
+    if (--m->refs > 0) return;
+    fixture_buffers_live--;
+    free(m);
+}
+
+const struct vsr_buffers fixture_buffers = {.take = take, .ref = ref, .unref = unref_handle};
+
+struct vsr_buffer copy_of(struct vsr_buffer buffer)
+{
+    ref(NULL, buffer.handle);
+    return buffer;
+}
+
+struct vsr_replica_options fixture_options(uint32_t replica_count, uint32_t replica)
+{
+    struct vsr_replica_options o;
+
+    vsr_replica_options_init(&o);
+    o.cluster = CLUSTER;
+    o.replica_count = replica_count;
+    o.replica = replica;
+    o.sessions_max = 16;
+    o.log_ops = 64;
+    o.queue_max = 8;
+    o.buffers = fixture_buffers;
+    return o;
+}
+
+void fixture_clear(struct fixture *f)
+{
+    for (uint32_t i = 0; i < f->sent_count; i++)
+        unref_handle(NULL, f->sent[i].buffer.handle);
+    f->sent_count = 0;
+    f->notice_count = 0;
+}
+
+/** Executes operations: each counts up the counter its payload names and returns the count. */
+static void apply(struct fixture *f, const struct vsr_effect *e)
+{
+    static uint64_t counts[FIXTURE_COUNTERS];
+
+    for (uint32_t i = 0; i < e->count; i++) {
+        uint64_t index = 0;
+        memcpy(&index, e->operations[i].payload, 8);
+        uint64_t value = ++counts[index % FIXTURE_COUNTERS];
+        memcpy(e->operations[i].result->data, &value, 8);
+        e->operations[i].result->bytes = 8;
+        f->applied_requests++;
+    }
+    f->applies++;
+    f->timestamp = e->timestamp;
+}
+
+static void capture(struct fixture *f, const struct vsr_effect *e, struct vsr_event *next)
+{
+    switch (e->kind) {
+    case VSR_EFFECT_SEND:
+    case VSR_EFFECT_SEND_CLIENT:
+        cr_assert_lt(f->sent_count, SENT_MAX);
+        f->sent[f->sent_count++] = (struct sent){
+            .buffer = e->buffer,
+            .to = e->kind == VSR_EFFECT_SEND ? e->to : 0,
+            .address = e->kind == VSR_EFFECT_SEND ? 0 : e->address,
+        };
+        break;
+    case VSR_EFFECT_APPLY:
+        apply(f, e);
+        f->held_op = e->op;
+        if (!f->holds_apply) *next = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
+        break;
+    case VSR_EFFECT_PERSIST:
+        f->persists++;
+        f->superblock = e->superblock;
+        if (!f->holds_persist)
+            *next = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
+        break;
+    case VSR_EFFECT_NOTICE:
+        cr_assert_lt(f->notice_count, 64);
+        f->notices[f->notice_count++] = e->notice;
+        break;
+    }
+}
+
+enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event)
+{
+    enum vsr_drop first = VSR_DROP_COUNT;
+    struct vsr_event next = event;
+
+    fixture_clear(f);
+    do {
+        struct vsr_event now = next;
+        next.kind = VSR_EVENT_COUNT;
+        f->out.count = 0;
+        enum vsr_drop why = vsr_replica_step(f->r, &now, &f->out);
+        if (first == VSR_DROP_COUNT) first = why;
+        for (uint32_t i = 0; i < f->out.count; i++)
+            capture(f, &f->out.list[i], &next);
+        vsr_replica_check(f->r);
+    } while (next.kind != VSR_EVENT_COUNT);
+    return first;
+}
+
+enum vsr_drop fixture_message(struct fixture *f, struct vsr_buffer m)
+{
+    return fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_MESSAGE, .message = m});
+}
+
+void fixture_turn_end(struct fixture *f)
+{
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TURN_END});
+}
+
+void fixture_tick(struct fixture *f)
+{
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK});
+}
+
+struct fixture *fixture_start(const struct vsr_replica_options *options)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    size_t bytes = (vsr_replica_bytes(options) + 63) & ~(size_t)63;
+
+    cr_assert_eq(vsr_replica_options_check(options, NULL), 0);
+    f->options = *options;
+    f->memory = aligned_alloc(64, bytes);
+    memset(f->memory, 0, bytes);
+    f->r = vsr_replica_init(f->memory, options);
+    f->out.capacity = vsr_replica_effects_max(options);
+    f->out.list = calloc(f->out.capacity, sizeof *f->out.list);
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
+    return f;
+}
+
+void fixture_end(struct fixture *f)
+{
+    fixture_clear(f);
+    vsr_replica_deinit(f->r);
+    free(f->memory);
+    free(f->out.list);
+    free(f);
+    cr_assert_eq(fixture_buffers_live, 0, "%ld buffers did not come back", fixture_buffers_live);
+}
+
+const struct vsr_header *fixture_sent(const struct fixture *f, enum vsr_message_type type,
+                                      uint32_t nth)
+{
+    for (uint32_t i = 0; i < f->sent_count; i++)
+        if (f->sent[i].buffer.header->type == type && nth-- == 0) return f->sent[i].buffer.header;
+    return NULL;
+}
+
+uint32_t fixture_sent_count(const struct fixture *f, enum vsr_message_type type)
+{
+    uint32_t count = 0;
+    while (fixture_sent(f, type, count) != NULL)
+        count++;
+    return count;
+}
+
+bool fixture_noticed(const struct fixture *f, enum vsr_notice notice)
+{
+    for (uint32_t i = 0; i < f->notice_count; i++)
+        if (f->notices[i] == notice) return true;
+    return false;
+}
+
+const struct vsr_reply *fixture_reply(const struct fixture *f, uint32_t nth)
+{
+    const struct vsr_header *m;
+
+    for (uint32_t i = 0; (m = fixture_sent(f, VSR_REPLY, i)) != NULL; i++) {
+        uint32_t offset = sizeof *m;
+        for (uint32_t k = 0; k < m->count; k++) {
+            const struct vsr_reply *reply =
+                (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
+            if (nth-- == 0) return reply;
+            offset += (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
+        }
+    }
+    return NULL;
+}
+
+struct vsr_buffer make_header(const struct fixture *f, enum vsr_message_type type, uint32_t bytes,
+                              uint64_t from)
+{
+    struct vsr_buffer b;
+
+    cr_assert(take(NULL, bytes, &b));
+    memset(b.header, 0, bytes);
+    *b.header = (struct vsr_header){
+        .magic = VSR_MAGIC,
+        .version = VSR_VERSION,
+        .type = (uint8_t)type,
+        .to = VSR_TO_ALL,
+        .cluster = CLUSTER,
+        .view = f->r->view,
+        .from = from,
+        .bytes = bytes,
+    };
+    return b;
+}
+
+static void put_request(void *at, vsr_session session, uint32_t slot, uint64_t number,
+                        uint64_t payload)
+{
+    struct vsr_request *request = at;
+
+    *request = (struct vsr_request){
+        .session = session, .number = number, .slot = slot, .payload_bytes = 8};
+    memcpy(request + 1, &payload, 8);
+}
+
+static void put_register(void *at, uint64_t client_id)
+{
+    struct vsr_request *request = at;
+    const struct vsr_register payload = {.client_id = {client_id, ~client_id}, .address = CLIENT};
+
+    *request = (struct vsr_request){.kind = VSR_KIND_REGISTER, .payload_bytes = sizeof payload};
+    memcpy(request + 1, &payload, sizeof payload);
+}
+
+struct vsr_buffer make_request(const struct fixture *f, vsr_session session, uint32_t slot,
+                               uint64_t number, uint64_t payload)
+{
+    struct vsr_buffer b = make_header(
+        f, VSR_REQUEST, sizeof(struct vsr_header) + sizeof(struct vsr_request) + 8, CLIENT);
+    b.header->count = 1;
+    put_request(b.header + 1, session, slot, number, payload);
+    return b;
+}
+
+struct vsr_buffer make_register(const struct fixture *f, uint64_t client_id)
+{
+    struct vsr_buffer b = make_header(f, VSR_REQUEST,
+                                      sizeof(struct vsr_header) + sizeof(struct vsr_request) +
+                                          sizeof(struct vsr_register),
+                                      CLIENT);
+    b.header->count = 1;
+    put_register(b.header + 1, client_id);
+    return b;
+}
+
+static struct vsr_buffer make_entry(const struct fixture *f, const struct vsr_prepare *parent,
+                                    uint32_t request_bytes, uint8_t kind)
+{
+    struct vsr_buffer b =
+        make_header(f, VSR_PREPARE, (uint32_t)sizeof(struct vsr_prepare) + request_bytes,
+                    primary_of(f->r->view, f->options.replica_count));
+    struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
+
+    b.header->count = 1;
+    p->entry.op = parent != NULL ? parent->entry.op + 1 : 1;
+    p->entry.parent_checksum = parent != NULL ? parent->entry.checksum : 0;
+    p->entry.view = f->r->view;
+    p->entry.kind = kind;
+    return b;
+}
+
+struct vsr_buffer make_prepare(const struct fixture *f, const struct vsr_prepare *parent,
+                               vsr_op commit, vsr_checksum commit_checksum, vsr_session session,
+                               uint32_t slot, uint64_t number)
+{
+    struct vsr_buffer b = make_entry(f, parent, sizeof(struct vsr_request) + 8, VSR_KIND_OPERATION);
+    struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
+
+    p->commit = commit;
+    p->commit_checksum = commit_checksum;
+    put_request(p + 1, session, slot, number, number);
+    p->entry.checksum = vsr_entry_checksum(p);
+    return b;
+}
+
+struct vsr_buffer make_prepare_register(const struct fixture *f, const struct vsr_prepare *parent,
+                                        uint64_t client_id)
+{
+    struct vsr_buffer b = make_entry(
+        f, parent, sizeof(struct vsr_request) + sizeof(struct vsr_register), VSR_KIND_REGISTER);
+    struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
+
+    put_register(p + 1, client_id);
+    p->entry.checksum = vsr_entry_checksum(p);
+    return b;
+}
+
+struct vsr_buffer make_prepare_ok(const struct fixture *f, uint32_t from, vsr_op op)
+{
+    struct vsr_buffer b = make_header(f, VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok), from);
+    struct vsr_prepare_ok *ok = (struct vsr_prepare_ok *)(void *)b.header;
+
+    ok->op = op;
+    if (vsr_log_holds(&f->r->log, op)) ok->checksum = vsr_log_at(&f->r->log, op)->entry.checksum;
+    return b;
+}
+
+struct vsr_buffer make_commit(const struct fixture *f, vsr_op commit, vsr_checksum checksum)
+{
+    struct vsr_buffer b = make_header(f, VSR_COMMIT, sizeof(struct vsr_commit),
+                                      primary_of(f->r->view, f->options.replica_count));
+    struct vsr_commit *c = (struct vsr_commit *)(void *)b.header;
+
+    c->commit = commit;
+    c->commit_checksum = checksum;
+    return b;
+}
+
+void acknowledge_all(struct fixture *f)
+{
+    uint32_t quorum = f->r->options.quorum_replication;
+
+    for (uint32_t i = 1; i < quorum; i++)
+        fixture_message(f, make_prepare_ok(f, i, f->r->log.op));
+}
+
+uint32_t open_session(struct fixture *f, uint64_t client_id, vsr_session *session)
+{
+    const uint64_t id[2] = {client_id, ~client_id};
+
+    fixture_message(f, make_register(f, client_id));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    uint32_t slot = vsr_client_table_slot_of(&f->r->clients, id);
+    cr_assert_neq(slot, UINT32_MAX);
+    *session = vsr_client_table_at(&f->r->clients, slot)->session;
+    return slot;
+}

@@ -1,0 +1,264 @@
+/**
+ * A client as an actor: sessions for an embedder's callbacks.
+ */
+#include "node.h"
+
+#include <act/timer.h>
+#include <vsr/client_actor.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** A submit and a turn's end bring no more than this many messages to send. */
+enum { SENDS_MAX = 64 };
+
+struct vsr_client_actor {
+    struct vsr_client *core;
+    struct vsr_client_effects effects; /* of received messages and ticks */
+    struct vsr_client_effect sends[SENDS_MAX];
+    struct node_outbox outbox;
+    const struct vsr_client_callbacks *callbacks;
+    void *context;
+    act_id peers[VSR_REPLICAS_MAX];
+    uint32_t peer_count;
+    uint32_t sessions;
+    uint64_t tick_ns;
+    struct vsr_client_options options;
+    void *memory; /* of the core, until it is laid out */
+};
+
+static void send_request(struct vsr_client_actor *client, const struct vsr_client_effect *e)
+{
+    struct act_message *m = e->buffer.handle;
+    uint32_t to_mask = e->to;
+
+    for (uint32_t i = 0; i < client->peer_count; i++) {
+        if ((to_mask >> i & 1) == 0) continue;
+        to_mask &= ~(1u << i);
+        if (to_mask == 0) {
+            node_outbox_send(&client->outbox, client->peers[i], m);
+            return;
+        }
+        struct act_message *copy = act_message_ref(m);
+        if (copy != NULL) node_outbox_send(&client->outbox, client->peers[i], copy);
+    }
+    act_message_unref(m);
+}
+
+static void perform_sends(struct vsr_client_actor *client, const struct vsr_client_effects *effects)
+{
+    for (uint32_t i = 0; i < effects->count; i++)
+        send_request(client, &effects->list[i]);
+}
+
+/** The callbacks submit while the list is walked; what that sends has a list of its own. */
+static void perform(struct vsr_client_actor *client)
+{
+    const struct vsr_client_callbacks *call = client->callbacks;
+
+    for (uint32_t i = 0; i < client->effects.count; i++) {
+        const struct vsr_client_effect *e = &client->effects.list[i];
+        switch (e->kind) {
+        case VSR_CLIENT_SEND:
+            send_request(client, e);
+            break;
+        case VSR_CLIENT_OPENED:
+            if (call->opened != NULL) call->opened(client->context, client, e->session);
+            break;
+        case VSR_CLIENT_RESULT:
+            if (call->result != NULL)
+                call->result(client->context, client, e->session, e->result, e->result_bytes);
+            break;
+        case VSR_CLIENT_EVICTED:
+            if (call->evicted != NULL) call->evicted(client->context, client, e->session);
+            break;
+        }
+    }
+    client->effects.count = 0;
+}
+
+int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, const void *payload,
+                            uint32_t payload_bytes)
+{
+    struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
+    int error = vsr_client_submit(client->core, session, payload, payload_bytes, &sends);
+
+    perform_sends(client, &sends);
+    return error;
+}
+
+uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client)
+{
+    return client->sessions;
+}
+
+void vsr_client_actor_report(const struct vsr_client_actor *client,
+                             struct vsr_client_report *report)
+{
+    vsr_client_report(client->core, report);
+}
+
+static void start_tick(struct vsr_client_actor *client)
+{
+    if (act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) != 0)
+        fprintf(stderr, "vsr: a client has no memory for its timer; it stops retrying\n");
+}
+
+/** The actor's id is the address of its replies, so the core is laid out by its first message. */
+static void start(struct vsr_client_actor *client)
+{
+    client->options.address = act_self();
+    client->core = vsr_client_init(client->memory, &client->options);
+    vsr_client_open(client->core, &client->effects);
+    perform(client);
+    start_tick(client);
+}
+
+static void receive(void *state, struct act_message *m)
+{
+    struct vsr_client_actor *client = state;
+    const struct vsr_header *header = m->body;
+
+    switch (m->type) {
+    case NODE_MESSAGE:
+        if (m->body_bytes < sizeof *header || m->body_bytes != header->bytes) break;
+        vsr_client_receive(client->core, header, &client->effects);
+        perform(client);
+        break;
+    case NODE_TICK:
+        start_tick(client);
+        node_outbox_retry(&client->outbox);
+        vsr_client_tick(client->core, &client->effects);
+        perform(client);
+        break;
+    case NODE_START:
+        start(client);
+        break;
+    case ACT_TYPE_ROOM:
+        break; /* The turn's end tries again. */
+    default:
+        if (client->callbacks->message == NULL) break;
+        client->callbacks->message(client->context, client, m);
+        return;
+    }
+    act_message_unref(m);
+}
+
+static void turn_end(void *state)
+{
+    struct vsr_client_actor *client = state;
+    struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
+
+    if (client->core == NULL) return;
+    if (client->callbacks->turn_end != NULL) client->callbacks->turn_end(client->context, client);
+    vsr_client_turn_end(client->core, &sends);
+    perform_sends(client, &sends);
+    if (client->outbox.count > 0) node_outbox_retry(&client->outbox);
+}
+
+static void destroy(struct vsr_client_actor *client)
+{
+    if (client->core != NULL) vsr_client_deinit(client->core);
+    node_outbox_deinit(&client->outbox);
+    free(client->effects.list);
+    free(client->memory);
+    free(client);
+}
+
+static void stopped(void *state, int reason)
+{
+    struct vsr_client_actor *client = state;
+    const struct vsr_client_callbacks *callbacks = client->callbacks;
+    void *context = client->context;
+
+    (void)reason;
+    destroy(client);
+    if (callbacks->stopped != NULL) callbacks->stopped(context);
+}
+
+static const struct vsr_client_callbacks no_callbacks = {0};
+
+static const struct act_behaviour behaviour = {
+    .receive = receive,
+    .turn_end = turn_end,
+    .stopped = stopped,
+};
+
+void vsr_client_actor_options_init(struct vsr_client_actor_options *options)
+{
+    *options = (struct vsr_client_actor_options){.mailbox_max = 1 << 20};
+    vsr_client_options_init(&options->client);
+}
+
+static struct vsr_client_actor *create(const struct vsr_client_actor_options *options,
+                                       const struct vsr_client_options *client_options)
+{
+    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
+    const size_t bytes = (vsr_client_bytes(client_options) + 63) & ~(size_t)63;
+    struct vsr_client_actor *client = calloc(1, sizeof *client);
+
+    if (client == NULL) return NULL;
+    client->options = *client_options;
+    client->callbacks = options->callbacks;
+    client->context = options->context;
+    client->sessions = client_options->sessions;
+    client->peer_count = client_options->replica_count;
+    client->tick_ns = cluster->tick_ns;
+    memcpy(client->peers, node_cluster_peers(options->cluster), sizeof client->peers);
+    client->effects.capacity = vsr_client_effects_max(client_options);
+    client->effects.list = calloc(client->effects.capacity, sizeof *client->effects.list);
+    client->memory = aligned_alloc(64, bytes);
+    if (client->memory != NULL) memset(client->memory, 0, bytes);
+    if (node_outbox_init(&client->outbox, cluster) != 0 || client->effects.list == NULL ||
+        client->memory == NULL) {
+        destroy(client);
+        return NULL;
+    }
+    return client;
+}
+
+int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
+                           struct vsr_error *why)
+{
+    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
+    struct vsr_client_options o = options->client;
+
+    o.cluster = cluster->replica.cluster;
+    o.replica_count = cluster->replica.replica_count;
+    o.sessions_max = cluster->replica.sessions_max;
+    o.op_bytes_max = cluster->replica.op_bytes_max;
+    o.buffers = node_buffers;
+    int error = vsr_client_options_check(&o, why);
+    if (error != 0) return error;
+
+    struct vsr_client_actor *client = create(options, &o);
+    if (client == NULL) return -ENOMEM;
+    struct act_message *m = act_message_create(NODE_START, 0);
+    if (m == NULL) {
+        destroy(client);
+        return -ENOMEM;
+    }
+    error = act_spawn(
+        &(struct act_spawn_options){
+            .behaviour = &behaviour,
+            .state = client,
+            .place = options->place,
+            .mailbox_max = options->mailbox_max,
+        },
+        id);
+    if (error != 0) {
+        act_message_unref(m);
+        destroy(client);
+        return error;
+    }
+    error = act_send(*id, m);
+    if (error == 0) return 0;
+    act_message_unref(m);
+    client->callbacks = &no_callbacks; /* The embedder hears of the error here, and only here. */
+    if (act_stop(*id, 0) != 0) {
+        /* Its lane is full: it never starts, and goes when the runtime stops. */
+    }
+    return error;
+}

@@ -1,0 +1,92 @@
+/**
+ * What the node's files share: messages between its actors, buffers, outboxes.
+ */
+#ifndef VSR_NODE_NODE_H
+#define VSR_NODE_NODE_H
+
+#include <act/actor.h>
+#include <act/message.h>
+#include <vsr/cluster.h>
+#include <vsr/types.h>
+
+#include <pthread.h>
+
+/** Types of the actor messages inside a node. */
+enum {
+    NODE_MESSAGE = 0x56530100, /* body: a protocol message */
+    NODE_TICK,
+    NODE_INSPECT, /* body: struct node_inspect * */
+    NODE_START,   /* body: the replicas' ids */
+    NODE_SUBMIT,  /* to a service. Body: struct node_submit, then the payload */
+};
+
+struct node_submit {
+    uint64_t cookie;
+};
+
+/** Buffers that are actor messages. */
+extern const struct vsr_buffers node_buffers;
+
+/** Something that one thread waits for and an actor brings about. */
+struct node_event {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool is_set;
+};
+
+void node_event_init(struct node_event *event);
+void node_event_set(struct node_event *event);
+void node_event_wait(struct node_event *event);
+void node_event_deinit(struct node_event *event);
+
+struct node_inspect {
+    struct vsr_cluster_report *report;
+    struct node_event done;
+};
+
+/**
+ * Messages that their receiver had no room for. They are offered again at the end of every turn and
+ * at every tick; when the outbox itself is full a message is dropped, which the protocol mends.
+ */
+enum { OUTBOX_MAX = 16384 };
+
+struct node_outbox {
+    struct node_parcel {
+        act_id to;
+        struct act_message *message;
+    } * parcels; /* OUTBOX_MAX of them */
+    uint32_t count;
+    uint64_t dropped;
+    int (*send)(void *context, act_id to, struct act_message *m);
+    void *send_context;
+};
+
+/** Returns 0 or -ENOMEM. */
+int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_options *options);
+void node_outbox_deinit(struct node_outbox *outbox);
+/** Ownership: takes m. */
+void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m);
+void node_outbox_retry(struct node_outbox *outbox);
+
+/** The cluster's options, and its replicas' ids: peers()[0 .. replica_count-1]. */
+const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster);
+const act_id *node_cluster_peers(const struct vsr_cluster *cluster);
+
+/** A superblock's place outside the replica: what survives the replica's memory. */
+struct node_storage {
+    struct vsr_superblock superblock;
+    bool is_written;
+};
+
+/** One replica's actor. */
+struct node_replica;
+
+struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
+                                         uint32_t replica, struct node_storage *storage,
+                                         struct node_event *stopped, int *error);
+/** For a replica whose actor was never spawned. */
+void node_replica_destroy(struct node_replica *replica);
+
+extern const struct act_behaviour node_replica_behaviour;
+
+#endif

@@ -1,0 +1,114 @@
+/**
+ * Buffers, outboxes and events of a node.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
+{
+    struct act_message *m = act_message_create(NODE_MESSAGE, bytes);
+
+    (void)context;
+    if (m == NULL) return false;
+    *out = (struct vsr_buffer){.header = m->body, .handle = m};
+    return true;
+}
+
+static void *ref(void *context, void *handle)
+{
+    (void)context;
+    return act_message_ref(handle);
+}
+
+static void unref(void *context, void *handle)
+{
+    (void)context;
+    act_message_unref(handle);
+}
+
+const struct vsr_buffers node_buffers = {.take = take, .ref = ref, .unref = unref};
+
+void node_event_init(struct node_event *event)
+{
+    pthread_mutex_init(&event->mutex, NULL);
+    pthread_cond_init(&event->changed, NULL);
+    event->is_set = false;
+}
+
+void node_event_set(struct node_event *event)
+{
+    pthread_mutex_lock(&event->mutex);
+    event->is_set = true;
+    pthread_cond_signal(&event->changed);
+    pthread_mutex_unlock(&event->mutex);
+}
+
+void node_event_wait(struct node_event *event)
+{
+    pthread_mutex_lock(&event->mutex);
+    while (!event->is_set)
+        pthread_cond_wait(&event->changed, &event->mutex);
+    pthread_mutex_unlock(&event->mutex);
+}
+
+void node_event_deinit(struct node_event *event)
+{
+    pthread_cond_destroy(&event->changed);
+    pthread_mutex_destroy(&event->mutex);
+}
+
+static int send_plainly(void *context, act_id to, struct act_message *m)
+{
+    (void)context;
+    return act_send(to, m);
+}
+
+int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_options *options)
+{
+    *outbox = (struct node_outbox){
+        .parcels = calloc(OUTBOX_MAX, sizeof *outbox->parcels),
+        .send = options->send != NULL ? options->send : send_plainly,
+        .send_context = options->send_context,
+    };
+    return outbox->parcels != NULL ? 0 : -ENOMEM;
+}
+
+void node_outbox_deinit(struct node_outbox *outbox)
+{
+    for (uint32_t i = 0; i < outbox->count; i++)
+        act_message_unref(outbox->parcels[i].message);
+    free(outbox->parcels);
+}
+
+void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m)
+{
+    /* The body's size follows the protocol message's: what a bridge writes to a wire. */
+    m->body_bytes = ((const struct vsr_header *)m->body)->bytes;
+    if (outbox->send(outbox->send_context, to, m) == 0) return;
+    if (outbox->count == OUTBOX_MAX) {
+        outbox->dropped++;
+        act_message_unref(m);
+        return;
+    }
+    if (outbox->count == 0 && act_await_room(to) != 0) {
+        /* Without the notice the next tick tries again. */
+    }
+    outbox->parcels[outbox->count++] = (struct node_parcel){.to = to, .message = m};
+}
+
+void node_outbox_retry(struct node_outbox *outbox)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < outbox->count; i++) {
+        struct node_parcel parcel = outbox->parcels[i];
+        if (outbox->send(outbox->send_context, parcel.to, parcel.message) != 0)
+            outbox->parcels[kept++] = parcel;
+    }
+    outbox->count = kept;
+    if (kept > 0 && act_await_room(outbox->parcels[0].to) != 0) {
+        /* As above. */
+    }
+}
