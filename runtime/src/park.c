@@ -41,7 +41,7 @@ void act_park_deinit(struct act_park *park)
 void act_park_announce(struct act_park *park)
 {
     atomic_store_explicit(&park->is_parked, 1, memory_order_relaxed); /* K2 */
-    atomic_thread_fence(memory_order_seq_cst);
+    park_fence(park);
 }
 
 void act_park_cancel(struct act_park *park)

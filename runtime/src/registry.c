@@ -35,6 +35,7 @@ struct slot_chunk {
 struct name_node {
     struct cds_lfht_node node;
     struct rcu_head rcu;
+    struct act_registry *registry;
     act_id id;
     char name[ACT_NAME_MAX + 1];
 };
@@ -48,6 +49,8 @@ struct act_registry {
     struct slot_chunk *free_chunks;
     struct slot_chunk *empty_chunks; /* without slots: memory to reuse */
     uint32_t used;
+    uint32_t callbacks; /* asked for and not done; rcu_barrier would do, but it looks like a race */
+    pthread_cond_t callback_done;
 };
 
 /** Stands for all QSBR edges. */
@@ -63,6 +66,8 @@ struct act_registry *act_registry_create(uint32_t actors_max)
     struct act_registry *r = act_memory_take(sizeof *r);
 
     if (r == NULL) return NULL;
+    pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->callback_done, NULL);
     r->view.actors_max = actors_max;
     r->view.words = act_memory_map(actors_max * sizeof *r->view.words);
     r->view.actors = act_memory_map(actors_max * sizeof *r->view.actors);
@@ -71,7 +76,6 @@ struct act_registry *act_registry_create(uint32_t actors_max)
         act_registry_destroy(r);
         return NULL;
     }
-    pthread_mutex_init(&r->mutex, NULL);
     return r;
 }
 
@@ -84,10 +88,40 @@ static void destroy_chunks(struct slot_chunk *chunk)
     }
 }
 
+/** Asks for a callback after a grace period. */
+static void defer(struct act_registry *r, struct rcu_head *head, void (*call)(struct rcu_head *))
+{
+    pthread_mutex_lock(&r->mutex);
+    r->callbacks++;
+    pthread_mutex_unlock(&r->mutex);
+    TSAN_RELEASE(&grace_tag); /* what is behind head, for the callback's thread */
+    call_rcu(head, call);
+}
+
+/** Ends a callback. The caller has the mutex, and touches nothing of r afterwards. */
+static void finish_callback(struct act_registry *r)
+{
+    if (--r->callbacks == 0) pthread_cond_signal(&r->callback_done);
+    pthread_mutex_unlock(&r->mutex);
+}
+
+static void wait_for_callbacks(struct act_registry *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    while (r->callbacks > 0)
+        pthread_cond_wait(&r->callback_done, &r->mutex);
+    pthread_mutex_unlock(&r->mutex);
+}
+
 static void free_name(struct rcu_head *head)
 {
     struct name_node *node = caa_container_of(head, struct name_node, rcu);
+    struct act_registry *r = node->registry;
+
+    TSAN_ACQUIRE(&grace_tag); /* R4 */
     act_memory_give(node, sizeof *node);
+    pthread_mutex_lock(&r->mutex);
+    finish_callback(r);
 }
 
 static void remove_names(struct act_registry *r)
@@ -100,7 +134,7 @@ static void remove_names(struct act_registry *r)
     cds_lfht_for_each(r->names, &iter, at)
     {
         struct name_node *node = caa_container_of(at, struct name_node, node);
-        if (cds_lfht_del(r->names, at) == 0) call_rcu(&node->rcu, free_name);
+        if (cds_lfht_del(r->names, at) == 0) defer(r, &node->rcu, free_name);
     }
     rcu_read_unlock();
     rcu_unregister_thread();
@@ -110,12 +144,13 @@ void act_registry_destroy(struct act_registry *r)
 {
     if (r->names != NULL) {
         remove_names(r);
-        rcu_barrier();
-        TSAN_ACQUIRE(&grace_tag);
+        wait_for_callbacks(r);
         ACT_ASSERT(cds_lfht_destroy(r->names, NULL) == 0);
     }
     destroy_chunks(r->free_chunks);
     destroy_chunks(r->empty_chunks);
+    pthread_cond_destroy(&r->callback_done);
+    pthread_mutex_destroy(&r->mutex);
     act_memory_unmap(r->view.words, r->view.actors_max * sizeof *r->view.words);
     act_memory_unmap(r->view.actors, r->view.actors_max * sizeof *r->view.actors);
     act_memory_give(r, sizeof *r);
@@ -215,7 +250,7 @@ static void give_chunk(struct rcu_head *head)
     TSAN_ACQUIRE(&grace_tag); /* R4 */
     pthread_mutex_lock(&r->mutex);
     push(&r->free_chunks, chunk);
-    pthread_mutex_unlock(&r->mutex);
+    finish_callback(r);
 }
 
 static void retire_chunk(struct slot_cache *cache)
@@ -223,7 +258,7 @@ static void retire_chunk(struct slot_cache *cache)
     struct slot_chunk *chunk = cache->retired;
 
     cache->retired = NULL;
-    call_rcu(&chunk->rcu, give_chunk);
+    defer(chunk->registry, &chunk->rcu, give_chunk);
 }
 
 bool act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache, uint32_t *slot)
@@ -294,6 +329,7 @@ int act_registry_bind(struct act_registry *registry, const char *name, act_id id
     if (node == NULL) return -ENOMEM;
     cds_lfht_node_init(&node->node);
     node->id = id;
+    node->registry = registry;
     memcpy(node->name, name, strlen(name) + 1);
     TSAN_RELEASE(&grace_tag);
     rcu_read_lock();
@@ -318,7 +354,7 @@ void act_registry_unbind(struct act_registry *registry, act_id id)
     {
         struct name_node *node = caa_container_of(at, struct name_node, node);
         if (node->id != id) continue;
-        if (cds_lfht_del(registry->names, at) == 0) call_rcu(&node->rcu, free_name);
+        if (cds_lfht_del(registry->names, at) == 0) defer(registry, &node->rcu, free_name);
         break;
     }
     TSAN_IGNORE_END();

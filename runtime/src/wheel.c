@@ -11,7 +11,11 @@
 
 enum { NODES_MIN = 64 };
 
-static const uint64_t bucket_mask = WHEEL_BUCKETS - 1;
+/** Where in a level a tick lies. */
+static uint32_t place_of(uint64_t tick, uint32_t level)
+{
+    return (uint32_t)(tick >> (WHEEL_BITS * level)) & (WHEEL_BUCKETS - 1);
+}
 
 void act_wheel_init(struct act_wheel *wheel, uint64_t now_ns)
 {
@@ -50,11 +54,11 @@ static uint32_t bucket_of(const struct act_wheel *wheel, uint64_t due)
 
     for (uint32_t level = 0; level < WHEEL_LEVELS; level++)
         if (distance < 1ull << (WHEEL_BITS * (level + 1)))
-            return level * WHEEL_BUCKETS + ((due >> (WHEEL_BITS * level)) & bucket_mask);
+            return level * WHEEL_BUCKETS + place_of(due, level);
     /* Beyond the horizon: as far as it goes; it is dealt out again there. */
     const uint32_t top = WHEEL_LEVELS - 1;
     uint64_t far = wheel->now + (1ull << (WHEEL_BITS * WHEEL_LEVELS)) - 1;
-    return top * WHEEL_BUCKETS + ((far >> (WHEEL_BITS * top)) & bucket_mask);
+    return top * WHEEL_BUCKETS + place_of(far, top);
 }
 
 static void insert(struct act_wheel *wheel, uint32_t index)
@@ -124,7 +128,7 @@ bool act_wheel_cancel(struct act_wheel *wheel, act_timer name)
 static void cascade(struct act_wheel *wheel, uint32_t level)
 {
     const uint32_t bucket =
-        level * WHEEL_BUCKETS + ((wheel->now >> (WHEEL_BITS * level)) & bucket_mask);
+        level * WHEEL_BUCKETS + place_of(wheel->now, level);
     uint32_t at = wheel->buckets[bucket];
 
     wheel->buckets[bucket] = 0;
@@ -153,7 +157,7 @@ bool act_wheel_expire(struct act_wheel *wheel, uint64_t now_ns, struct act_wheel
         return false;
     }
     for (;;) {
-        uint32_t first = wheel->buckets[wheel->now & bucket_mask];
+        uint32_t first = wheel->buckets[place_of(wheel->now, 0)];
         if (first != 0) {
             ACT_DCHECK(wheel->nodes[first - 1].due <= wheel->now);
             *timer = wheel->nodes[first - 1].timer;
@@ -172,7 +176,7 @@ uint64_t act_wheel_sleep_ns(const struct act_wheel *wheel, uint64_t now_ns)
     uint64_t tick = wheel->now;
     do {
         tick++;
-    } while (wheel->buckets[tick & bucket_mask] == 0 && (tick & bucket_mask) != 0);
+    } while (wheel->buckets[place_of(tick, 0)] == 0 && place_of(tick, 0) != 0);
     uint64_t due_ns = tick << WHEEL_TICK_SHIFT;
     return due_ns > now_ns ? due_ns - now_ns : 0;
 }

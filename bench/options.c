@@ -1,0 +1,225 @@
+/**
+ * See options.h.
+ */
+#include "options.h"
+
+#include "harness.h"
+
+#include <act/types.h>
+#include <vsr/types.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Options whose value is a whole number. */
+static const struct number_option {
+    const char *name;
+    size_t offset;
+    uint64_t min;
+    uint64_t max;
+    bool is_shaping; /* describes a run of its own */
+    const char *text;
+} number_options[] = {
+    {"replicas", offsetof(struct bench_options, replicas), 1, VSR_REPLICAS_MAX, true,
+     "replicas (3)"},
+    {"workers", offsetof(struct bench_options, workers), 1, ACT_WORKERS_MAX, true,
+     "worker threads (one per CPU)"},
+    {"clients", offsetof(struct bench_options, clients), 1, 256, true,
+     "client actors (one per worker)"},
+    {"sessions", offsetof(struct bench_options, sessions), 1, 1000000, true,
+     "sessions of each client (1000)"},
+    {"op-bytes", offsetof(struct bench_options, op_bytes), 16, 16384, true,
+     "bytes of an operation of the counter workload (16)"},
+    {"read-percent", offsetof(struct bench_options, read_percent), 0, 100, true,
+     "reads of a ycsb workload (its own)"},
+    {"outstanding", offsetof(struct bench_options, outstanding), 1, 1000000, true,
+     "operations of each client at once, at most its sessions (all)"},
+    {"requests-per-message", offsetof(struct bench_options, requests_per_message), 0, 65536, true,
+     "1: every request and reply is a message of its own; 0: as many as there are (0)"},
+    {"spin-us", offsetof(struct bench_options, spin_us), 0, 1000000, false,
+     "how long an idle worker spins before it sleeps (50)"},
+};
+
+enum { NUMBERS = sizeof number_options / sizeof number_options[0] };
+enum {
+    OPTION_WORKLOAD = 256,
+    OPTION_TRACE,
+    OPTION_SECONDS,
+    OPTION_SEED,
+    OPTION_PIN,
+    OPTION_JSON,
+    OPTION_PLOT,
+    OPTION_HELP
+};
+
+static void print_help(void)
+{
+    printf(
+        "Usage: bench/run [OPTION]...\n\n"
+        "Without options: calibration, throughput, latency and cost of growth of an in-process\n"
+        "cluster, each figure verified. With an option that shapes the run: that run alone.\n\n");
+    for (uint32_t i = 0; i < NUMBERS; i++)
+        printf("  --%-22s %s; %llu to %llu\n", number_options[i].name, number_options[i].text,
+               (unsigned long long)number_options[i].min,
+               (unsigned long long)number_options[i].max);
+    printf("  --%-22s counter, ycsb-a, ycsb-b, ycsb-c or ycsb-f (counter)\n"
+           "  --%-22s operations from a file, one per line: get KEY, put KEY VALUE,\n"
+           "  %-24s swap KEY VALUE, delete KEY\n"
+           "  --%-22s seconds that a row is measured; 0.1 to 3600\n"
+           "  --%-22s of everything random; any number (1)\n"
+           "  --%-22s pin workers to CPUs\n"
+           "  --%-22s one JSON object per row and line\n"
+           "  --%-22s draw percentiles and growth into an SVG file\n"
+           "  --%-22s also the lane, actor and core benchmarks\n"
+           "  --%-22s this text\n",
+           "workload NAME", "trace-file FILE", "", "seconds S", "seed N", "pin", "json",
+           "plot FILE.svg", "all", "help");
+}
+
+static _Noreturn void refuse(const char *option, const char *value, const char *accepted)
+{
+    fprintf(stderr, "bench: --%s %s: accepted is %s. See bench/run --help.\n", option, value,
+            accepted);
+    exit(2);
+}
+
+static void set_number(struct bench_options *options, const struct number_option *o,
+                       const char *value)
+{
+    char accepted[64];
+    char *end;
+
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || value[0] == '-' || number < o->min ||
+        number > o->max) {
+        snprintf(accepted, sizeof accepted, "a whole number, %llu to %llu",
+                 (unsigned long long)o->min, (unsigned long long)o->max);
+        refuse(o->name, value, accepted);
+    }
+    uint32_t narrow = (uint32_t)number;
+    memcpy((char *)options + o->offset, &narrow, sizeof narrow);
+    if (o->is_shaping) options->is_custom = true;
+}
+
+static double parse_seconds(const char *value)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+
+    if (end == value || *end != '\0' || !(seconds >= 0.1 && seconds <= 3600))
+        refuse("seconds", value, "0.1 to 3600");
+    return seconds;
+}
+
+static uint64_t parse_seed(const char *value)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long seed = strtoull(value, &end, 0);
+    if (errno != 0 || end == value || *end != '\0' || value[0] == '-')
+        refuse("seed", value, "a whole number");
+    return seed;
+}
+
+static void set_other(struct bench_options *options, int option, const char *value)
+{
+    switch (option) {
+    case OPTION_WORKLOAD:
+        if (!workload_named(value, &options->workload))
+            refuse("workload", value, "counter, ycsb-a, ycsb-b, ycsb-c or ycsb-f");
+        options->is_custom = true;
+        break;
+    case OPTION_TRACE:
+        options->trace_file = value;
+        options->workload = WORKLOAD_TRACE;
+        options->is_custom = true;
+        break;
+    case OPTION_SECONDS:
+        options->seconds = parse_seconds(value);
+        break;
+    case OPTION_SEED:
+        options->seed = parse_seed(value);
+        break;
+    case OPTION_PIN:
+        options->is_pinned = true;
+        break;
+    case OPTION_JSON:
+        options->is_json = true;
+        break;
+    case OPTION_PLOT:
+        options->plot_file = value;
+        break;
+    case OPTION_HELP:
+        print_help();
+        exit(0);
+    default: /* getopt has said what is wrong. */
+        fprintf(stderr, "bench: see bench/run --help for the options that are accepted.\n");
+        exit(2);
+    }
+}
+
+/** What fits each option alone may not fit together. */
+static void check(struct bench_options *o)
+{
+    char value[32];
+
+    if (o->clients == 0) o->clients = o->workers;
+    if (o->outstanding == 0) o->outstanding = o->sessions;
+    if (o->outstanding > o->sessions) {
+        snprintf(value, sizeof value, "%u", o->outstanding);
+        refuse("outstanding", value, "at most --sessions: a session has one operation at a time");
+    }
+    if ((uint64_t)o->clients * o->sessions > VSR_SESSIONS_MAX) {
+        snprintf(value, sizeof value, "%u", o->sessions);
+        refuse("sessions", value, "at most 4194304 over all clients");
+    }
+    if (o->read_percent != UINT32_MAX &&
+        (o->workload == WORKLOAD_COUNTER || o->workload == WORKLOAD_TRACE)) {
+        snprintf(value, sizeof value, "%u", o->read_percent);
+        refuse("read-percent", value, "only with a ycsb workload");
+    }
+}
+
+struct bench_options bench_options_parse(int argc, char **argv)
+{
+    static struct option table[NUMBERS + 9];
+    struct bench_options options = {
+        .replicas = 3,
+        .workers = process_cpus() < ACT_WORKERS_MAX ? process_cpus() : ACT_WORKERS_MAX,
+        .sessions = 1000,
+        .op_bytes = 16,
+        .read_percent = UINT32_MAX,
+        .seed = 1,
+        .spin_us = 50,
+    };
+    int option;
+
+    for (int i = 0; i < NUMBERS; i++)
+        table[i] = (struct option){number_options[i].name, required_argument, NULL, i};
+    table[NUMBERS] = (struct option){"workload", required_argument, NULL, OPTION_WORKLOAD};
+    table[NUMBERS + 1] = (struct option){"trace-file", required_argument, NULL, OPTION_TRACE};
+    table[NUMBERS + 2] = (struct option){"seconds", required_argument, NULL, OPTION_SECONDS};
+    table[NUMBERS + 3] = (struct option){"seed", required_argument, NULL, OPTION_SEED};
+    table[NUMBERS + 4] = (struct option){"pin", no_argument, NULL, OPTION_PIN};
+    table[NUMBERS + 5] = (struct option){"json", no_argument, NULL, OPTION_JSON};
+    table[NUMBERS + 6] = (struct option){"plot", required_argument, NULL, OPTION_PLOT};
+    table[NUMBERS + 7] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        if (option >= 0 && option < NUMBERS)
+            set_number(&options, &number_options[option], optarg);
+        else
+            set_other(&options, option, optarg);
+    }
+    if (optind < argc) {
+        fprintf(stderr, "bench: \"%s\" is no option. See bench/run --help.\n", argv[optind]);
+        exit(2);
+    }
+    check(&options);
+    return options;
+}

@@ -1,0 +1,205 @@
+/**
+ * Services and callers: the client API of embedders.
+ */
+#include "leak_check.h"
+
+#include <act/port.h>
+#include <act/runtime.h>
+#include <vsr/client_actor.h>
+#include <vsr/cluster.h>
+#include <vsr/counter.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(service);
+
+enum { COUNTERS = 16 };
+#define SECOND 1000000000ull
+
+struct world {
+    struct act_runtime *runtime;
+    struct vsr_cluster *cluster;
+    act_id service;
+};
+
+static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
+{
+    (void)context;
+    (void)replica;
+    return vsr_counter_create(COUNTERS, machine);
+}
+
+static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max)
+{
+    struct act_runtime_options o;
+    struct vsr_cluster_options c;
+    struct vsr_service_options s;
+    struct act_port *port;
+
+    act_runtime_options_init(&o);
+    o.workers = 2;
+    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
+    vsr_cluster_options_init(&c);
+    c.runtime = w->runtime;
+    c.create_machine = create_machine;
+    c.replica.cluster = 5;
+    c.replica.replica_count = replicas;
+    c.replica.result_bytes_max = 8;
+    cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
+    vsr_service_options_init(&s);
+    s.cluster = w->cluster;
+    s.sessions = sessions;
+    s.waiting_max = waiting_max;
+    s.seed = 1;
+    cr_assert_eq(act_port_open(w->runtime, &port), 0);
+    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
+    act_port_close(port);
+}
+
+static void stop(struct world *w)
+{
+    struct act_port *port;
+
+    cr_assert_eq(act_port_open(w->runtime, &port), 0);
+    cr_assert_eq(act_monitor(w->service), 0);
+    cr_assert_eq(act_stop(w->service, 0), 0);
+    struct act_message *m;
+    do {
+        m = act_port_receive(port, 10 * SECOND);
+        cr_assert_not_null(m);
+        uint32_t type = m->type;
+        act_message_unref(m);
+        if (type == ACT_TYPE_DOWN) break;
+    } while (true);
+    act_port_close(port);
+    vsr_cluster_stop(w->cluster);
+    cr_assert_eq(act_runtime_stop(w->runtime), 0);
+}
+
+static int call(struct vsr_caller *caller, uint64_t index, uint64_t amount, uint64_t *value)
+{
+    const struct vsr_counter_add add = {.index = index, .amount = amount};
+    uint32_t bytes = sizeof *value;
+
+    return vsr_caller_call(caller, &add, sizeof add, value, &bytes, 10 * SECOND);
+}
+
+/* client_actor.h: executes one operation and waits for its result. */
+Test(service, call_returns_the_machine_s_result)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    uint64_t value = 0;
+
+    start(&w, 3, 4, 16);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    for (uint64_t i = 1; i <= 100; i++) {
+        cr_assert_eq(call(caller, 3, 2, &value), 0);
+        cr_assert_eq(value, 2 * i);
+    }
+    vsr_caller_close(caller);
+    stop(&w);
+}
+
+/* client_actor.h: every cluster size works, one replica too. */
+Test(service, every_cluster_size_answers)
+{
+    for (uint32_t replicas = 1; replicas <= 7; replicas++) {
+        struct world w;
+        struct vsr_caller *caller;
+        uint64_t value = 0;
+
+        start(&w, replicas, 1, 1);
+        cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+        cr_assert_eq(call(caller, 0, 7, &value), 0);
+        cr_assert_eq(value, 7);
+        vsr_caller_close(caller);
+        stop(&w);
+    }
+}
+
+/* client_actor.h: asynchronous sends are answered with their ticket, also around a call. */
+Test(service, sends_are_answered_with_their_tickets)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    uint64_t value;
+    uint64_t ticket;
+    uint64_t seen = 0;
+
+    start(&w, 3, 8, 64);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    const struct vsr_counter_add add = {.index = 1, .amount = 1};
+    for (uint64_t i = 0; i < 50; i++)
+        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+    cr_assert_eq(call(caller, 2, 1, &value), 0);
+    for (uint64_t i = 0; i < 50; i++) {
+        uint32_t bytes = sizeof value;
+        cr_assert_eq(vsr_caller_receive(caller, &ticket, &value, &bytes, 10 * SECOND), 0);
+        cr_assert(ticket >= 1 && ticket <= 50);
+        cr_assert((seen >> ticket & 1) == 0, "ticket %llu came twice", (unsigned long long)ticket);
+        seen |= 1ull << ticket;
+    }
+    uint32_t bytes = 0;
+    cr_assert_eq(vsr_caller_receive(caller, &ticket, NULL, &bytes, 0), -ETIMEDOUT);
+    cr_assert_eq(ticket, 0);
+    vsr_caller_close(caller);
+    stop(&w);
+}
+
+/* client_actor.h: -ETIMEDOUT, and the late answer is not taken for the next call's. */
+Test(service, call_times_out_while_the_primary_is_gone)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    uint64_t value = 0;
+    uint32_t bytes = sizeof value;
+    const struct vsr_counter_add add = {.index = 1, .amount = 1};
+
+    start(&w, 3, 1, 4);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    cr_assert_eq(call(caller, 1, 1, &value), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 0), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 0), -EALREADY);
+    cr_assert_eq(vsr_caller_call(caller, &add, sizeof add, &value, &bytes, SECOND / 20),
+                 -ETIMEDOUT);
+    vsr_caller_close(caller);
+    stop(&w);
+}
+
+/* client_actor.h: more than waiting_max operations are answered -EAGAIN, and none is lost. */
+Test(service, too_many_operations_are_refused_and_none_is_lost)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    uint64_t ticket;
+    uint64_t value;
+    uint32_t done = 0;
+    uint32_t refused = 0;
+    const struct vsr_counter_add add = {.index = 4, .amount = 1};
+
+    start(&w, 3, 1, 2);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    for (uint32_t i = 0; i < 500; i++) {
+        int error;
+        while ((error = vsr_caller_send(caller, &add, sizeof add, &ticket)) == -EAGAIN)
+            sched_yield(); /* the lane to the service is full */
+        cr_assert_eq(error, 0);
+    }
+    for (uint32_t i = 0; i < 500; i++) {
+        uint32_t bytes = sizeof value;
+        int status = vsr_caller_receive(caller, &ticket, &value, &bytes, 10 * SECOND);
+        cr_assert(status == 0 || status == -EAGAIN, "status %d", status);
+        done += status == 0;
+        refused += status == -EAGAIN;
+    }
+    cr_assert_eq(done + refused, 500);
+    cr_assert_gt(done, 0);
+    cr_assert_eq(call(caller, 4, 0, &value), 0);
+    cr_assert_eq(value, done);
+    vsr_caller_close(caller);
+    stop(&w);
+}
