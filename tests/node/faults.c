@@ -259,6 +259,7 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t m
     co.replica.batch_requests_max = 16;
     co.replica.replies_per_message = requests_per_message;
     co.replica.suspect_ticks = 2000;
+    co.replica.log_ops = 1 << 18; /* nobody falls behind the ring */
     co.on_notice = no_notice;
     co.send = send_by_gremlin;
     CHECK(vsr_cluster_start(&co, &cluster, NULL) == 0);

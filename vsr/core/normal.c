@@ -110,9 +110,9 @@ static enum vsr_drop append_next(struct vsr_replica *r, const struct vsr_buffer 
 static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
 {
     const vsr_op op = log_prepare(m)->entry.op;
-    struct vsr_buffer *place = &r->reorder[op % r->options.pipeline_max];
+    struct vsr_buffer *place = &r->reorder[op % REORDER_MAX];
 
-    if (op > r->log.op + r->options.pipeline_max) return VSR_DROP_GAP;
+    if (op > r->log.op + REORDER_MAX) return VSR_DROP_GAP;
     if (place->header != NULL) {
         if (log_prepare(place)->entry.op == op) return VSR_DROP_STALE;
         unref(r, place); /* of an op that has come another way since */
@@ -126,7 +126,7 @@ static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
 static void append_early(struct vsr_replica *r, struct vsr_effects *out)
 {
     for (;;) {
-        struct vsr_buffer *place = &r->reorder[(r->log.op + 1) % r->options.pipeline_max];
+        struct vsr_buffer *place = &r->reorder[(r->log.op + 1) % REORDER_MAX];
         if (place->header == NULL || log_prepare(place)->entry.op != r->log.op + 1) return;
         struct vsr_buffer next = *place;
         *place = (struct vsr_buffer){0};

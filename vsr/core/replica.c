@@ -187,7 +187,6 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
 struct layout {
     size_t ring;
     size_t queue;
-    size_t reorder;
     size_t operations;
     size_t clients;
     size_t end;
@@ -208,7 +207,6 @@ static struct layout lay_out(const struct vsr_replica_options *o)
     take_bytes(&at, sizeof(struct vsr_replica));
     l.ring = take_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
     l.queue = take_bytes(&at, o->queue_max * sizeof(struct vsr_waiting));
-    l.reorder = take_bytes(&at, o->pipeline_max * sizeof(struct vsr_buffer));
     l.operations = take_bytes(&at, o->batch_requests_max * sizeof(struct vsr_operation));
     l.clients = take_bytes(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
     l.end = at;
@@ -243,7 +241,6 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
         .ring = (struct vsr_waiting *)(void *)(base + l.queue),
         .mask = o->queue_max - 1,
     };
-    r->reorder = (struct vsr_buffer *)(void *)(base + l.reorder);
     r->operations = (struct vsr_operation *)(void *)(base + l.operations);
     r->status = VSR_STATUS_STARTING;
     r->ticks_to_heartbeat = o->heartbeat_ticks;
@@ -254,7 +251,7 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
 void vsr_replica_deinit(struct vsr_replica *r)
 {
     vsr_log_release(&r->log, r->log.op, &r->options.buffers);
-    for (uint32_t i = 0; i < r->options.pipeline_max; i++)
+    for (uint32_t i = 0; i < REORDER_MAX; i++)
         if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
     for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++)
         if (r->replies[i].buffer.header != NULL) unref(r, &r->replies[i].buffer);

@@ -13,8 +13,11 @@
 
 /** Reply messages being filled at once, one per client address; one more closes the oldest. */
 enum { OPEN_REPLIES_MAX = 16 };
+/** Prepares that a backup keeps from beyond a gap, and that an answer to GetState brings at most.
+ */
+enum { REORDER_MAX = VSR_PIPELINE_MAX };
 /** Effects that a step may need beside one reply per request of a batch and one Prepare per op. */
-enum { EFFECTS_SPARE = 32 };
+enum { EFFECTS_SPARE = 32 + REORDER_MAX };
 
 /** The Prepare that the primary fills. */
 struct vsr_batch {
@@ -93,7 +96,7 @@ struct vsr_replica {
     uint32_t ticks_to_resend;
 
     /* Backup. */
-    struct vsr_buffer *reorder; /* pipeline_max: Prepares beyond a gap; op n at n % pipeline_max */
+    struct vsr_buffer reorder[REORDER_MAX]; /* Prepares beyond a gap; op n at n % REORDER_MAX */
     struct vsr_fetch fetch;
     bool is_ack_due;
     bool is_primary_silent;

@@ -35,7 +35,7 @@ void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
 }
 
 /**
- * Sends a backup the part of the log that it lacks, as much as the pipeline holds.
+ * Sends a backup the part of the log that it lacks, as much as its reorder buffer holds.
  *
  * Source: VRR §5.2.
  */

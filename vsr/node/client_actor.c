@@ -31,7 +31,7 @@ struct vsr_client_actor {
 
 static void send_request(struct vsr_client_actor *client, const struct vsr_client_effect *e)
 {
-    struct act_message *m = e->buffer.handle;
+    struct act_message *m = node_message(&e->buffer);
     uint32_t to_mask = e->to;
 
     for (uint32_t i = 0; i < client->peer_count; i++) {

@@ -26,6 +26,8 @@ struct node_submit {
 
 /** Buffers that are actor messages. */
 extern const struct vsr_buffers node_buffers;
+/** The actor message of a finished protocol message; its body is what a bridge writes to a wire. */
+struct act_message *node_message(const struct vsr_buffer *buffer);
 
 /** Something that one thread waits for and an actor brings about. */
 struct node_event {
@@ -61,7 +63,7 @@ struct node_outbox {
     void *send_context;
 };
 
-/** Returns 0 or -ENOMEM. */
+/** Shape: options may be NULL: then act_send sends. Returns 0 or -ENOMEM. */
 int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_options *options);
 void node_outbox_deinit(struct node_outbox *outbox);
 /** Ownership: takes m. */

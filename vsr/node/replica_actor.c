@@ -69,10 +69,10 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
 {
     switch (e->kind) {
     case VSR_EFFECT_SEND:
-        send_to_replicas(n, e->to, e->buffer.handle);
+        send_to_replicas(n, e->to, node_message(&e->buffer));
         break;
     case VSR_EFFECT_SEND_CLIENT:
-        node_outbox_send(&n->outbox, e->address, e->buffer.handle);
+        node_outbox_send(&n->outbox, e->address, node_message(&e->buffer));
         break;
     case VSR_EFFECT_APPLY:
         if (e->count > 0)

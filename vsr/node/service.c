@@ -21,10 +21,11 @@ struct service {
     uint32_t waiting_head;
     uint32_t waiting_count;
     uint32_t sessions;
+    struct node_outbox answers; /* that their receiver had no room for */
 };
 
-static void answer(struct act_message *submit, int32_t status, const void *result,
-                   uint32_t result_bytes)
+static void answer(struct service *s, struct act_message *submit, int32_t status,
+                   const void *result, uint32_t result_bytes)
 {
     struct node_submit request;
     struct act_message *m =
@@ -36,8 +37,7 @@ static void answer(struct act_message *submit, int32_t status, const void *resul
         *body = (struct vsr_answer){
             .cookie = request.cookie, .status = status, .result_bytes = result_bytes};
         if (result_bytes > 0) memcpy(body + 1, result, result_bytes);
-        /* Who has no room for its own answer will see its call time out. */
-        if (act_send(submit->from, m) != 0) act_message_unref(m);
+        node_outbox_send(&s->answers, submit->from, m);
     }
     act_message_unref(submit);
 }
@@ -55,7 +55,7 @@ static void dispatch(struct service *s, struct vsr_client_actor *client)
         int error = vsr_client_actor_submit(client, session, payload,
                                             m->body_bytes - (uint32_t)sizeof(struct node_submit));
         if (error != 0) {
-            answer(m, error, NULL, 0);
+            answer(s, m, error, NULL, 0);
             continue;
         }
         s->free_count--;
@@ -76,7 +76,7 @@ static void on_result(void *context, struct vsr_client_actor *client, uint32_t s
 {
     struct service *s = context;
 
-    answer(s->outstanding[session], 0, result, result_bytes);
+    answer(s, s->outstanding[session], 0, result, result_bytes);
     s->outstanding[session] = NULL;
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
@@ -87,7 +87,7 @@ static void on_evicted(void *context, struct vsr_client_actor *client, uint32_t 
     struct service *s = context;
 
     (void)client;
-    answer(s->outstanding[session], -ECONNRESET, NULL, 0);
+    answer(s, s->outstanding[session], -ECONNRESET, NULL, 0);
     s->outstanding[session] = NULL;
 }
 
@@ -100,15 +100,24 @@ static void on_message(void *context, struct vsr_client_actor *client, struct ac
         return;
     }
     if (s->waiting_count == s->waiting_max) {
-        answer(m, -EAGAIN, NULL, 0);
+        answer(s, m, -EAGAIN, NULL, 0);
         return;
     }
     s->waiting[(s->waiting_head + s->waiting_count++) & s->waiting_mask] = m;
     dispatch(s, client);
 }
 
+static void on_turn_end(void *context, struct vsr_client_actor *client)
+{
+    struct service *s = context;
+
+    (void)client;
+    if (s->answers.count > 0) node_outbox_retry(&s->answers);
+}
+
 static void destroy(struct service *s)
 {
+    node_outbox_deinit(&s->answers);
     free(s->waiting);
     free(s->outstanding);
     free(s->free_sessions);
@@ -120,9 +129,9 @@ static void on_stopped(void *context)
     struct service *s = context;
 
     for (uint32_t i = 0; i < s->sessions; i++)
-        if (s->outstanding[i] != NULL) answer(s->outstanding[i], -ECONNRESET, NULL, 0);
+        if (s->outstanding[i] != NULL) answer(s, s->outstanding[i], -ECONNRESET, NULL, 0);
     for (uint32_t i = 0; i < s->waiting_count; i++)
-        answer(s->waiting[(s->waiting_head + i) & s->waiting_mask], -EAGAIN, NULL, 0);
+        answer(s, s->waiting[(s->waiting_head + i) & s->waiting_mask], -EAGAIN, NULL, 0);
     destroy(s);
 }
 
@@ -131,6 +140,7 @@ static const struct vsr_client_callbacks service_callbacks = {
     .result = on_result,
     .evicted = on_evicted,
     .message = on_message,
+    .turn_end = on_turn_end,
     .stopped = on_stopped,
 };
 
@@ -148,7 +158,9 @@ static struct service *create(const struct vsr_service_options *options)
     s->free_sessions = calloc(options->sessions, sizeof *s->free_sessions);
     s->outstanding = calloc(options->sessions, sizeof(struct act_message *));
     s->waiting = calloc(size, sizeof(struct act_message *));
-    if (s->free_sessions != NULL && s->outstanding != NULL && s->waiting != NULL) return s;
+    if (node_outbox_init(&s->answers, NULL) == 0 && s->free_sessions != NULL &&
+        s->outstanding != NULL && s->waiting != NULL)
+        return s;
     destroy(s);
     return NULL;
 }

@@ -30,6 +30,13 @@ static void unref(void *context, void *handle)
 
 const struct vsr_buffers node_buffers = {.take = take, .ref = ref, .unref = unref};
 
+struct act_message *node_message(const struct vsr_buffer *buffer)
+{
+    struct act_message *m = buffer->handle;
+    m->body_bytes = buffer->header->bytes;
+    return m;
+}
+
 void node_event_init(struct node_event *event)
 {
     pthread_mutex_init(&event->mutex, NULL);
@@ -69,8 +76,8 @@ int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_option
 {
     *outbox = (struct node_outbox){
         .parcels = calloc(OUTBOX_MAX, sizeof *outbox->parcels),
-        .send = options->send != NULL ? options->send : send_plainly,
-        .send_context = options->send_context,
+        .send = options != NULL && options->send != NULL ? options->send : send_plainly,
+        .send_context = options != NULL ? options->send_context : NULL,
     };
     return outbox->parcels != NULL ? 0 : -ENOMEM;
 }
@@ -84,8 +91,6 @@ void node_outbox_deinit(struct node_outbox *outbox)
 
 void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m)
 {
-    /* The body's size follows the protocol message's: what a bridge writes to a wire. */
-    m->body_bytes = ((const struct vsr_header *)m->body)->bytes;
     if (outbox->send(outbox->send_context, to, m) == 0) return;
     if (outbox->count == OUTBOX_MAX) {
         outbox->dropped++;
