@@ -93,6 +93,14 @@ int act_send(act_id to, struct act_message *m)
     return error;
 }
 
+void act_flush(void)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL);
+    act_endpoint_publish(e);
+}
+
 void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_message *m)
 {
     int error = dispatch(e, to, m, true);

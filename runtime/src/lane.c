@@ -4,9 +4,9 @@
  * Ordering
  *   L1 publish: ck_ring's store of p_tail (release)  ->  L2 take: its load of p_tail (acquire)
  *      carries the batch and every message in it.
- *   L3 take: ck_ring's store of c_head  ->  L4 publish: its load of c_head
- *      the consumer is done with every batch before the one it takes, so the producer may fill it
- *      again.
+ *   L3 take: ck_ring's store of c_head  ->  L4 publish: load of c_head
+ *      the consumer is done with every batch before the one it takes, so the producer may fill
+ *      those again.
  */
 #include "lane.h"
 
@@ -17,16 +17,14 @@
 #include <ck_ring.h>
 #include <stdalign.h>
 
-enum {
-    RING_SLOTS = 128,
-    /* The ring holds RING_SLOTS - 1, the consumer reads one that it has taken, one is open. Used in
-     * turn, a batch is filled again only when the one after it has been taken. */
-    BATCHES = RING_SLOTS + 1,
-};
+/* Slots are many, because a single item takes one too; batches few, because their memory, used in
+ * turn, should stay in the caches. */
+enum { RING_SLOTS = 1024, BATCHES = 96 };
 
 struct batch {
     uint64_t count;
-    uint64_t reserved;
+    uint32_t slot; /* the producer's: where in the ring it was published */
+    uint32_t was_published;
     uintptr_t items[LANE_BATCH_ITEMS];
 };
 
@@ -61,6 +59,14 @@ void act_lane_destroy(struct act_lane *lane)
     act_memory_give(lane, sizeof *lane);
 }
 
+/** Whether the consumer is done with a batch: it has taken a later slot than the batch's. */
+static bool is_free(struct act_lane *lane, const struct batch *batch)
+{
+    if (!batch->was_published) return true;
+    const uint32_t head = ck_pr_load_uint(&lane->ring.c_head); /* L4 */
+    return (int32_t)(head - batch->slot) >= 2;
+}
+
 bool act_lane_is_clean(const struct act_lane *lane)
 {
     return lane->open->count == 0;
@@ -69,10 +75,14 @@ bool act_lane_is_clean(const struct act_lane *lane)
 bool act_lane_publish(struct act_lane *lane)
 {
     struct batch *open = lane->open;
+    const uint32_t next_index = lane->open_index + 1 < BATCHES ? lane->open_index + 1 : 0;
+    struct batch *next = &lane->batches[next_index];
     uintptr_t slot;
     bool is_taken;
 
     if (open->count == 0) return true;
+    if (open->count > 1 && !is_free(lane, next)) return false;
+    open->slot = lane->ring.p_tail; /* only we write it */
     for (uint64_t i = 0; i < open->count; i++)
         TSAN_RELEASE(open->items[i] & ~(uintptr_t)63);
     /* A single item travels in the slot itself: its receiver is spared the batch's cache line. */
@@ -84,9 +94,10 @@ bool act_lane_publish(struct act_lane *lane)
     if (!is_taken) return false;
 
     if (open->count > 1) {
-        lane->open_index = lane->open_index + 1 < BATCHES ? lane->open_index + 1 : 0;
-        lane->open = &lane->batches[lane->open_index];
-        TSAN_ACQUIRE(lane->open);
+        open->was_published = 1;
+        lane->open_index = next_index;
+        lane->open = next;
+        TSAN_ACQUIRE(next); /* L3 */
     }
     lane->open->count = 0;
     return true;
@@ -99,13 +110,14 @@ bool act_lane_append(struct act_lane *lane, uintptr_t item)
     return true;
 }
 
-bool act_lane_has_room(const struct act_lane *lane)
+bool act_lane_has_room(struct act_lane *lane)
 {
     bool has_room;
 
     if (lane->open->count < LANE_BATCH_ITEMS) return true;
     TSAN_IGNORE_BEGIN();
-    has_room = ck_ring_size(&lane->ring) < RING_SLOTS - 1;
+    has_room = ck_ring_size(&lane->ring) < RING_SLOTS - 1 &&
+               is_free(lane, &lane->batches[(lane->open_index + 1) % BATCHES]);
     TSAN_IGNORE_END();
     return has_room;
 }

@@ -13,6 +13,8 @@
 
 static struct message *take(struct act_endpoint *e, uint32_t size_class)
 {
+    /* Before the pool grows: what others have sent home may be waiting. */
+    if (act_pool_is_empty(&e->pool, size_class)) act_endpoint_collect(e);
     struct message *m = act_pool_take(&e->pool, size_class);
     if (m == NULL) return NULL;
     TSAN_ACQUIRE(m);

@@ -81,6 +81,11 @@ static inline uint32_t pool_class_of(uint32_t body_bytes)
 /** Adds free messages to a class. Returns false at the pool's bound or without memory. */
 bool act_pool_grow(struct act_pool *pool, uint32_t size_class);
 
+static inline bool act_pool_is_empty(const struct act_pool *pool, uint32_t size_class)
+{
+    return pool->classes[size_class].free_count == 0;
+}
+
 /** Gives a free message, or NULL. */
 static inline struct message *act_pool_take(struct act_pool *pool, uint32_t size_class)
 {

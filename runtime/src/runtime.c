@@ -22,7 +22,7 @@ void act_runtime_options_init(struct act_runtime_options *options)
     *options = (struct act_runtime_options){
         .ports_max = 8,
         .actors_max = 1 << 20,
-        .mailbox_max = 1 << 16,
+        .mailbox_max = 4096, /* a full mailbox of small messages fits into a second-level cache */
         .spin_us = 50,
         .turn_max = 256,
         .pool_bytes_max = 4ull << 30,

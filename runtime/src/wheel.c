@@ -127,8 +127,7 @@ bool act_wheel_cancel(struct act_wheel *wheel, act_timer name)
 /** Deals the timers of a bucket out to the levels below. */
 static void cascade(struct act_wheel *wheel, uint32_t level)
 {
-    const uint32_t bucket =
-        level * WHEEL_BUCKETS + place_of(wheel->now, level);
+    const uint32_t bucket = level * WHEEL_BUCKETS + place_of(wheel->now, level);
     uint32_t at = wheel->buckets[bucket];
 
     wheel->buckets[bucket] = 0;

@@ -15,7 +15,7 @@
 #include <time.h>
 
 enum {
-    TURNS_PER_LOOP = 64,      /* actors run before the lanes are looked at again */
+    TURNS_PER_LOOP = 16,      /* actors run before the lanes are looked at again */
     HANDLED_PER_CLOCK = 4096, /* messages between two looks at the clock */
     SPINS_PER_CLOCK = 32,
     SPIN_US_MIN = 1, /* an idle worker that is never lucky still spins so long, if it may */

@@ -79,6 +79,14 @@ act_id act_self(void);
 int act_send(act_id to, struct act_message *m) ACT_MUST_CHECK;
 
 /**
+ * Publishes what the running actor has sent so far, before its turn ends.
+ *
+ * For a message that starts long work on another worker while this turn goes on. Costs a cache line
+ * per lane; a send in an ordinary turn needs no flush.
+ */
+void act_flush(void);
+
+/**
  * Asks for one message of type ACT_TYPE_ROOM to the running actor once act_send(to) may succeed
  * again (or when `to` is gone). Only from a handler.
  *
