@@ -4,6 +4,7 @@
 #include <vsr/client.h>
 
 #include "assert.h"
+#include "message.h"
 #include "quorum.h"
 
 #include <errno.h>
@@ -119,32 +120,32 @@ static void append(struct vsr_client *c, struct open_request *open, uint32_t ind
 {
     const struct session *s = &c->sessions[index];
     const bool is_register = s->state == VSR_SESSION_REGISTERING;
-    const struct vsr_request request = {
-        .session = is_register ? 0 : s->session,
-        .number = is_register ? 0 : s->number,
-        .slot = is_register ? 0 : s->slot,
-        .payload_bytes = (uint16_t)(is_register ? sizeof(struct vsr_register) : s->payload_bytes),
-        .kind = is_register ? VSR_KIND_REGISTER : VSR_KIND_OPERATION,
-    };
-    const uint32_t bytes = (uint32_t)sizeof request + VSR_PADDED(request.payload_bytes);
+    const uint32_t payload_bytes =
+        is_register ? (uint32_t)sizeof(struct vsr_register) : s->payload_bytes;
+    const uint32_t bytes = (uint32_t)sizeof(struct vsr_request) + VSR_PADDED(payload_bytes);
 
     if (open->buffer.header != NULL && open->bytes + bytes > c->options.request_bytes_max)
         close_request(open, out);
     if (open->buffer.header == NULL && !open_request(c, open, bytes)) return;
 
-    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
-    memcpy(to, &request, sizeof request);
-    to += sizeof request;
+    struct vsr_request *request =
+        (struct vsr_request *)(void *)((uint8_t *)open->buffer.header + open->bytes);
+    __builtin_prefetch((uint8_t *)request + WRITE_AHEAD, 1);
+    request->payload_bytes = (uint16_t)payload_bytes;
+    request->reserved = 0;
     if (is_register) {
-        const struct vsr_register payload = {
+        request->session = request->number = request->slot = 0;
+        request->kind = VSR_KIND_REGISTER;
+        *(struct vsr_register *)(void *)(request + 1) = (struct vsr_register){
             .client_id = {s->client_id[0], s->client_id[1]},
             .address = c->options.address,
         };
-        memcpy(to, &payload, sizeof payload);
     } else {
-        const uint8_t *from = payload_of(c, index);
-        for (uint32_t at = 0; at < request.payload_bytes; at += 8)
-            memcpy(to + at, from + at, 8);
+        request->session = s->session;
+        request->number = load_word(&s->number); /* it was counted up a moment ago */
+        request->slot = s->slot;
+        request->kind = VSR_KIND_OPERATION;
+        copy_words(request + 1, payload_of(c, index), payload_bytes);
     }
     open->bytes += bytes;
     open->count++;
@@ -197,11 +198,12 @@ int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payloa
     if (s->state != VSR_SESSION_READY) return -EBUSY;
 
     uint8_t *kept = payload_of(c, session);
-    if (payload_bytes % 8 != 0) memset(kept + (payload_bytes & ~7u), 0, 8);
-    if (payload_bytes == 16) /* the common small operation: no call */
-        memcpy(kept, payload, 16);
-    else if (payload_bytes > 0)
-        memcpy(kept, payload, payload_bytes);
+    copy_words(kept, payload, payload_bytes & ~7u);
+    if (payload_bytes % 8 != 0) {
+        const uint32_t whole = payload_bytes & ~7u;
+        memset(kept + whole, 0, 8);
+        memcpy(kept + whole, (const uint8_t *)payload + whole, payload_bytes % 8);
+    }
     s->payload_bytes = payload_bytes;
     s->number++;
     s->state = VSR_SESSION_WAITING;

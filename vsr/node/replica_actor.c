@@ -70,8 +70,6 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
     switch (e->kind) {
     case VSR_EFFECT_SEND:
         send_to_replicas(n, e->to, node_message(&e->buffer));
-        /* A Prepare closed in mid-turn is full: the backups begin while this turn goes on. */
-        act_flush();
         break;
     case VSR_EFFECT_SEND_CLIENT:
         node_outbox_send(&n->outbox, e->address, node_message(&e->buffer));

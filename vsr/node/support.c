@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/** A message of this size is work for its receiver that should begin while this turn goes on. */
+enum { LARGE_BYTES = 2048 };
+
 static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
 {
     struct act_message *m = act_message_create(NODE_MESSAGE, bytes);
@@ -91,7 +94,12 @@ void node_outbox_deinit(struct node_outbox *outbox)
 
 void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m)
 {
-    if (outbox->send(outbox->send_context, to, m) == 0) return;
+    const bool is_large = m->body_bytes >= LARGE_BYTES;
+
+    if (outbox->send(outbox->send_context, to, m) == 0) {
+        if (is_large) act_flush();
+        return;
+    }
     if (outbox->count == OUTBOX_MAX) {
         outbox->dropped++;
         act_message_unref(m);
