@@ -39,10 +39,8 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
     vsr_log_append(&r->log, prepare);
     r->peers.acked[r->options.replica] = acknowledged_op(r);
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
-    if (r->options.replica_count > 1)
-        send_entry(r, r->log.op, others_mask(r), out);
-    else
-        count_acks(r, out);
+    if (r->options.replica_count > 1) send_entry(r, r->log.op, others_mask(r), out);
+    count_acks(r, out); /* with Qr = 1 our own is enough */
 }
 
 void vsr_release(struct vsr_replica *r, vsr_op released)
