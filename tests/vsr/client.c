@@ -1,0 +1,419 @@
+/**
+ * The client's side. vsr/client.h; DESIGN.md, "Rules", 5.1 to 5.4.
+ */
+#include "fixture.h"
+#include "leak_check.h"
+
+#include <vsr/client.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(client);
+
+struct desk {
+    struct vsr_client *c;
+    struct vsr_client_effects out;
+    void *memory;
+    uint32_t sessions;
+};
+
+static struct desk open_desk(uint32_t sessions, uint32_t requests_per_message)
+{
+    struct vsr_client_options o;
+    struct desk d = {.sessions = sessions};
+
+    vsr_client_options_init(&o);
+    o.cluster = CLUSTER;
+    o.replica_count = 3;
+    o.address = CLIENT;
+    o.sessions = sessions;
+    o.requests_per_message = requests_per_message;
+    o.retry_ticks = 10;
+    o.seed = 3;
+    o.buffers = fixture_buffers;
+    cr_assert_eq(vsr_client_options_check(&o, NULL), 0);
+    size_t bytes = (vsr_client_bytes(&o) + 63) & ~(size_t)63;
+    d.memory = aligned_alloc(64, bytes);
+    memset(d.memory, 0, bytes);
+    d.c = vsr_client_init(d.memory, &o);
+    d.out.capacity = vsr_client_effects_max(&o);
+    d.out.list = calloc(d.out.capacity, sizeof *d.out.list);
+    return d;
+}
+
+static void drop_effects(struct desk *d)
+{
+    for (uint32_t i = 0; i < d->out.count; i++)
+        if (d->out.list[i].kind == VSR_CLIENT_SEND)
+            fixture_buffers.unref(NULL, d->out.list[i].buffer.handle);
+    d->out.count = 0;
+}
+
+static void close_desk(struct desk *d)
+{
+    drop_effects(d);
+    vsr_client_deinit(d->c);
+    free(d->memory);
+    free(d->out.list);
+    cr_assert_eq(fixture_buffers_live, 0);
+}
+
+/** The n-th request in the messages being sent, or NULL. */
+static const struct vsr_request *request(const struct desk *d, uint32_t nth, uint32_t *to)
+{
+    for (uint32_t i = 0; i < d->out.count; i++) {
+        const struct vsr_client_effect *e = &d->out.list[i];
+        if (e->kind != VSR_CLIENT_SEND) continue;
+        uint32_t offset = sizeof(struct vsr_header);
+        for (uint32_t k = 0; k < e->buffer.header->count; k++) {
+            const struct vsr_request *r = request_at(e->buffer.header, offset);
+            if (nth-- == 0) {
+                if (to != NULL) *to = e->to;
+                return r;
+            }
+            offset += request_bytes(r);
+        }
+    }
+    return NULL;
+}
+
+static uint32_t count_effects(const struct desk *d, enum vsr_client_effect_kind kind)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < d->out.count; i++)
+        count += d->out.list[i].kind == kind;
+    return count;
+}
+
+static void receive_reply(struct desk *d, struct vsr_reply reply, const void *payload,
+                          vsr_view view)
+{
+    uint64_t memory[32] = {0};
+    struct vsr_header *m = (struct vsr_header *)(void *)memory;
+    const uint32_t bytes = sizeof *m + sizeof reply + VSR_PADDED(reply.payload_bytes);
+
+    *m = (struct vsr_header){.magic = VSR_MAGIC,
+                             .version = VSR_VERSION,
+                             .type = VSR_REPLY,
+                             .cluster = CLUSTER,
+                             .view = view,
+                             .bytes = bytes,
+                             .count = 1};
+    memcpy(m + 1, &reply, sizeof reply);
+    if (reply.payload_bytes > 0)
+        memcpy((uint8_t *)(m + 1) + sizeof reply, payload, reply.payload_bytes);
+    vsr_client_receive(d->c, m, &d->out);
+}
+
+/** Answers the Register that is being sent: session 100 + slot. */
+static void admit(struct desk *d, uint32_t nth, uint32_t slot)
+{
+    const struct vsr_request *r = request(d, nth, NULL);
+    struct vsr_register payload;
+    struct vsr_registered result;
+
+    cr_assert_not_null(r);
+    memcpy(&payload, r + 1, sizeof payload);
+    memcpy(result.client_id, payload.client_id, sizeof result.client_id);
+    receive_reply(
+        d, (struct vsr_reply){.session = 100 + slot, .slot = slot, .payload_bytes = sizeof result},
+        &result, 0);
+}
+
+/** A desk whose sessions are open: session i has slot i. */
+static struct desk ready_desk(uint32_t sessions, uint32_t requests_per_message)
+{
+    struct desk d = open_desk(sessions, requests_per_message);
+
+    vsr_client_open(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    for (uint32_t i = 0; i < sessions; i++)
+        admit(&d, i, i);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_OPENED), sessions);
+    drop_effects(&d);
+    return d;
+}
+
+static void submit(struct desk *d, uint32_t session)
+{
+    const uint64_t payload = 7;
+    cr_assert_eq(vsr_client_submit(d->c, session, &payload, sizeof payload, &d->out), 0);
+}
+
+static void reply_to(struct desk *d, uint32_t session, uint64_t number, uint8_t status)
+{
+    receive_reply(
+        d,
+        (struct vsr_reply){
+            .session = 100 + session, .number = number, .slot = session, .status = status},
+        NULL, 0);
+}
+
+/* client.h: all requests of a turn travel in one message. */
+Test(client, requests_of_a_turn_share_a_message)
+{
+    struct desk d = ready_desk(5, 0);
+
+    for (uint32_t i = 0; i < 5; i++)
+        submit(&d, i);
+    cr_assert_eq(d.out.count, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_SEND), 1);
+    cr_assert_eq(d.out.list[0].buffer.header->count, 5);
+    cr_assert_eq(d.out.list[0].to, 1u, "to the primary of the view hint");
+    close_desk(&d);
+}
+
+/* client.h: requests_per_message 1. */
+Test(client, one_request_one_message)
+{
+    struct desk d = ready_desk(3, 1);
+
+    for (uint32_t i = 0; i < 3; i++)
+        submit(&d, i);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_SEND), 3);
+    close_desk(&d);
+}
+
+/* client.h: vsr_client_submit's errors. */
+Test(client, submit_refuses_what_it_cannot_take)
+{
+    struct desk d = ready_desk(2, 0);
+    const uint8_t payload[65] = {0};
+
+    cr_assert_eq(vsr_client_submit(d.c, 2, payload, 8, &d.out), -EINVAL);
+    cr_assert_eq(vsr_client_submit(d.c, 0, payload, 65, &d.out), -EMSGSIZE);
+    submit(&d, 0);
+    cr_assert_eq(vsr_client_submit(d.c, 0, payload, 8, &d.out), -EBUSY);
+    close_desk(&d);
+}
+
+/* A payload of any size travels whole, padded with zeros. */
+Test(client, payloads_of_every_size_travel_whole)
+{
+    struct desk d = ready_desk(1, 0);
+    uint8_t payload[64];
+    uint64_t number = 0;
+
+    memset(payload, 0xEE, sizeof payload);
+    for (uint32_t bytes = 0; bytes <= 64; bytes++) {
+        cr_assert_eq(vsr_client_submit(d.c, 0, payload, bytes, &d.out), 0);
+        vsr_client_turn_end(d.c, &d.out);
+        const struct vsr_request *r = request(&d, 0, NULL);
+        const uint8_t *sent = (const uint8_t *)(r + 1);
+        cr_assert_eq(r->payload_bytes, bytes);
+        cr_assert_eq(memcmp(sent, payload, bytes), 0);
+        for (uint32_t i = bytes; i < VSR_PADDED(bytes); i++)
+            cr_assert_eq(sent[i], 0);
+        drop_effects(&d);
+        reply_to(&d, 0, ++number, VSR_REPLY_OK);
+        drop_effects(&d);
+    }
+    close_desk(&d);
+}
+
+/* 5.1: on timeout to all replicas, the same number, later each time. */
+Test(client, 5_1_unanswered_request_is_sent_to_all_with_backoff)
+{
+    struct desk d = ready_desk(1, 0);
+    uint64_t last = 0;
+    uint64_t gap_before = 0;
+    uint32_t retries = 0;
+
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    drop_effects(&d);
+    for (uint64_t tick = 1; tick < 3000; tick++) {
+        uint32_t to;
+        vsr_client_tick(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+        const struct vsr_request *r = request(&d, 0, &to);
+        if (r != NULL) {
+            cr_assert_eq(to, 7u);
+            cr_assert_eq(r->number, 1);
+            /* The jitter is a quarter, the sweep late by up to 8 ticks. */
+            cr_assert((tick - last) * 5 / 4 + 16 >= gap_before, "backs off");
+            gap_before = tick - last;
+            last = tick;
+            retries++;
+        }
+        drop_effects(&d);
+    }
+    /* 10, 20, 40, 80, 160, 320, 320, ... and up to a quarter more */
+    cr_assert(retries >= 7 && retries <= 16, "%u retries", retries);
+    reply_to(&d, 0, 1, VSR_REPLY_OK);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_RESULT), 1);
+    close_desk(&d);
+}
+
+/* A reply is taken once: late, repeated and foreign ones are counted and ignored. */
+Test(client, repeated_and_foreign_replies_are_ignored)
+{
+    struct desk d = ready_desk(2, 0);
+    struct vsr_client_report report;
+
+    submit(&d, 0);
+    reply_to(&d, 0, 1, VSR_REPLY_OK);
+    reply_to(&d, 0, 1, VSR_REPLY_OK);
+    reply_to(&d, 0, 2, VSR_REPLY_OK);
+    reply_to(&d, 1, 1, VSR_REPLY_OK);
+    receive_reply(&d, (struct vsr_reply){.session = 5, .number = 1, .slot = 0}, NULL, 0);
+    receive_reply(&d, (struct vsr_reply){.session = 5, .number = 1, .slot = 9999999}, NULL, 0);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_RESULT), 1);
+    vsr_client_report(d.c, &report);
+    cr_assert_eq(report.replies_ignored, 5);
+    cr_assert_eq(report.answered, 1);
+    close_desk(&d);
+}
+
+/* Bytes that do not fit are ignored: headers, counts, sizes. */
+Test(client, damaged_messages_are_ignored)
+{
+    struct desk d = ready_desk(1, 0);
+    uint64_t memory[16] = {0};
+    struct vsr_header *m = (struct vsr_header *)(void *)memory;
+    struct vsr_client_report report;
+
+    submit(&d, 0);
+    *m = (struct vsr_header){.magic = VSR_MAGIC,
+                             .version = VSR_VERSION,
+                             .type = VSR_REPLY,
+                             .cluster = CLUSTER,
+                             .bytes = sizeof *m + sizeof(struct vsr_reply),
+                             .count = 1};
+    struct vsr_reply *reply = (struct vsr_reply *)(void *)(m + 1);
+    *reply = (struct vsr_reply){.session = 100, .number = 1, .payload_bytes = 8};
+    vsr_client_receive(d.c, m, &d.out); /* the result lies beyond the message */
+    m->magic++;
+    vsr_client_receive(d.c, m, &d.out);
+    m->magic--, m->cluster++;
+    vsr_client_receive(d.c, m, &d.out);
+    m->cluster--, m->from = 3;
+    vsr_client_receive(d.c, m, &d.out);
+    m->from = 0, m->type = VSR_PREPARE;
+    vsr_client_receive(d.c, m, &d.out);
+    m->type = VSR_REPLY, m->bytes = 8;
+    vsr_client_receive(d.c, m, &d.out);
+    cr_assert_eq(d.out.count, 0);
+    vsr_client_report(d.c, &report);
+    cr_assert_eq(report.replies_ignored, 6);
+    close_desk(&d);
+}
+
+/* 5.3: an evicted session reports that the outcome is unknown, and opens anew with a fresh id. */
+Test(client, 5_3_evicted_session_opens_anew)
+{
+    struct desk d = ready_desk(1, 0);
+
+    submit(&d, 0);
+    reply_to(&d, 0, 1, VSR_REPLY_EVICTED);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_EVICTED), 1);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_REGISTERING);
+    drop_effects(&d);
+    vsr_client_turn_end(d.c, &d.out); /* the request of the old session, then the Register */
+    const struct vsr_request *r = request(&d, 1, NULL);
+    cr_assert_eq(r->kind, VSR_KIND_REGISTER);
+    admit(&d, 1, 3);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_OPENED), 1);
+    drop_effects(&d);
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    r = request(&d, 0, NULL);
+    cr_assert_eq(r->session, 103);
+    cr_assert_eq(r->number, 1, "numbers begin again");
+    close_desk(&d);
+}
+
+/* C8: Evicted from a primary of an older view is not believed. */
+Test(client, C8_evicted_of_an_older_view_is_ignored)
+{
+    struct desk d = ready_desk(1, 0);
+
+    receive_reply(&d, (struct vsr_reply){.session = 1, .slot = 8, .number = 4}, NULL, 5);
+    submit(&d, 0);
+    reply_to(&d, 0, 1, VSR_REPLY_EVICTED);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_WAITING);
+    close_desk(&d);
+}
+
+/* Busy: the same request again, after a pause. */
+Test(client, busy_request_is_sent_again_soon)
+{
+    struct desk d = ready_desk(1, 0);
+    bool is_sent = false;
+
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    drop_effects(&d);
+    reply_to(&d, 0, 1, VSR_REPLY_BUSY);
+    for (uint32_t tick = 0; tick < 12 && !is_sent; tick++) {
+        vsr_client_tick(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+        is_sent = request(&d, 0, NULL) != NULL;
+        drop_effects(&d);
+    }
+    cr_assert(is_sent);
+    close_desk(&d);
+}
+
+/* 5.1: the view hint follows the replies, and the next request goes to that view's primary. */
+Test(client, 5_1_view_hint_follows_replies)
+{
+    struct desk d = ready_desk(1, 0);
+    struct vsr_header m = {.magic = VSR_MAGIC,
+                           .version = VSR_VERSION,
+                           .type = VSR_NOT_PRIMARY,
+                           .cluster = CLUSTER,
+                           .view = 4,
+                           .bytes = sizeof m};
+    uint32_t to;
+
+    vsr_client_receive(d.c, &m, &d.out);
+    m.view = 2;
+    vsr_client_receive(d.c, &m, &d.out); /* older news */
+    vsr_client_turn_end(d.c, &d.out);
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    request(&d, 0, &to);
+    cr_assert_eq(to, 1u << 1);
+    close_desk(&d);
+}
+
+/* Without a buffer nothing is lost: a tick sends it. */
+Test(client, request_without_a_buffer_is_sent_later)
+{
+    struct desk d = ready_desk(1, 0);
+    bool is_sent = false;
+
+    fixture_buffers_fail = 1;
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_null(request(&d, 0, NULL));
+    for (uint32_t tick = 0; tick < 40 && !is_sent; tick++) {
+        vsr_client_tick(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+        is_sent = request(&d, 0, NULL) != NULL;
+        drop_effects(&d);
+    }
+    cr_assert(is_sent);
+    close_desk(&d);
+}
+
+/* 5.4: ids are fresh for every Register. */
+Test(client, 5_4_client_ids_are_never_used_again)
+{
+    struct desk d = open_desk(64, 0);
+    uint64_t seen[64][2];
+
+    vsr_client_open(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    for (uint32_t i = 0; i < 64; i++) {
+        memcpy(seen[i], request(&d, i, NULL) + 1, sizeof seen[i]);
+        for (uint32_t k = 0; k < i; k++)
+            cr_assert_neq(memcmp(seen[k], seen[i], sizeof seen[i]), 0);
+    }
+    close_desk(&d);
+}

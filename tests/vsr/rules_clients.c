@@ -1,0 +1,271 @@
+/**
+ * Sessions and exactly-once at the replicas. DESIGN.md, "Rules", 5.1 to 5.4 and C1 to C9.
+ */
+#include "fixture.h"
+#include "leak_check.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(rule_5);
+
+static struct fixture *start(uint32_t replica_count, uint32_t sessions_max)
+{
+    struct vsr_replica_options o = fixture_options(replica_count, 0);
+    o.sessions_max = sessions_max;
+    return fixture_start(&o);
+}
+
+/** Executes one operation of a session. */
+static void execute(struct fixture *f, vsr_session session, uint32_t slot, uint64_t number)
+{
+    fixture_message(f, make_request(f, session, slot, number, 1));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+}
+
+/* 5.1: a view hint above the replica's view is no reason to refuse. */
+Test(rule_5, 1_view_hint_is_only_a_hint)
+{
+    struct fixture *f = start(3, 16);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+    struct vsr_buffer b = make_request(f, session, slot, 1, 1);
+
+    b.header->view = 99;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 2);
+    fixture_end(f);
+}
+
+/* C2: deduplication by executed requests alone executes a retry twice; pending prevents it. */
+Test(rule_5, C2_retry_of_an_unexecuted_request_is_executed_once)
+{
+    struct fixture *f = start(3, 16);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    for (int i = 0; i < 5; i++) {
+        fixture_message(f, make_request(f, session, slot, 1, 1));
+        fixture_turn_end(f);
+    }
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->applied_requests, 1);
+    fixture_end(f);
+}
+
+/* C3: executing one request leaves the next one pending. */
+Test(rule_5, C3_pending_is_not_lowered_by_executing)
+{
+    struct fixture *f = start(3, 16);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    execute(f, session, slot, 1);
+    fixture_message(f, make_request(f, session, slot, 2, 1));
+    fixture_turn_end(f);
+    const vsr_op op = f->r->log.op;
+    fixture_message(f, make_request(f, session, slot, 2, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, op);
+    fixture_end(f);
+}
+
+/* C6: the oldest session by log order goes, on every replica the same. */
+Test(rule_5, C6_eviction_follows_the_log)
+{
+    struct fixture *f = start(3, 3);
+    vsr_session session[4];
+    uint32_t slot[4];
+
+    for (uint32_t i = 0; i < 3; i++)
+        slot[i] = open_session(f, i + 1, &session[i]);
+    execute(f, session[0], slot[0], 1); /* now session 1 is the oldest */
+    slot[3] = open_session(f, 9, &session[3]);
+    cr_assert_eq(slot[3], slot[1]);
+    fixture_message(f, make_request(f, session[1], slot[1], 1, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_EVICTED);
+    execute(f, session[0], slot[0], 2);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_OK);
+    fixture_end(f);
+}
+
+/* C6: a request in the log whose session is evicted before it executes is a no-op everywhere. */
+Test(rule_5, C6_request_of_a_session_evicted_meanwhile_is_a_no_op)
+{
+    struct fixture *f = start(3, 1);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    fixture_message(f, make_register(f, 2));
+    fixture_turn_end(f);
+    fixture_message(f, make_request(f, session, slot, 1, 1));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->applied, 3);
+    cr_assert_eq(f->applied_requests, 0);
+    cr_assert_eq(f->r->requests_repeated, 1);
+    fixture_end(f);
+}
+
+/* C7: nothing is answered before it is committed. */
+Test(rule_5, C7_no_reply_before_commit)
+{
+    struct fixture *f = start(5, 16);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    fixture_message(f, make_request(f, session, slot, 1, 1));
+    fixture_turn_end(f);
+    fixture_message(f, make_prepare_ok(f, 1, 2));
+    fixture_turn_end(f);
+    cr_assert_null(fixture_reply(f, 0));
+    fixture_message(f, make_prepare_ok(f, 2, 2));
+    fixture_turn_end(f);
+    cr_assert_not_null(fixture_reply(f, 0));
+    fixture_end(f);
+}
+
+/* C9: a replayed Register of an evicted client never revives its old session number. */
+Test(rule_5, C9_replayed_register_does_not_revive_the_old_session)
+{
+    struct fixture *f = start(3, 1);
+    vsr_session old;
+    vsr_session other;
+    vsr_session replayed;
+
+    open_session(f, 1, &old);
+    execute(f, old, 0, 1);
+    open_session(f, 2, &other);
+    open_session(f, 1, &replayed);
+    cr_assert_neq(old, replayed);
+    execute(f, old, 0, 2);
+    cr_assert_eq(f->applied_requests, 1);
+    cr_assert_eq(fixture_reply(f, 0), NULL);
+    cr_assert_eq(f->r->drops[VSR_DROP_EVICTED_SESSION], 1);
+    fixture_end(f);
+}
+
+/* 5.3: a repeated Register is answered with the session it has, without another op. */
+Test(rule_5, 3_repeated_register_gets_its_session)
+{
+    struct fixture *f = start(3, 16);
+    vsr_session session;
+
+    open_session(f, 1, &session);
+    fixture_message(f, make_register(f, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(fixture_reply(f, 0)->session, session);
+    cr_assert_eq(fixture_reply(f, 0)->number, 0);
+    fixture_end(f);
+}
+
+/* 5.3: a Register that is in the log twice opens one session. */
+Test(rule_5, 3_register_twice_in_the_log_opens_one_session)
+{
+    struct fixture *f = start(3, 16);
+
+    fixture_message(f, make_register(f, 1));
+    fixture_turn_end(f);
+    fixture_message(f, make_register(f, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 2);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->clients.count, 1);
+    cr_assert_eq(fixture_reply(f, 0)->session, 1);
+    cr_assert_eq(fixture_reply(f, 1)->session, 1);
+    fixture_end(f);
+}
+
+/* 5.3: one op opens no more sessions than the table holds. */
+Test(rule_5, 3_registers_of_one_op_are_bounded_by_the_table)
+{
+    struct fixture *f = start(3, 2);
+
+    for (uint64_t i = 1; i <= 3; i++)
+        fixture_message(f, make_register(f, i));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 2);
+    cr_assert_eq(vsr_log_at(&f->r->log, 1)->header.count, 2);
+    fixture_end(f);
+}
+
+/* One request per message: every reply is a message of its own. */
+Test(rule_5, replies_per_message_of_one)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+    o.replies_per_message = 1;
+    struct fixture *f = fixture_start(&o);
+    vsr_session session[3];
+    uint32_t slot[3];
+
+    for (uint32_t i = 0; i < 3; i++)
+        slot[i] = open_session(f, i + 1, &session[i]);
+    for (uint32_t i = 0; i < 3; i++)
+        fixture_message(f, make_request(f, session[i], slot[i], 1, 1));
+    fixture_turn_end(f);
+    acknowledge_all(f); /* executes: full messages leave at once */
+    cr_assert_eq(fixture_sent_count(f, VSR_REPLY), 3);
+    fixture_end(f);
+}
+
+/* More clients than open reply messages: the oldest is sent to make room, none is lost. */
+Test(rule_5, replies_to_many_clients_are_all_sent)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+    o.sessions_max = 40;
+    struct fixture *f = fixture_start(&o);
+    uint32_t replies = 0;
+
+    for (uint64_t i = 0; i < 40; i++) {
+        struct vsr_buffer b = make_register(f, i + 1);
+        ((struct vsr_register *)(void *)((struct vsr_request *)(void *)(b.header + 1) + 1))
+            ->address = 1000 + i;
+        fixture_message(f, b);
+    }
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    replies += fixture_sent_count(f, VSR_REPLY);
+    fixture_turn_end(f);
+    replies += fixture_sent_count(f, VSR_REPLY);
+    cr_assert_eq(replies, 40);
+    fixture_end(f);
+}
+
+/* Exhaustion is an ordinary answer: whatever take fails, retries bring everything to its end. */
+Test(rule_5, exhausted_buffers_lose_nothing_for_good)
+{
+    for (long failing = 1; failing < 12; failing++) {
+        struct fixture *f = start(3, 16);
+        vsr_session session;
+        uint32_t slot = open_session(f, 1, &session);
+        bool is_answered = false;
+
+        fixture_buffers_fail = failing;
+        for (uint32_t i = 0; i < 60 && !is_answered; i++) {
+            fixture_buffers_fail = fixture_buffers_fail > 0 ? fixture_buffers_fail - 1 : 0;
+            const long held = fixture_buffers_fail;
+            fixture_buffers_fail = 0;
+            struct vsr_buffer b = make_request(f, session, slot, 1, 1);
+            struct vsr_buffer ok = make_prepare_ok(f, 1, f->r->log.op);
+            fixture_buffers_fail = held;
+            fixture_message(f, b);
+            fixture_turn_end(f);
+            is_answered |= fixture_reply(f, 0) != NULL;
+            fixture_message(f, ok);
+            fixture_tick(f);
+            is_answered |= fixture_reply(f, 0) != NULL;
+        }
+        fixture_buffers_fail = 0;
+        cr_assert(is_answered, "%ld failing takes", failing);
+        cr_assert_eq(f->applied_requests, 1);
+        fixture_end(f);
+    }
+}
