@@ -263,6 +263,23 @@ static void size_batches(struct vsr_replica_options *o)
     if (o->reply_bytes_max < reply) o->reply_bytes_max = (reply + 7) & ~7u;
 }
 
+/** One operation at a time: what counts is how seldom it changes workers. */
+static bool is_for_latency(const struct bench_options *b)
+{
+    return b->clients == 1 && b->outstanding == 1;
+}
+
+/**
+ * Placement decides. For throughput the primary has the first worker to itself as far as possible.
+ * For latency the replicas lie round robin, the library's default, and the client beside the
+ * primary: with three replicas or more on two workers a quorum is then reached without a hop.
+ */
+static uint32_t replica_worker(const struct bench_options *b, uint32_t replica)
+{
+    if (is_for_latency(b)) return replica % b->workers;
+    return replica == 0 || b->workers == 1 ? 0 : 1 + (replica - 1) % (b->workers - 1);
+}
+
 static bool start_cluster(struct run *run)
 {
     const struct bench_options *b = run->options;
@@ -281,10 +298,8 @@ static bool start_cluster(struct run *run)
     o.replica.result_bytes_max = workload_result_bytes_max(run->workload);
     o.replica.replies_per_message = b->requests_per_message == 1 ? 1 : 0;
     size_batches(&o.replica);
-    /* The primary has the first worker to itself as far as possible. */
     for (uint32_t i = 0; i < b->replicas; i++)
-        run->places[i] =
-            ACT_PLACE_ON(i == 0 || b->workers == 1 ? 0 : 1 + (i - 1) % (b->workers - 1));
+        run->places[i] = ACT_PLACE_ON(replica_worker(b, i));
     o.places = run->places;
     int error = vsr_cluster_start(&o, &run->cluster, &why);
     return error == 0 || fail(run, "starting the cluster: %s (%s %llu: %llu to %llu %s)",
@@ -325,7 +340,7 @@ static bool start_clients(struct run *run)
             o.client.request_bytes_max = (run->workload->payload_max + 256 + 7) & ~7u;
         o.callbacks = &callbacks;
         o.context = &run->clients[i];
-        o.place = ACT_PLACE_ON((i + 1) % b->workers);
+        o.place = ACT_PLACE_ON(is_for_latency(b) ? 0 : (i + 1) % b->workers);
         int error = vsr_client_actor_spawn(&o, &run->ids[i], &why);
         if (error != 0)
             return fail(run, "starting client %u: %s (%s)", i, strerror(-error), why.option);

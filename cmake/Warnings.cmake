@@ -11,7 +11,7 @@ target_compile_options(project_options INTERFACE
 # The checks that cost more than O(1); CMakePresets.json has them on in every build but release.
 option(VSR_DEBUG_CHECKS "Check the invariants after every step" OFF)
 if(VSR_DEBUG_CHECKS)
-    target_compile_definitions(project_options INTERFACE VSR_DEBUG_CHECKS)
+    target_compile_definitions(project_options INTERFACE VSR_DEBUG_CHECKS ACT_DEBUG_CHECKS)
 endif()
 
 # Fetching a line for writing has an instruction of its own on x86-64, a no-op where it is missing;

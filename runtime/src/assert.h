@@ -15,7 +15,7 @@
         }                                                                                          \
     } while (0)
 
-#ifdef VSR_DEBUG_CHECKS
+#ifdef ACT_DEBUG_CHECKS
 #define ACT_DCHECK(claim) ACT_ASSERT(claim)
 #else
 #define ACT_DCHECK(claim)                                                                          \

@@ -63,6 +63,7 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
     bool is_from_primary = m->from == primary_of(r->view, o->replica_count);
     if (row->role == FROM_PRIMARY && !is_from_primary) return VSR_DROP_WRONG_SENDER;
     if (row->role == FROM_BACKUP && !is_primary(r)) return VSR_DROP_WRONG_SENDER;
+    if (row->role == FROM_BACKUP) r->peers.ticks_silent[m->from] = 0;
     return VSR_DROP_NONE;
 }
 
@@ -124,6 +125,8 @@ static enum vsr_drop on_turn_end(struct vsr_replica *r, struct vsr_effects *out)
 
 static void tick_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
+    for (uint32_t i = 0; i < r->options.replica_count; i++)
+        r->peers.ticks_silent[i]++;
     if (--r->ticks_to_heartbeat == 0) vsr_on_heartbeat_timeout(r, out);
     if (--r->ticks_to_resend == 0) vsr_on_resend_timeout(r, out);
 }

@@ -14,11 +14,21 @@ static bool pipeline_has_room(const struct vsr_replica *r)
     return r->log.op - r->commit < r->options.pipeline_max;
 }
 
-/** Makes room in the ring for one more op. False: its oldest entry is not executed yet. */
+/**
+ * Makes room in the ring for one more op.
+ *
+ * A replica that lacks the oldest entry and was heard of late (its thread may have lost its core
+ * for some milliseconds) is waited for; one that is silent is not, and has to catch up later.
+ * Returns: false when the oldest entry has to stay.
+ */
 static bool make_log_room(struct vsr_replica *r)
 {
     if (vsr_log_has_room(&r->log)) return true;
     if (r->log.start >= r->applied) return false;
+    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+        bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
+        if (is_alive && r->peers.acked[i] <= r->log.start) return false;
+    }
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
     return true;
 }

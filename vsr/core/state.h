@@ -63,6 +63,7 @@ struct vsr_peers {
     vsr_op acked[VSR_REPLICAS_MAX];        /* highest cumulative PrepareOK in this view */
     vsr_op applied[VSR_REPLICAS_MAX];      /* as it last said */
     vsr_op acked_before[VSR_REPLICAS_MAX]; /* at the last look of the resend timer */
+    uint32_t ticks_silent[VSR_REPLICAS_MAX];
     bool is_behind_log[VSR_REPLICAS_MAX];
 };
 

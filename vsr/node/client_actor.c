@@ -219,26 +219,16 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     return client;
 }
 
-int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
-                           struct vsr_error *why)
+/** Spawns the actor and tells it to open its sessions. Ownership: takes client. */
+static int spawn(const struct vsr_client_actor_options *options, struct vsr_client_actor *client,
+                 act_id *id)
 {
-    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
-    struct vsr_client_options o = options->client;
-
-    o.cluster = cluster->replica.cluster;
-    o.replica_count = cluster->replica.replica_count;
-    o.sessions_max = cluster->replica.sessions_max;
-    o.op_bytes_max = cluster->replica.op_bytes_max;
-    o.buffers = node_buffers;
-    int error = vsr_client_options_check(&o, why);
-    if (error != 0) return error;
-
-    struct vsr_client_actor *client = create(options, &o);
-    if (client == NULL) return -ENOMEM;
     struct act_message *m = act_message_create(NODE_START, 0);
-    if (m == NULL) {
+    int error = m != NULL ? 0 : -ENOMEM;
+
+    if (error != 0) {
         destroy(client);
-        return -ENOMEM;
+        return error;
     }
     error = act_spawn(
         &(struct act_spawn_options){
@@ -260,5 +250,28 @@ int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_i
     if (act_stop(*id, 0) != 0) {
         /* Its lane is full: it never starts, and goes when the runtime stops. */
     }
+    return error;
+}
+
+int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
+                           struct vsr_error *why)
+{
+    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
+    struct vsr_client_options o = options->client;
+    struct act_port *port;
+
+    o.cluster = cluster->replica.cluster;
+    o.replica_count = cluster->replica.replica_count;
+    o.sessions_max = cluster->replica.sessions_max;
+    o.op_bytes_max = cluster->replica.op_bytes_max;
+    o.buffers = node_buffers;
+    int error = vsr_client_options_check(&o, why);
+    if (error != 0) return error;
+    error = node_port_borrow(cluster->runtime, &port);
+    if (error != 0) return error;
+
+    struct vsr_client_actor *client = create(options, &o);
+    error = client != NULL ? spawn(options, client, id) : -ENOMEM;
+    node_port_return(port);
     return error;
 }

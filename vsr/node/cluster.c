@@ -3,7 +3,6 @@
  */
 #include "node.h"
 
-#include <act/port.h>
 #include <act/timer.h>
 
 #include <errno.h>
@@ -39,22 +38,6 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
     *options = (struct vsr_cluster_options){.tick_ns = 1000000, .mailbox_max = 1 << 20};
     vsr_replica_options_init(&options->replica);
     options->replica.replica_count = 3;
-}
-
-/** A port for the length of a call, when the thread has none of its own. */
-static int borrow_port(struct vsr_cluster *cluster, struct act_port **port)
-{
-    int error = act_port_open(cluster->options.runtime, port);
-    if (error == -EBUSY) {
-        *port = NULL;
-        return 0;
-    }
-    return error;
-}
-
-static void return_port(struct act_port *port)
-{
-    if (port != NULL) act_port_close(port);
 }
 
 /** Sends, waiting for room: a replica's mailbox empties by itself. */
@@ -161,19 +144,19 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     c->options = *options;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++)
         node_event_init(&c->stopped[i]);
-    error = borrow_port(c, &port);
+    error = node_port_borrow(c->options.runtime, &port);
     if (error != 0) goto undo;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c) && error == 0; i++)
         error = spawn_replica(c, i);
     if (error == 0) error = introduce(c);
     if (error != 0) goto undo_port;
-    return_port(port);
+    node_port_return(port);
     *cluster = c;
     return 0;
 
 undo_port:
     destroy(c);
-    return_port(port);
+    node_port_return(port);
     return error;
 undo:
     destroy(c);
@@ -186,10 +169,10 @@ void vsr_cluster_stop(struct vsr_cluster *cluster)
     const struct timespec pause = {.tv_nsec = 1000000};
 
     /* A port gets free when another thread closes its own. */
-    while (borrow_port(cluster, &port) != 0)
+    while (node_port_borrow(cluster->options.runtime, &port) != 0)
         nanosleep(&pause, NULL);
     destroy(cluster);
-    return_port(port);
+    node_port_return(port);
 }
 
 int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica)
@@ -198,10 +181,10 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica)
 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     if (!cluster->is_alive[replica]) return -EALREADY;
-    int error = borrow_port(cluster, &port);
+    int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
     stop_replica(cluster, replica);
-    return_port(port);
+    node_port_return(port);
     return 0;
 }
 
@@ -214,11 +197,11 @@ int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
 
     if (replica >= vsr_cluster_replica_count(cluster) || !cluster->is_alive[replica])
         return -EINVAL;
-    int error = borrow_port(cluster, &port);
+    int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
     struct act_message *m = act_message_create(NODE_INSPECT, sizeof pointer);
     if (m == NULL) {
-        return_port(port);
+        node_port_return(port);
         return -ENOMEM;
     }
     memcpy(m->body, &pointer, sizeof pointer);
@@ -226,7 +209,7 @@ int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
     send_patiently(cluster->peers[replica], m);
     node_event_wait(&inspect.done);
     node_event_deinit(&inspect.done);
-    return_port(port);
+    node_port_return(port);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <act/actor.h>
 #include <act/message.h>
+#include <act/port.h>
 #include <vsr/cluster.h>
 #include <vsr/types.h>
 
@@ -28,6 +29,13 @@ struct node_submit {
 extern const struct vsr_buffers node_buffers;
 /** The actor message of a finished protocol message; its body is what a bridge writes to a wire. */
 struct act_message *node_message(const struct vsr_buffer *buffer);
+
+/**
+ * A port for the length of a call; *port is NULL when the thread may send without (it has a port,
+ * or is a worker). Returns 0, or what act_port_open returned.
+ */
+int node_port_borrow(struct act_runtime *runtime, struct act_port **port);
+void node_port_return(struct act_port *port);
 
 /** Something that one thread waits for and an actor brings about. */
 struct node_event {

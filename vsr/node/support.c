@@ -40,6 +40,21 @@ struct act_message *node_message(const struct vsr_buffer *buffer)
     return m;
 }
 
+int node_port_borrow(struct act_runtime *runtime, struct act_port **port)
+{
+    int error = act_port_open(runtime, port);
+    if (error == -EBUSY) {
+        *port = NULL;
+        return 0;
+    }
+    return error;
+}
+
+void node_port_return(struct act_port *port)
+{
+    if (port != NULL) act_port_close(port);
+}
+
 void node_event_init(struct node_event *event)
 {
     pthread_mutex_init(&event->mutex, NULL);

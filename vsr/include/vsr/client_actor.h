@@ -49,9 +49,9 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
 /**
  * Starts a client actor; it opens its sessions at once. End it with act_stop(*id).
  *
- * Threads: any thread that may call act_spawn; before the cluster stops.
- * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -ENOMEM; what act_spawn
- *          returned.
+ * Threads: any thread, a worker too; one without a port uses one for the call.
+ * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -ENOMEM; what act_spawn or
+ *          act_port_open returned.
  */
 int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
                            struct vsr_error *why) VSR_MUST_CHECK;
