@@ -261,7 +261,8 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
     if (options->name != NULL && strlen(options->name) > ACT_NAME_MAX) return -ENAMETOOLONG;
     /* Relaxed: who spawns while the runtime stops finds out now or has its actor stopped. */
     if (atomic_load_explicit(&e->runtime->stopping, memory_order_relaxed) != 0) return -EAGAIN;
-    if (!act_registry_take_slot(e->runtime->registry, &e->slots, &slot)) return -EAGAIN;
+    error = act_registry_take_slot(e->runtime->registry, &e->slots, &slot);
+    if (error != 0) return error;
 
     actor.behaviour = options->behaviour;
     actor.state = options->state;

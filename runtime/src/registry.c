@@ -213,7 +213,7 @@ static struct slot_chunk *take_empty_chunk(struct act_registry *r)
 }
 
 /** Fills an endpoint's cache: with slots that were in use before, else with new ones. */
-static bool refill(struct act_registry *r, struct slot_cache *cache)
+static int refill(struct act_registry *r, struct slot_cache *cache)
 {
     pthread_mutex_lock(&r->mutex);
     struct slot_chunk *chunk = pop(&r->free_chunks);
@@ -221,25 +221,25 @@ static bool refill(struct act_registry *r, struct slot_cache *cache)
         if (cache->free != NULL) push(&r->empty_chunks, cache->free);
         cache->free = chunk;
         pthread_mutex_unlock(&r->mutex);
-        return true;
+        return 0;
     }
     uint32_t first = r->used;
     uint32_t count =
         r->view.actors_max - first < SLOT_CHUNK ? r->view.actors_max - first : SLOT_CHUNK;
     r->used += count;
     pthread_mutex_unlock(&r->mutex);
-    if (count == 0) return false;
+    if (count == 0) return -EAGAIN;
 
     if (cache->free == NULL) cache->free = take_empty_chunk(r);
     if (cache->free == NULL) {
         pthread_mutex_lock(&r->mutex);
         if (r->used == first + count) r->used = first;
         pthread_mutex_unlock(&r->mutex);
-        return false;
+        return -ENOMEM;
     }
     for (uint32_t i = count; i > 0; i--)
         cache->free->slots[cache->free->count++] = first + i - 1;
-    return true;
+    return 0;
 }
 
 static void give_chunk(struct rcu_head *head)
@@ -261,15 +261,16 @@ static void retire_chunk(struct slot_cache *cache)
     defer(chunk->registry, &chunk->rcu, give_chunk);
 }
 
-bool act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache, uint32_t *slot)
+int act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache, uint32_t *slot)
 {
-    if ((cache->free == NULL || cache->free->count == 0) && !refill(registry, cache)) {
+    if (cache->free == NULL || cache->free->count == 0) {
+        int error = refill(registry, cache);
         /* Those that died lately come back after a grace period, if it is asked for. */
-        if (cache->retired != NULL) retire_chunk(cache);
-        return false;
+        if (error != 0 && cache->retired != NULL) retire_chunk(cache);
+        if (error != 0) return error;
     }
     *slot = cache->free->slots[--cache->free->count];
-    return true;
+    return 0;
 }
 
 void act_registry_untake_slot(struct slot_cache *cache, uint32_t slot)

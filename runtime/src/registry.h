@@ -101,9 +101,8 @@ void act_registry_quiescent(void);
 void act_registry_register_thread(void);
 void act_registry_unregister_thread(void);
 
-/** Takes a free slot. Returns false when there is none, or no memory for the cache. */
-bool act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache,
-                            uint32_t *slot);
+/** Takes a free slot. Returns 0, -EAGAIN when there is none, -ENOMEM (for the cache). */
+int act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache, uint32_t *slot);
 /** Gives back a slot whose word was never published. */
 void act_registry_untake_slot(struct slot_cache *cache, uint32_t slot);
 /** Gives back a dead actor's slot. */
