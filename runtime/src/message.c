@@ -51,8 +51,9 @@ struct act_message *act_message_ref(struct act_message *m)
 {
     struct act_endpoint *e = act_endpoint_current();
     struct message *owner = body_owner(message_of(m));
-    struct message *view = take(e, 0);
 
+    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    struct message *view = take(e, 0);
     if (view == NULL) return NULL;
     view->header.flags = MESSAGE_IS_VIEW;
     view->user.type = m->type;
