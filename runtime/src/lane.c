@@ -23,8 +23,7 @@ enum { RING_SLOTS = 1024, BATCHES = 96 };
 
 struct batch {
     uint64_t count;
-    uint32_t slot; /* the producer's: where in the ring it was published */
-    uint32_t was_published;
+    uint64_t free_at; /* the producer's: slots taken when the consumer is done with it */
     uintptr_t items[LANE_BATCH_ITEMS];
 };
 
@@ -35,6 +34,7 @@ struct act_lane {
     struct ck_ring_buffer slots[RING_SLOTS];
     /* The producer's. */
     alignas(64) struct batch *open;
+    uint64_t published; /* slots; the counters of the ring wrap, within minutes if busy */
     uint32_t open_index;
     /* The consumer's. */
     alignas(64) struct batch *taken; /* NULL: none, or a single item */
@@ -62,9 +62,8 @@ void act_lane_destroy(struct act_lane *lane)
 /** Whether the consumer is done with a batch: it has taken a later slot than the batch's. */
 static bool is_free(struct act_lane *lane, const struct batch *batch)
 {
-    if (!batch->was_published) return true;
-    const uint32_t head = ck_pr_load_uint(&lane->ring.c_head); /* L4 */
-    return (int32_t)(head - batch->slot) >= 2;
+    const uint32_t waiting = lane->ring.p_tail - ck_pr_load_uint(&lane->ring.c_head); /* L4 */
+    return lane->published - waiting >= batch->free_at;
 }
 
 bool act_lane_is_clean(const struct act_lane *lane)
@@ -82,7 +81,6 @@ bool act_lane_publish(struct act_lane *lane)
 
     if (open->count == 0) return true;
     if (open->count > 1 && !is_free(lane, next)) return false;
-    open->slot = lane->ring.p_tail; /* only we write it */
     for (uint64_t i = 0; i < open->count; i++)
         TSAN_RELEASE(open->items[i] & ~(uintptr_t)63);
     /* A single item travels in the slot itself: its receiver is spared the batch's cache line. */
@@ -93,8 +91,9 @@ bool act_lane_publish(struct act_lane *lane)
     TSAN_IGNORE_END();
     if (!is_taken) return false;
 
+    lane->published++;
     if (open->count > 1) {
-        open->was_published = 1;
+        open->free_at = lane->published + 1;
         lane->open_index = next_index;
         lane->open = next;
         TSAN_ACQUIRE(next); /* L3 */
