@@ -196,11 +196,11 @@ act_id act_find(const char *name)
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL);
-    if (e->is_worker) return act_registry_find(e->runtime->registry, name);
-    act_registry_register_thread();
+    if (!e->is_worker) act_registry_register_thread();
     act_id id = act_registry_find(e->runtime->registry, name);
-    act_registry_unregister_thread();
-    return id;
+    if (!e->is_worker) act_registry_unregister_thread();
+    /* A spawn binds the name, then publishes the actor: in between a send would find nobody. */
+    return is_alive(lookup(e, id), id) ? id : ACT_ID_NONE;
 }
 
 /* Spawn and stop. */

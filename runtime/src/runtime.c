@@ -207,6 +207,16 @@ static void free_runtime(struct act_runtime *rt)
     act_memory_give(rt, sizeof *rt);
 }
 
+/**
+ * Slots for actors_max and for those that lie idle: each endpoint keeps a chunk of free ones and
+ * one of dead ones to itself. Without them a worker could find no slot while few actors live.
+ */
+static uint32_t slots_for(const struct act_runtime *rt)
+{
+    const uint64_t slots = (uint64_t)rt->options.actors_max + rt->endpoint_count * 2 * SLOT_CHUNK;
+    return slots < ACT_ACTORS_MAX ? (uint32_t)slots : ACT_ACTORS_MAX;
+}
+
 static int create_tables(struct act_runtime *rt)
 {
     const size_t pairs = (size_t)rt->endpoint_count * rt->endpoint_count;
@@ -219,7 +229,7 @@ static int create_tables(struct act_runtime *rt)
     if (rt->lanes == NULL || rt->back_lanes == NULL || rt->endpoints == NULL ||
         rt->workers == NULL || rt->ports == NULL)
         return -ENOMEM;
-    rt->registry = act_registry_create(rt->options.actors_max);
+    rt->registry = act_registry_create(slots_for(rt));
     return rt->registry != NULL ? 0 : -ENOMEM;
 }
 
