@@ -76,6 +76,8 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
         return 0;
     }
     if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
+    /* A port has no turns: what a full ring did not take now would wait for its next call. */
+    if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
     if (!act_lane_append(e->out[home], (uintptr_t)header)) return -EAGAIN;
     e->dirty[home / 64] |= 1ull << (home % 64);
     if (!e->is_worker) act_endpoint_publish(e);
@@ -89,7 +91,8 @@ int act_send(act_id to, struct act_message *m)
     ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
     m->from = e->self;
     int error = dispatch(e, to, m, false);
-    count(error == 0 ? &e->counters.sent : &e->counters.refused);
+    if (error == 0) count(&e->counters.sent);
+    if (error == -EAGAIN) count(&e->counters.refused);
     return error;
 }
 

@@ -109,16 +109,21 @@ bool act_lane_append(struct act_lane *lane, uintptr_t item)
     return true;
 }
 
+bool act_lane_has_slot(const struct act_lane *lane)
+{
+    bool has_slot;
+
+    TSAN_IGNORE_BEGIN();
+    has_slot = ck_ring_size(&lane->ring) < RING_SLOTS - 1;
+    TSAN_IGNORE_END();
+    return has_slot;
+}
+
 bool act_lane_has_room(struct act_lane *lane)
 {
-    bool has_room;
-
     if (lane->open->count < LANE_BATCH_ITEMS) return true;
-    TSAN_IGNORE_BEGIN();
-    has_room = ck_ring_size(&lane->ring) < RING_SLOTS - 1 &&
-               is_free(lane, &lane->batches[(lane->open_index + 1) % BATCHES]);
-    TSAN_IGNORE_END();
-    return has_room;
+    return act_lane_has_slot(lane) &&
+           is_free(lane, &lane->batches[(lane->open_index + 1) % BATCHES]);
 }
 
 struct act_lane_items act_lane_take(struct act_lane *lane)

@@ -39,6 +39,8 @@ bool act_lane_publish(struct act_lane *lane);
 bool act_lane_is_clean(const struct act_lane *lane);
 /** Whether act_lane_append would take an item. Threads: the producer. */
 bool act_lane_has_room(struct act_lane *lane);
+/** Whether act_lane_publish would find a slot for a single item. Threads: the producer. */
+bool act_lane_has_slot(const struct act_lane *lane);
 
 /** The next batch; its count is 0 when there is none. Threads: the consumer. */
 struct act_lane_items act_lane_take(struct act_lane *lane);

@@ -10,7 +10,6 @@
 #include <act/timer.h>
 
 #include <errno.h>
-#include <limits.h>
 
 /** A closed port that was open before, or a new one. Called under the mutex. */
 static int take_port(struct act_runtime *rt, struct act_port **out)
@@ -139,7 +138,7 @@ struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
         }
         count(&e->counters.parks);
         /* Nobody wakes us when a full lane has room again for what we could not send. */
-        bool is_waiting = e->unsent.head != NULL || e->dirty[0] != 0 || e->dirty[1] != 0;
+        bool is_waiting = e->unsent.head != NULL;
         act_park_wait(&e->park, is_waiting && left > 1000000 ? 1000000 : left);
     }
 }

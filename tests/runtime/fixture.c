@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,11 +117,15 @@ struct probe *world_probe(struct world *w, uint32_t worker, uint32_t mailbox_max
 void start_in(act_id actor, void (*run)(struct probe *, void *), void *argument)
 {
     const struct run r = {.run = run, .argument = argument};
+    const uint64_t end = act_now_ns() + PATIENCE;
     struct act_message *m = act_message_create(TYPE_RUN, sizeof r);
+    int error;
 
-    cr_assert_not_null(m);
+    if (m == NULL) abort();
     memcpy(m->body, &r, sizeof r);
-    cr_assert_eq(act_send(actor, m), 0);
+    while ((error = act_send(actor, m)) == -EAGAIN && act_now_ns() < end)
+        sched_yield();
+    if (error != 0) abort();
 }
 
 void run_in(struct world *w, act_id actor, void (*run)(struct probe *, void *), void *argument)

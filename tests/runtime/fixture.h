@@ -68,7 +68,7 @@ struct probe *world_probe(struct world *w, uint32_t worker, uint32_t mailbox_max
 
 /** Has the actor call run(argument) in its handler, and waits until it has. */
 void run_in(struct world *w, act_id actor, void (*run)(struct probe *, void *), void *argument);
-/** The same without waiting: the answer, TYPE_RAN, is the caller's to receive. */
+/** The same without waiting: the answer, TYPE_RAN, is the caller's to receive. Any thread. */
 void start_in(act_id actor, void (*run)(struct probe *, void *), void *argument);
 
 /** Waits until everything that the port has sent to the probe so far was handled. */

@@ -112,12 +112,15 @@ Test(lane, ring_of_singles_at_one_below_at_and_above_its_size)
 
     for (uint64_t k = 0; k < SLOTS; k++) {
         append(lane, k, 1);
+        cr_assert(act_lane_has_slot(lane));
         cr_assert(act_lane_publish(lane), "slot %llu", (unsigned long long)k);
     }
+    cr_assert_not(act_lane_has_slot(lane));
     append(lane, SLOTS, 1);
     cr_assert_not(act_lane_publish(lane));
     cr_assert_not(act_lane_is_clean(lane));
     take(lane, 0, 1);
+    cr_assert(act_lane_has_slot(lane));
     cr_assert(act_lane_publish(lane));
     append(lane, SLOTS + 1, 1);
     cr_assert_not(act_lane_publish(lane));

@@ -56,7 +56,8 @@ int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHEC
  * Asks an actor to stop once it has handled what this sender sent before.
  *
  * What then still waits in its mailbox becomes dead letters.
- * Returns:   0 (also when it is gone already), -EAGAIN when its lane is full, -ENOMEM.
+ * Returns:   0 (also when it is gone already), -EAGAIN when its lane is full, -EHOSTUNREACH when
+ *            the id names another node, -ENOMEM.
  */
 int act_stop(act_id id, int reason) ACT_MUST_CHECK;
 
@@ -97,7 +98,8 @@ int act_await_room(act_id to) ACT_MUST_CHECK;
 /**
  * Asks for one message of type ACT_TYPE_DOWN when `target` stops (at once when it is gone).
  *
- * Returns:   0, -EAGAIN when its lane is full, -ENOMEM.
+ * Returns:   0, -EAGAIN when its lane is full, -EHOSTUNREACH when the id names another node,
+ *            -ENOMEM.
  */
 int act_monitor(act_id target) ACT_MUST_CHECK;
 
