@@ -157,22 +157,18 @@ void act_exit(int reason)
 
     ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
     e->running->flags |= ACTOR_IS_STOPPING;
-    e->running->reason = (int16_t)reason;
+    e->stop_reason = reason;
 }
 
 void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
 {
-    int reason;
-
-    (void)e;
     if (m->type == SYSTEM_MONITOR) {
         message_of(m)->header.next = actor->monitors;
         actor->monitors = m;
         return;
     }
-    memcpy(&reason, m->body, sizeof reason);
+    memcpy(&e->stop_reason, m->body, sizeof e->stop_reason);
     actor->flags |= ACTOR_IS_STOPPING;
-    actor->reason = (int16_t)reason;
     act_message_unref(m);
 }
 

@@ -229,11 +229,11 @@ void act_endpoint_run(struct act_endpoint *e, struct act_actor *actor)
         if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
     }
     if ((actor->flags & ACTOR_IS_STOPPING) != 0) {
-        act_endpoint_stop_actor(e, actor, actor->reason);
+        act_endpoint_stop_actor(e, actor, e->stop_reason);
     } else {
         if (behaviour->turn_end != NULL) behaviour->turn_end(actor->state);
         if ((actor->flags & ACTOR_IS_STOPPING) != 0)
-            act_endpoint_stop_actor(e, actor, actor->reason);
+            act_endpoint_stop_actor(e, actor, e->stop_reason);
         else
             act_endpoint_relieve(e, actor);
     }

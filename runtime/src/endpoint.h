@@ -57,6 +57,7 @@ struct act_endpoint {
     struct act_registry_view registry;
     act_id self; /* the running actor; of a port: its own id */
     struct act_actor *running;
+    int stop_reason; /* of the running actor, once it is stopping */
     uint32_t index;
     bool is_worker;
     uint64_t dirty[DIRTY_WORDS]; /* lanes with an open batch */

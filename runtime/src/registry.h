@@ -72,7 +72,7 @@ struct act_actor {
     struct act_message *monitors; /* the requests themselves, to be sent back */
     uint32_t generation;
     uint16_t flags;
-    int16_t reason; /* of its stop */
+    uint16_t reserved;
 };
 
 _Static_assert(sizeof(struct act_actor) == 64, "one cache line an actor");

@@ -76,30 +76,29 @@ struct act_runtime_options world_options(uint32_t workers)
     return o;
 }
 
+/** They outlive the runtime, which calls their `stopped`. */
+static struct probe probes[32];
+static uint32_t probe_count;
+
 void world_start(struct world *w, const struct act_runtime_options *options)
 {
     struct act_error why = {{0}};
 
+    probe_count = 0;
     cr_assert_eq(act_runtime_start(options, &w->runtime, &why), 0, "%s", why.text);
     cr_assert_eq(act_port_open(w->runtime, &w->port), 0);
     w->port_id = act_port_id(w->port);
 }
 
-/** Probes outlive the runtime, which calls their `stopped`; a test has one process. */
-static struct probe *probes[32];
-static uint32_t probe_count;
-
 void world_stop(struct world *w)
 {
     act_port_close(w->port);
     cr_assert_eq(act_runtime_stop(w->runtime), 0, "messages were never ended");
-    while (probe_count > 0)
-        free(probes[--probe_count]);
 }
 
 struct probe *world_probe(struct world *w, uint32_t worker, uint32_t mailbox_max)
 {
-    struct probe *p = calloc(1, sizeof *p);
+    struct probe *p = &probes[probe_count];
     const struct act_spawn_options o = {
         .behaviour = &probe_behaviour,
         .state = p,
@@ -109,7 +108,8 @@ struct probe *world_probe(struct world *w, uint32_t worker, uint32_t mailbox_max
 
     (void)w;
     cr_assert_lt(probe_count, sizeof probes / sizeof probes[0]);
-    probes[probe_count++] = p;
+    probe_count++;
+    *p = (struct probe){0};
     cr_assert_eq(act_spawn(&o, &p->self), 0);
     return p;
 }

@@ -63,7 +63,7 @@ void world_start(struct world *w, const struct act_runtime_options *options);
 /** Closes the port and stops the runtime; nothing may be left over. */
 void world_stop(struct world *w);
 
-/** A new probe on a worker; it lives until the test ends. */
+/** A new probe on a worker; it may be looked at until the next world_start. */
 struct probe *world_probe(struct world *w, uint32_t worker, uint32_t mailbox_max);
 
 /** Has the actor call run(argument) in its handler, and waits until it has. */

@@ -14,8 +14,9 @@
  * What an actor does. One per kind of actor; it outlives them all.
  *
  * receive  takes the message: the handler ends it (act_message_unref), sends it on or keeps it.
- * turn_end runs after each turn, that is after the messages that were waiting (a bounded number);
- *          the place to send what a turn's messages add up to. May be NULL.
+ * turn_end runs after each turn, that is after the messages that were waiting (a bounded number),
+ *          but for the turn in which the actor stops; the place to send what a turn's messages add
+ *          up to. May be NULL.
  * stopped  is the last call an actor gets; it releases the state. May be NULL. It may send.
  */
 struct act_behaviour {
