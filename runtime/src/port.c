@@ -10,6 +10,7 @@
 #include <act/timer.h>
 
 #include <errno.h>
+#include <sched.h>
 
 /** A closed port that was open before, or a new one. Called under the mutex. */
 static int take_port(struct act_runtime *rt, struct act_port **out)
@@ -153,6 +154,10 @@ void act_port_close(struct act_port *port)
     look(port);
     act_endpoint_stop_actor(e, port->actor, 0);
     look(port);
+    while (e->unsent.head != NULL) { /* DOWN messages; workers make room */
+        sched_yield();
+        look(port);
+    }
     act_endpoint_set_current(NULL);
     pthread_mutex_lock(&rt->mutex);
     port->is_open = false;

@@ -42,7 +42,12 @@ struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
  */
 int act_port_fd(const struct act_port *port);
 
-/** Closes the port. What still waits for it becomes dead letters. */
+/**
+ * Closes the port. What still waits for it becomes dead letters.
+ *
+ * Threads: the one that opened it. Who monitors the port is told; that waits for room in full
+ * lanes.
+ */
 void act_port_close(struct act_port *port);
 
 #endif
