@@ -95,6 +95,13 @@ static void release(struct act_wheel *wheel, uint32_t index)
     wheel->count--;
 }
 
+void act_wheel_skip(struct act_wheel *wheel, uint64_t now_ns)
+{
+    const uint64_t now = now_ns >> WHEEL_TICK_SHIFT;
+
+    if (wheel->count == 0 && now > wheel->now) wheel->now = now;
+}
+
 int act_wheel_start(struct act_wheel *wheel, uint64_t due_ns, struct act_wheel_timer timer,
                     act_timer *name)
 {
@@ -152,7 +159,7 @@ bool act_wheel_expire(struct act_wheel *wheel, uint64_t now_ns, struct act_wheel
     const uint64_t target = now_ns >> WHEEL_TICK_SHIFT;
 
     if (wheel->count == 0) {
-        if (target > wheel->now) wheel->now = target;
+        act_wheel_skip(wheel, now_ns);
         return false;
     }
     for (;;) {

@@ -44,6 +44,9 @@ struct act_wheel {
 void act_wheel_init(struct act_wheel *wheel, uint64_t now_ns);
 void act_wheel_deinit(struct act_wheel *wheel);
 
+/** Sets a wheel without timers to now; one with timers has to be asked what expired. */
+void act_wheel_skip(struct act_wheel *wheel, uint64_t now_ns);
+
 /** Returns 0 or -ENOMEM. */
 int act_wheel_start(struct act_wheel *wheel, uint64_t due_ns, struct act_wheel_timer timer,
                     act_timer *name);

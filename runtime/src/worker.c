@@ -49,6 +49,8 @@ int act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer
     uint64_t now_ns = act_now_ns();
     uint64_t due_ns = delay_ns < UINT64_MAX - now_ns ? now_ns + delay_ns : UINT64_MAX >> 1;
     const struct act_wheel_timer t = {.owner = e->self, .cookie = cookie, .type = type};
+    /* A worker may have slept for days; going through their ticks would hold it up. */
+    act_wheel_skip(&worker_of(e)->wheel, now_ns);
     return act_wheel_start(&worker_of(e)->wheel, due_ns, t, timer);
 }
 

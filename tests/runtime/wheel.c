@@ -216,6 +216,25 @@ Test(wheel, grows_and_says_when_there_is_no_memory)
     act_wheel_deinit(&wheel);
 }
 
+/* A wheel that nobody looked at for a month, because nothing ran, goes on without its empty ticks.
+ */
+Test(wheel, idle_wheel_is_set_to_now)
+{
+    const uint64_t later = 30ull * 24 * 3600 * 1000000000;
+
+    act_wheel_init(&wheel, 0);
+    act_wheel_skip(&wheel, later);
+    cr_assert_eq(wheel.now, later / TICK);
+    start(later + 3 * TICK, 1);
+    act_wheel_skip(&wheel, 2 * later);
+    cr_assert_eq(wheel.now, later / TICK, "a timer runs");
+    cr_assert_not(fires(later + 3 * TICK, 1));
+    cr_assert(fires(later + 5 * TICK, 1));
+    act_wheel_skip(&wheel, later);
+    cr_assert_geq(wheel.now, later / TICK + 4, "it does not go back");
+    act_wheel_deinit(&wheel);
+}
+
 /* The reference: a list of due times. */
 enum { MODEL_TIMERS = 512 };
 
