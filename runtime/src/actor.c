@@ -108,8 +108,9 @@ void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_mess
 {
     int error = dispatch(e, to, m, true);
 
-    if (error == 0) return;
-    if (error == -EAGAIN)
+    if (error == 0)
+        count(&e->counters.sent);
+    else if (error == -EAGAIN)
         list_push(&e->unsent, m);
     else
         act_message_unref(m);

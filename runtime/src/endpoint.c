@@ -221,11 +221,12 @@ void act_endpoint_run(struct act_endpoint *e, struct act_actor *actor)
         else
             __builtin_prefetch(actor->head->body);
         actor->count--;
-        count(&e->counters.delivered);
-        if ((header->header.flags & MESSAGE_IS_SYSTEM) != 0)
+        if ((header->header.flags & MESSAGE_IS_SYSTEM) != 0) {
             act_actor_on_system(e, actor, m);
-        else
+        } else {
+            count(&e->counters.delivered);
             behaviour->receive(actor->state, m);
+        }
         if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
     }
     if ((actor->flags & ACTOR_IS_STOPPING) != 0) {

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "leak_check.h"
 #include "memory.h"
+#include "runtime.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -210,6 +211,27 @@ Test(timer, without_memory)
     cr_assert_eq(t.name, 5);
     run_in(&w, p->self, start_timer, &t);
     cr_assert_eq(t.error, 0);
+    cr_assert(wait_until(has_messages, p));
+    world_stop(&w);
+}
+
+static void start_after_a_long_sleep(struct probe *p, void *argument)
+{
+    struct act_wheel *wheel = &worker_of(act_endpoint_current())->wheel;
+
+    wheel->now = 0;
+    start_timer(p, argument);
+    p->result = wheel->now >= (act_now_ns() - SECOND) >> WHEEL_TICK_SHIFT;
+}
+
+/* The first timer after a long sleep does not make the worker walk through the time it slept. */
+Test(timer, first_after_a_long_sleep)
+{
+    start();
+    struct probe *p = world_probe(&w, 0, 0);
+    struct timing t = {.delay_ns = 1000, .cookie = 1};
+    run_in(&w, p->self, start_after_a_long_sleep, &t);
+    cr_assert_eq(p->result, 1);
     cr_assert(wait_until(has_messages, p));
     world_stop(&w);
 }

@@ -32,8 +32,9 @@ struct act_error {
     char text[192];
 };
 
+/** At rest, messages_sent is messages_delivered and dead_letters together. */
 struct act_runtime_stats {
-    uint64_t messages_sent;      /* accepted by act_send */
+    uint64_t messages_sent;      /* accepted by act_send, or timers, ROOM and DOWN messages */
     uint64_t messages_delivered; /* given to a handler or to a port's owner */
     uint64_t dead_letters;
     uint64_t messages_live; /* taken from a pool and not back yet */
@@ -53,9 +54,9 @@ void act_runtime_options_init(struct act_runtime_options *options);
  * Makes a runtime and starts its workers.
  *
  * Ownership: borrows options; gives the caller *runtime, to be ended by act_runtime_stop.
- * Returns:   0, -EINVAL for an option out of range, -ENOMEM, or another negative errno of thread
- *            creation or pinning; then nothing is left behind and `why`, if not NULL, says what to
- *            change.
+ * Returns:   0, -EINVAL for an option out of range, -ENOMEM, or another negative errno of
+ *            opening files or creating threads; then nothing is left behind and `why`, if not
+ *            NULL, says what to change.
  */
 int act_runtime_start(const struct act_runtime_options *options, struct act_runtime **runtime,
                       struct act_error *why) ACT_MUST_CHECK;
