@@ -145,6 +145,16 @@ void world_sync(struct world *w, const struct probe *probe)
     run_in(w, probe->self, do_nothing, NULL);
 }
 
+void world_await(struct world *w, const struct probe *probe, uint32_t count)
+{
+    const uint64_t end = act_now_ns() + PATIENCE;
+
+    world_sync(w, probe);
+    while (probe->count < count && act_now_ns() < end)
+        world_sync(w, probe);
+    cr_assert_geq(probe->count, count, "messages are missing");
+}
+
 int world_end(struct world *w, const struct probe *probe, int reason)
 {
     cr_assert_eq(act_monitor(probe->self), 0);

@@ -73,6 +73,9 @@ void start_in(act_id actor, void (*run)(struct probe *, void *), void *argument)
 
 /** Waits until everything that the port has sent to the probe so far was handled. */
 void world_sync(struct world *w, const struct probe *probe);
+/** Waits until the probe has received so many messages; other lanes than the port's may be slower.
+ */
+void world_await(struct world *w, const struct probe *probe, uint32_t count);
 /** Stops the probe and waits for its end. Returns the reason that the monitor gave. */
 int world_end(struct world *w, const struct probe *probe, int reason);
 

@@ -51,7 +51,7 @@ Test(send, order_is_kept)
         cr_assert_eq(b.accepted, COUNT);
         for (uint32_t i = 0; i < COUNT; i++)
             cr_assert_eq(send_value(receiver->self, 2, i), 0);
-        world_sync(&w, receiver);
+        world_await(&w, receiver, 2 * COUNT);
         uint64_t next[3] = {0};
         cr_assert_eq(receiver->count, 2 * COUNT);
         for (uint32_t i = 0; i < 2 * COUNT; i++) {
@@ -201,7 +201,7 @@ Test(send, mailbox_bound_across_workers)
         cr_assert_eq(b.error, -EAGAIN);
         accepted += b.accepted;
         gate_open(&w, &gate);
-        world_sync(&w, receiver);
+        world_await(&w, receiver, accepted);
     }
     cr_assert_eq(receiver->count, accepted);
     world_stop(&w);
@@ -261,13 +261,6 @@ static void fill_and_wait(struct probe *p, void *argument)
     p->result = act_await_room(f->to);
 }
 
-static bool has_messages(void *argument)
-{
-    struct probe *p = argument;
-    world_sync(&w, p);
-    return p->count > 0;
-}
-
 /* actor.h: one ROOM message once act_send may succeed again; types.h: its body is the id. */
 Test(send, room_is_told_once)
 {
@@ -289,7 +282,7 @@ Test(send, room_is_told_once)
             cr_assert_eq(sender->count, 0, "there is no room yet");
         }
         gate_open(&w, &gate);
-        cr_assert(wait_until(has_messages, sender));
+        world_await(&w, sender, 1);
         for (uint32_t i = 0; i < 100; i++)
             world_sync(&w, sender);
         cr_assert_eq(sender->count, 1);
@@ -318,7 +311,7 @@ Test(send, room_at_once_or_when_gone)
         sender->count = 0;
         run_in(&w, sender->self, await_room, &ids[i]);
         cr_assert_eq(sender->result, 0);
-        cr_assert(wait_until(has_messages, sender));
+        world_await(&w, sender, 1);
         cr_assert_eq(sender->log[0].type, ACT_TYPE_ROOM);
         cr_assert_eq(sender->log[0].value, ids[i]);
     }
@@ -339,7 +332,7 @@ Test(send, room_when_the_full_receiver_ends)
     run_in(&w, sender->self, fill_and_wait, &f);
     cr_assert_eq(act_stop(receiver->self, 0), 0);
     gate_open(&w, &gate);
-    cr_assert(wait_until(has_messages, sender));
+    world_await(&w, sender, 1);
     cr_assert_eq(sender->log[0].type, ACT_TYPE_ROOM);
     cr_assert_eq(sender->log[0].value, receiver->self);
     world_stop(&w);
@@ -357,8 +350,7 @@ Test(send, turns_are_bounded_and_end)
     struct probe *receiver = world_probe(&w, 0, 0);
     struct burst b = {.to = receiver->self, .count = COUNT};
     run_in(&w, sender->self, send_burst, &b);
-    while (receiver->count < COUNT)
-        world_sync(&w, receiver);
+    world_await(&w, receiver, COUNT);
     for (uint32_t i = 0; i < COUNT; i++)
         cr_assert_eq(receiver->log[i].turn, i / TURN, "message %u", i);
     world_stop(&w);
@@ -439,7 +431,7 @@ Test(send, flush_publishes_before_the_turn_ends)
     a->other = b->self;
     run_in(&w, a->self, send_flush_and_spin, NULL);
     cr_assert_eq(a->result, 1);
-    cr_assert(wait_until(has_messages, a));
+    world_await(&w, a, 1);
     cr_assert_eq(a->log[0].type, TYPE_RAN);
     world_stop(&w);
 }

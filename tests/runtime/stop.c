@@ -205,8 +205,7 @@ Test(stop, every_monitor_is_told)
     cr_assert_eq(down.actor, target->self);
     cr_assert_eq(down.reason, 8);
     for (uint32_t i = 0; i < 2; i++) {
-        while (watchers[i]->count < 2)
-            world_sync(&w, watchers[i]);
+        world_await(&w, watchers[i], 2);
         world_sync(&w, watchers[i]);
         cr_assert_eq(watchers[i]->count, 2);
         cr_assert_eq(watchers[i]->log[1].type, ACT_TYPE_DOWN);

@@ -105,13 +105,6 @@ static void cancel_timer(struct probe *p, void *argument)
     t->was_running = act_timer_cancel(t->name);
 }
 
-static bool has_messages(void *argument)
-{
-    struct probe *p = argument;
-    world_sync(&w, p);
-    return p->count > 0;
-}
-
 /* timer.h: cancel returns whether it had not fired. */
 Test(timer, cancel_before_and_after_it_fires)
 {
@@ -126,7 +119,7 @@ Test(timer, cancel_before_and_after_it_fires)
     run_in(&w, p->self, start_timer, &soon);
     cr_assert_eq(far.error | endless.error | soon.error, 0);
     cr_assert_neq(far.name, endless.name);
-    cr_assert(wait_until(has_messages, p));
+    world_await(&w, p, 1);
     cr_assert_eq(p->log[0].type, TYPE_TICK);
     cr_assert_eq(p->log[0].value, 3);
     cr_assert_eq(p->log[0].from, p->self);
@@ -168,7 +161,7 @@ Test(timer, cancel_of_an_overdue_timer)
     run_in(&w, p->self, start_and_cancel_overdue, &t);
     cr_assert(t.was_running);
     run_in(&w, p->self, start_timer, &next);
-    cr_assert(wait_until(has_messages, p));
+    world_await(&w, p, 1);
     cr_assert_eq(p->log[0].value, 2);
     world_stop(&w);
 }
@@ -211,7 +204,7 @@ Test(timer, without_memory)
     cr_assert_eq(t.name, 5);
     run_in(&w, p->self, start_timer, &t);
     cr_assert_eq(t.error, 0);
-    cr_assert(wait_until(has_messages, p));
+    world_await(&w, p, 1);
     world_stop(&w);
 }
 
@@ -232,7 +225,7 @@ Test(timer, first_after_a_long_sleep)
     struct timing t = {.delay_ns = 1000, .cookie = 1};
     run_in(&w, p->self, start_after_a_long_sleep, &t);
     cr_assert_eq(p->result, 1);
-    cr_assert(wait_until(has_messages, p));
+    world_await(&w, p, 1);
     world_stop(&w);
 }
 
@@ -276,7 +269,7 @@ Test(timer, waits_for_a_message_when_the_pool_is_at_its_bound)
     run_in(&w, p->self, start_timer_and_take_all, &t);
     cr_assert_eq(t.error, 0);
     run_in(&w, p->self, give_all, NULL);
-    cr_assert(wait_until(has_messages, p));
+    world_await(&w, p, 1);
     for (uint32_t i = 0; i < 20; i++)
         world_sync(&w, p);
     cr_assert_eq(p->count, 1);

