@@ -115,10 +115,10 @@ static void wait_for_callbacks(struct act_registry *r)
 
 static void free_name(struct rcu_head *head)
 {
+    TSAN_ACQUIRE(&grace_tag); /* R4; before the first look at the node */
     struct name_node *node = caa_container_of(head, struct name_node, rcu);
     struct act_registry *r = node->registry;
 
-    TSAN_ACQUIRE(&grace_tag); /* R4 */
     act_memory_give(node, sizeof *node);
     pthread_mutex_lock(&r->mutex);
     finish_callback(r);
@@ -244,10 +244,10 @@ static int refill(struct act_registry *r, struct slot_cache *cache)
 
 static void give_chunk(struct rcu_head *head)
 {
+    TSAN_ACQUIRE(&grace_tag); /* R4; before the first look at the chunk */
     struct slot_chunk *chunk = caa_container_of(head, struct slot_chunk, rcu);
     struct act_registry *r = chunk->registry;
 
-    TSAN_ACQUIRE(&grace_tag); /* R4 */
     pthread_mutex_lock(&r->mutex);
     push(&r->free_chunks, chunk);
     finish_callback(r);
