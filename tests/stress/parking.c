@@ -169,7 +169,7 @@ static void run(void (*load)(struct act_runtime *))
     o.workers = 2;
     o.spin_us = 0;
     CHECK(act_runtime_start(&o, &runtime, NULL) == 0);
-    end_ns = act_now_ns() + stress_ns;
+    end_ns = act_now_ns() + stress_ns / 2;
     load(runtime);
     act_runtime_stats(runtime, &stats);
     CHECK(act_runtime_stop(runtime) == 0);
