@@ -3,9 +3,10 @@
  * sleep.
  *
  * Nobody spins (spin_us 0). In each round the aimer sends one message, waits until the sleeper is
- * awake, and publishes a second one about when the sleeper, done with the first, parks again. It
- * goes on when both are answered: with a wake-up lost, nothing moves again and the watchdog ends
- * it. Aimer and sleeper are workers or ports.
+ * awake, and publishes a second one when the sleeper, done with the first, parks again. Whether the
+ * second had to wake it tells the aimer if it aimed too late, so it learns when that is. It goes on
+ * when both are answered: with a wake-up lost, nothing moves again and the watchdog ends it.
+ * Aimer and sleeper are workers or ports.
  */
 #include "stress.h"
 
@@ -15,7 +16,7 @@
 
 enum type { TYPE_START = 1, TYPE_BALL, TYPE_END };
 
-enum { AIM_NS_MAX_LOG2 = 13, AWAKE_WAIT_NS = 200000 };
+enum { AWAKE_WAIT_NS = 200000, AIM_STEP = 32, AIM_JITTER = 64, AIM_MAX = 100000 };
 
 static atomic_uint
     awake; /* relaxed: the sleeper's rounds so far; steers the aim, carries nothing */
@@ -26,12 +27,21 @@ static bool sleeper_is_port;
 static uint64_t random_state;
 static uint64_t end_ns;
 static uint32_t answers_due;
+static uint32_t aim; /* spins from the sleeper's waking to its parking, as learnt so far */
+static struct act_runtime *runtime;
 
-static void pause_ns(uint64_t ns)
+static void spin(uint32_t count)
 {
-    const uint64_t start = act_now_ns();
-    while (act_now_ns() - start < ns)
+    for (volatile uint32_t i = 0; i < count; i++)
         ;
+}
+
+static uint64_t wakes(void)
+{
+    struct act_runtime_stats stats;
+
+    act_runtime_stats(runtime, &stats);
+    return stats.wakes;
 }
 
 static void throw_message(enum type type)
@@ -45,13 +55,19 @@ static void throw_two(void)
 {
     const uint32_t before = atomic_load_explicit(&awake, memory_order_relaxed);
     const uint64_t start = act_now_ns();
+    const uint32_t step = random_below(&random_state, AIM_STEP);
 
     throw_message(TYPE_BALL);
+    const uint64_t wakes_before = wakes();
     while (atomic_load_explicit(&awake, memory_order_relaxed) == before &&
            act_now_ns() - start < AWAKE_WAIT_NS)
         ;
-    pause_ns(random_below(&random_state, 1u << random_below(&random_state, AIM_NS_MAX_LOG2)));
+    spin(aim + random_below(&random_state, AIM_JITTER));
     throw_message(TYPE_BALL);
+    if (wakes() != wakes_before)
+        aim -= aim < step ? aim : step;
+    else if (aim < AIM_MAX)
+        aim += step;
     answers_due = 2;
     atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
 }
@@ -109,7 +125,7 @@ static void start(act_id aimer)
     CHECK(m != NULL && act_send(aimer, m) == 0);
 }
 
-static void worker_aims_at_worker(struct act_runtime *runtime)
+static void worker_aims_at_worker(void)
 {
     struct act_port *port;
 
@@ -121,7 +137,7 @@ static void worker_aims_at_worker(struct act_runtime *runtime)
         stress_sleep_us(1000); /* this thread must not wake anybody */
 }
 
-static void port_aims_at_worker(struct act_runtime *runtime)
+static void port_aims_at_worker(void)
 {
     struct act_message *m;
     struct act_port *port;
@@ -136,7 +152,7 @@ static void port_aims_at_worker(struct act_runtime *runtime)
     act_port_close(port);
 }
 
-static void worker_aims_at_port(struct act_runtime *runtime)
+static void worker_aims_at_port(void)
 {
     struct act_port *port;
 
@@ -156,11 +172,10 @@ static void worker_aims_at_port(struct act_runtime *runtime)
     act_port_close(port);
 }
 
-static void run(void (*load)(struct act_runtime *))
+static void run(void (*load)(void))
 {
     struct act_runtime_options o;
     struct act_runtime_stats stats;
-    struct act_runtime *runtime;
 
     atomic_store_explicit(&is_over, 0, memory_order_relaxed);
     atomic_store_explicit(&rounds, 0, memory_order_relaxed);
@@ -170,7 +185,7 @@ static void run(void (*load)(struct act_runtime *))
     o.spin_us = 0;
     CHECK(act_runtime_start(&o, &runtime, NULL) == 0);
     end_ns = act_now_ns() + stress_ns / 2;
-    load(runtime);
+    load();
     act_runtime_stats(runtime, &stats);
     CHECK(act_runtime_stop(runtime) == 0);
     /* Else nothing was tested. */

@@ -10,7 +10,7 @@
 #include <act/runtime.h>
 
 /* Few slots, so that each has many inhabitants; more than the caches of four endpoints keep. */
-enum { WORKERS = 3, SLOTS = 3072, KNOWN = 64, NAMES = 8, STEPS_PER_TURN = 24 };
+enum { WORKERS = 3, SLOTS = 3072, KNOWN = 64, NAMES = 64, STEPS_PER_TURN = 24 };
 
 /** Added to an id: the slot's next inhabitant, whose id only its spawner knows yet. */
 #define NEXT_GENERATION ((act_id)1 << 24)
@@ -20,26 +20,35 @@ enum type { TYPE_TICK = 1, TYPE_HELLO, TYPE_IDS };
 /** Says whom the sender means. */
 struct hello {
     act_id to;
-    char name[16]; /* under which it was found; empty: by id */
+    uint64_t serial; /* of the actor that is meant; 0: found without */
+    char name[16];   /* under which it was found; empty: by id */
 };
 
 /** Lives from the spawn to the actor's stop. */
 struct child {
+    uint64_t serial;
     act_id id; /* learnt from the first message: the spawner gets it after the publication */
     uint32_t left;
     char name[16];
+};
+
+/** An actor that is or was alive. */
+struct acquaintance {
+    act_id id;
+    uint64_t serial;
 };
 
 /** One on each worker: spawns, stops, sends, looks up. Touched by its actor alone. */
 struct breeder {
     uint32_t index;
     uint64_t random;
-    act_id known[KNOWN]; /* ids that are or were somebody's, of all breeders */
+    struct acquaintance known[KNOWN]; /* of all breeders */
 };
 
 static struct breeder breeders[WORKERS];
 static act_id breeder_ids[WORKERS];
 static atomic_uint is_over; /* relaxed: a switch */
+static atomic_ullong serials;
 static atomic_ullong accepted;
 static atomic_ullong received;
 static atomic_ullong born;
@@ -61,10 +70,10 @@ static void send_or_end(act_id to, struct act_message *m)
         act_message_unref(m);
 }
 
-static void greet(act_id to, const char *name)
+static void greet(act_id to, uint64_t serial, const char *name)
 {
     struct act_message *m = act_message_create(TYPE_HELLO, sizeof(struct hello));
-    struct hello hello = {.to = to};
+    struct hello hello = {.to = to, .serial = serial};
 
     CHECK(m != NULL);
     memcpy(hello.name, name, strlen(name) + 1);
@@ -81,6 +90,7 @@ static void child_receive(void *state, struct act_message *m)
     CHECK(m->type == TYPE_HELLO && m->body_bytes == sizeof hello);
     memcpy(&hello, m->body, sizeof hello);
     CHECK(hello.to == act_self()); /* not meant for who lived here before */
+    CHECK(hello.serial == 0 || hello.serial == c->serial);
     CHECK(c->id == ACT_ID_NONE || c->id == act_self());
     CHECK(hello.name[0] == '\0' || strcmp(hello.name, c->name) == 0);
     c->id = act_self();
@@ -102,12 +112,13 @@ static void child_stopped(void *state, int reason)
 static const struct act_behaviour child_behaviour = {.receive = child_receive,
                                                      .stopped = child_stopped};
 
-/** Puts an id where another was, whose actor has to go; so not all slots are taken for ever. */
-static void learn(struct breeder *b, act_id id)
+/** Puts an acquaintance where another was, whose actor has to go; so not all slots are taken for
+ * ever. */
+static void learn(struct breeder *b, struct acquaintance who)
 {
-    act_id *known = &b->known[random_below(&b->random, KNOWN)];
+    struct acquaintance *known = &b->known[random_below(&b->random, KNOWN)];
 
-    if (*known == ACT_ID_NONE || act_stop(*known, 0) == 0) *known = id;
+    if (known->id == ACT_ID_NONE || act_stop(known->id, 0) == 0) *known = who;
 }
 
 static void breed(struct breeder *b)
@@ -120,10 +131,12 @@ static void breed(struct breeder *b)
     c->left = 1 + random_below(&b->random, 6);
     o.state = c;
     o.place = random_below(&b->random, WORKERS + 1);
-    if (random_one_in(&b->random, 3)) {
+    c->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
+    if (random_one_in(&b->random, 2)) {
         snprintf(c->name, sizeof c->name, "n%u", random_below(&b->random, NAMES));
         o.name = c->name;
     }
+    struct acquaintance who = {.serial = c->serial}; /* after the spawn c is the child's */
     int error = act_spawn(&o, &id);
     CHECK(error == 0 || error == -EAGAIN || (error == -EEXIST && o.name != NULL));
     if (error != 0) {
@@ -131,8 +144,9 @@ static void breed(struct breeder *b)
         return;
     }
     count_up(&born);
-    greet(id, "");
-    learn(b, id);
+    greet(id, who.serial, "");
+    who.id = id;
+    learn(b, who);
 }
 
 static void look_up(struct breeder *b)
@@ -143,28 +157,28 @@ static void look_up(struct breeder *b)
     act_id id = act_find(name);
     if (id == ACT_ID_NONE) return;
     count_up(&found_by_name);
-    greet(id, name);
+    greet(id, 0, name);
 }
 
 /** Tells another breeder of an id. */
 static void spread(struct breeder *b)
 {
-    struct act_message *m = act_message_create(TYPE_IDS, sizeof(act_id));
+    struct act_message *m = act_message_create(TYPE_IDS, sizeof(struct acquaintance));
 
     CHECK(m != NULL);
-    memcpy(m->body, &b->known[random_below(&b->random, KNOWN)], sizeof(act_id));
+    memcpy(m->body, &b->known[random_below(&b->random, KNOWN)], sizeof b->known[0]);
     send_or_end(breeder_ids[random_below(&b->random, WORKERS)], m);
 }
 
 static void breeder_receive(void *state, struct act_message *m)
 {
     struct breeder *b = state;
-    act_id id;
+    struct acquaintance who;
 
     count_up(&received);
     if (m->type == TYPE_IDS) {
-        memcpy(&id, m->body, sizeof id);
-        learn(b, id);
+        memcpy(&who, m->body, sizeof who);
+        learn(b, who);
     }
     act_message_unref(m);
 }
@@ -175,7 +189,7 @@ static void breeder_turn_end(void *state)
 
     if (over()) return;
     for (uint32_t i = 0; i < STEPS_PER_TURN; i++) {
-        act_id id = b->known[random_below(&b->random, KNOWN)];
+        const struct acquaintance who = b->known[random_below(&b->random, KNOWN)];
         switch (random_below(&b->random, 8)) {
         case 0:
         case 1:
@@ -190,10 +204,10 @@ static void breeder_turn_end(void *state)
             break;
         case 5:
             /* Maybe nobody's yet, maybe alive: only the registry's word tells. */
-            if (id != ACT_ID_NONE) greet(id + NEXT_GENERATION, "");
+            if (who.id != ACT_ID_NONE) greet(who.id + NEXT_GENERATION, 0, "");
             break;
         default:
-            greet(id, "");
+            greet(who.id, who.serial, "");
         }
     }
     struct act_message *tick = act_message_create(TYPE_TICK, 0);
