@@ -19,12 +19,7 @@ enum { SYSTEM_STOP = 1, SYSTEM_MONITOR = 2 };
 
 enum { WAITERS_MIN = 16 };
 
-static bool is_alive(unsigned long long word, act_id id)
-{
-    return (word & (WORD_GENERATION | WORD_ALIVE)) == (id_generation(id) | WORD_ALIVE);
-}
-
-static unsigned long long lookup(const struct act_endpoint *e, act_id id)
+static inline uint64_t lookup(const struct act_endpoint *e, act_id id)
 {
     if (id_slot(id) >= e->registry.actors_max) return 0;
     return atomic_load_explicit(&e->registry.words[id_slot(id)], memory_order_acquire); /* R2 */
@@ -60,11 +55,11 @@ void act_endpoint_bury(struct act_endpoint *e, struct act_message *m)
 static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bool is_urgent)
 {
     if (id_node(to) != 0) return -EHOSTUNREACH;
-    const unsigned long long word = lookup(e, to);
+    const uint64_t word = lookup(e, to);
     struct message *header = message_of(m);
 
     header->header.to = to;
-    if (!is_alive(word, to)) {
+    if (!word_is_of(word, to)) {
         act_endpoint_bury(e, m);
         return 0;
     }
@@ -84,16 +79,29 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     return 0;
 }
 
+/** act_send for all but the commonest case, which so has no register to save. */
+__attribute__((noinline)) static int send_elsewhere(struct act_endpoint *e, act_id to,
+                                                    struct act_message *m)
+{
+    int error = dispatch(e, to, m, false);
+    if (error == 0) count(&e->counters.sent);
+    if (error == -EAGAIN) count(&e->counters.refused);
+    return error;
+}
+
 int act_send(act_id to, struct act_message *m)
 {
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
     m->from = e->self;
-    int error = dispatch(e, to, m, false);
-    if (error == 0) count(&e->counters.sent);
-    if (error == -EAGAIN) count(&e->counters.refused);
-    return error;
+    if (!word_is_of_home(lookup(e, to), to, e->index)) return send_elsewhere(e, to, m);
+    struct act_actor *actor = &e->registry.actors[id_slot(to)];
+    if (actor->count >= actor->limit) return send_elsewhere(e, to, m);
+    message_of(m)->header.to = to;
+    act_endpoint_push(e, actor, m);
+    count(&e->counters.sent);
+    return 0;
 }
 
 void act_flush(void)
@@ -200,7 +208,7 @@ act_id act_find(const char *name)
     act_id id = act_registry_find(e->runtime->registry, name);
     if (!e->is_worker) act_registry_unregister_thread();
     /* A spawn binds the name, then publishes the actor: in between a send would find nobody. */
-    return is_alive(lookup(e, id), id) ? id : ACT_ID_NONE;
+    return word_is_of(lookup(e, id), id) ? id : ACT_ID_NONE;
 }
 
 /* Spawn and stop. */
@@ -229,22 +237,27 @@ static int choose_home(struct act_endpoint *e, uint32_t place, uint32_t *home)
     return 0;
 }
 
+/** Of the slot's next actor. */
+static uint32_t next_generation(uint64_t word)
+{
+    const uint32_t generation = (word_generation(word) + 1) & SLOT_MASK;
+    return generation != 0 ? generation : 1; /* so that no id is ACT_ID_NONE */
+}
+
 /** Fills a free slot in and makes it visible. */
 act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
                          const struct act_actor *actor)
 {
     atomic_ullong *word = &e->registry.words[slot];
     /* Relaxed: the slot is ours; R3-R4 or R5 brought it. */
-    uint64_t generation = atomic_load_explicit(word, memory_order_relaxed) & WORD_GENERATION;
+    const uint32_t generation = next_generation(atomic_load_explicit(word, memory_order_relaxed));
 
-    generation = (generation + 1) & WORD_GENERATION;
-    if (generation == 0) generation = 1; /* so that no id is ACT_ID_NONE */
     e->registry.actors[slot] = *actor;
-    e->registry.actors[slot].generation = (uint32_t)generation;
-    atomic_store_explicit(word, generation | (uint64_t)home << WORD_HOME_SHIFT | WORD_ALIVE,
-                          memory_order_release); /* R1 */
+    e->registry.actors[slot].generation = generation;
+    e->registry.actors[slot].end = &e->registry.actors[slot].head;
+    atomic_store_explicit(word, word_make(generation, home), memory_order_release); /* R1 */
     count(&e->counters.spawned);
-    return id_make((uint32_t)generation, slot);
+    return id_make(generation, slot);
 }
 
 int act_spawn(const struct act_spawn_options *options, act_id *id)
@@ -269,8 +282,7 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
     actor.limit = options->mailbox_max > 0 ? options->mailbox_max : e->runtime->options.mailbox_max;
     if (options->name != NULL) {
         uint64_t word = atomic_load_explicit(&e->registry.words[slot], memory_order_relaxed);
-        uint64_t generation = (word + 1) & WORD_GENERATION;
-        error = bind_name(e, options->name, id_make((uint32_t)(generation ? generation : 1), slot));
+        error = bind_name(e, options->name, id_make(next_generation(word), slot));
         if (error != 0) {
             act_registry_untake_slot(&e->slots, slot);
             return error;
@@ -285,12 +297,9 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
 static void empty_mailbox(struct act_endpoint *e, struct act_actor *actor)
 {
     while (actor->head != NULL) {
-        struct act_message *m = actor->head;
-        actor->head = message_of(m)->header.next;
+        struct act_message *m = actor_pop(actor);
         act_endpoint_bury(e, m);
     }
-    actor->tail = NULL;
-    actor->count = 0;
 }
 
 static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int reason)
@@ -315,7 +324,7 @@ void act_endpoint_stop_actor(struct act_endpoint *e, struct act_actor *actor, in
 
     /* From here on nobody finds it; what is under way becomes a dead letter in deliver().
      * Relaxed: the generation stays until the slot is given out again, after a grace period. */
-    atomic_store_explicit(word, actor->generation, memory_order_relaxed);
+    atomic_store_explicit(word, word_make_dead(actor->generation), memory_order_relaxed);
     if ((actor->flags & ACTOR_HAS_NAME) != 0) act_registry_unbind(e->runtime->registry, id);
     if (actor->behaviour != NULL && actor->behaviour->stopped != NULL) {
         e->running = actor;

@@ -20,6 +20,8 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
                       uint32_t endpoints, uint64_t pool_bytes_max)
 {
     e->runtime = runtime;
+    e->ready_end = &e->ready_head;
+    e->turn_max = runtime->options.turn_max;
     e->registry = act_registry_view(runtime->registry);
     e->index = index;
     e->is_worker = index < runtime->options.workers;
@@ -63,7 +65,7 @@ static uint64_t publish_word(struct act_endpoint *e, struct act_lane **lanes, ui
     return left;
 }
 
-void act_endpoint_publish(struct act_endpoint *e)
+void act_endpoint_publish_dirty(struct act_endpoint *e)
 {
     for (uint32_t i = 0; i < DIRTY_WORDS; i++)
         if (e->dirty[i] != 0) e->dirty[i] = publish_word(e, e->out, e->dirty[i], i * 64, true);
@@ -120,30 +122,6 @@ bool act_endpoint_has_input(const struct act_endpoint *e)
     return false;
 }
 
-void act_endpoint_make_ready(struct act_endpoint *e, struct act_actor *actor)
-{
-    if ((actor->flags & ACTOR_IS_READY) != 0) return;
-    actor->flags |= ACTOR_IS_READY;
-    actor->ready_next = NULL;
-    if (e->ready_tail == NULL)
-        e->ready_head = actor;
-    else
-        e->ready_tail->ready_next = actor;
-    e->ready_tail = actor;
-}
-
-void act_endpoint_push(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
-{
-    message_of(m)->header.next = NULL;
-    if (actor->tail == NULL)
-        actor->head = m;
-    else
-        message_of(actor->tail)->header.next = m;
-    actor->tail = m;
-    actor->count++;
-    if ((actor->flags & ACTOR_IS_PORT) == 0) act_endpoint_make_ready(e, actor);
-}
-
 static void set_full(struct act_endpoint *e, struct act_actor *actor, bool is_full)
 {
     atomic_ullong *word = &e->registry.words[actor_slot(e, actor)];
@@ -167,7 +145,7 @@ static void deliver(struct act_endpoint *e, struct act_message *m)
     unsigned long long word =
         atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_acquire);
 
-    if ((word & (WORD_GENERATION | WORD_ALIVE)) != (id_generation(to) | WORD_ALIVE)) {
+    if (!word_is_of(word, to)) {
         act_endpoint_bury(e, m);
         return;
     }
@@ -201,46 +179,7 @@ uint32_t act_endpoint_drain(struct act_endpoint *e)
 
 void act_endpoint_relieve(struct act_endpoint *e, struct act_actor *actor)
 {
-    if ((actor->flags & ACTOR_IS_FULL) != 0 && actor->count <= actor->limit / 2)
-        set_full(e, actor, false);
-}
-
-void act_endpoint_run(struct act_endpoint *e, struct act_actor *actor)
-{
-    const struct act_behaviour *behaviour = actor->behaviour;
-    uint32_t left = e->runtime->options.turn_max;
-
-    e->running = actor;
-    e->self = actor_id(e, actor);
-    while (actor->head != NULL && left-- > 0) {
-        struct act_message *m = actor->head;
-        struct message *header = message_of(m);
-        actor->head = header->header.next;
-        if (actor->head == NULL)
-            actor->tail = NULL;
-        else
-            __builtin_prefetch(actor->head->body);
-        actor->count--;
-        if ((header->header.flags & MESSAGE_IS_SYSTEM) != 0) {
-            act_actor_on_system(e, actor, m);
-        } else {
-            count(&e->counters.delivered);
-            behaviour->receive(actor->state, m);
-        }
-        if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
-    }
-    if ((actor->flags & ACTOR_IS_STOPPING) != 0) {
-        act_endpoint_stop_actor(e, actor, e->stop_reason);
-    } else {
-        if (behaviour->turn_end != NULL) behaviour->turn_end(actor->state);
-        if ((actor->flags & ACTOR_IS_STOPPING) != 0)
-            act_endpoint_stop_actor(e, actor, e->stop_reason);
-        else
-            act_endpoint_relieve(e, actor);
-    }
-    e->running = NULL;
-    e->self = ACT_ID_NONE;
-    act_endpoint_publish(e);
+    if (actor->count <= actor->limit / 2) set_full(e, actor, false);
 }
 
 /** Whether a send would be accepted now, as far as anyone can tell; also when `to` is gone. */
@@ -249,7 +188,7 @@ static bool has_room(const struct act_endpoint *e, act_id to)
     if (id_node(to) != 0 || id_slot(to) >= e->registry.actors_max) return true;
     unsigned long long word =
         atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_acquire);
-    if ((word & (WORD_GENERATION | WORD_ALIVE)) != (id_generation(to) | WORD_ALIVE)) return true;
+    if (!word_is_of(word, to)) return true;
     if (word_home(word) == e->index) {
         const struct act_actor *actor = &e->registry.actors[id_slot(to)];
         return actor->count < actor->limit;

@@ -33,11 +33,16 @@ struct act_counters {
     atomic_ullong stopped;
 };
 
-/** One more, by the only thread that stores it: no read-modify-write needed. */
-static inline void count(atomic_ullong *counter)
+/** So many more, by the only thread that stores it: no read-modify-write needed. */
+static inline void count_more(atomic_ullong *counter, uint32_t more)
 {
     unsigned long long value = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, value + 1, memory_order_relaxed);
+    atomic_store_explicit(counter, value + more, memory_order_relaxed);
+}
+
+static inline void count(atomic_ullong *counter)
+{
+    count_more(counter, 1);
 }
 
 /** Somebody who asked for room at `to`. */
@@ -53,22 +58,22 @@ struct message_list {
 };
 
 struct act_endpoint {
-    struct act_runtime *runtime;
     struct act_registry_view registry;
     act_id self; /* the running actor; of a port: its own id */
     struct act_actor *running;
     int stop_reason; /* of the running actor, once it is stopping */
+    struct act_actor *ready_head; /* actors with messages */
+    struct act_actor **ready_end; /* where the next one is linked */
     uint32_t index;
-    bool is_worker;
+    uint32_t turn_max;           /* the option */
     uint64_t dirty[DIRTY_WORDS]; /* lanes with an open batch */
+    uint64_t back_dirty[DIRTY_WORDS];
+    bool is_worker;
 
+    struct act_runtime *runtime;
     struct act_lane **out;      /* [endpoints], NULL where none */
     struct act_lane **back_out; /* messages of others that ended here, on their way home */
-    uint64_t back_dirty[DIRTY_WORDS];
     struct act_message *back_stuck[ENDPOINTS_MAX]; /* lists of those a full lane did not take */
-
-    struct act_actor *ready_head; /* actors with messages */
-    struct act_actor *ready_tail;
 
     struct act_pool pool;
     struct slot_cache slots;
@@ -97,8 +102,8 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
 /** Frees everything but the lanes, which belong to the runtime. */
 void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints);
 
-/** Publishes every open batch and wakes who sleeps. What a full lane keeps stays dirty. */
-void act_endpoint_publish(struct act_endpoint *e);
+/** See act_endpoint_publish. */
+void act_endpoint_publish_dirty(struct act_endpoint *e);
 /** Sends ended messages home. */
 void act_endpoint_return(struct act_endpoint *e);
 /** Takes in what came home. */
@@ -110,19 +115,12 @@ bool act_endpoint_has_input(const struct act_endpoint *e);
 /** Offers the runtime's own messages again, and looks whether those who wait for room have it. */
 void act_endpoint_retry(struct act_endpoint *e);
 
-/** Gives a message to an actor of this endpoint, whatever its bound. Ownership: takes m. */
-void act_endpoint_push(struct act_endpoint *e, struct act_actor *actor, struct act_message *m);
-/** Puts an actor into the list of those that have a turn coming. */
-void act_endpoint_make_ready(struct act_endpoint *e, struct act_actor *actor);
 /** Ends a message that has no receiver. Ownership: takes m. */
 void act_endpoint_bury(struct act_endpoint *e, struct act_message *m);
-/** Tells senders of room when a full mailbox is half empty again. */
+/** Tells senders of room when a mailbox that was marked full is half empty again. */
 void act_endpoint_relieve(struct act_endpoint *e, struct act_actor *actor);
 /** Ends an actor of this endpoint: mailbox, monitors, name, slot; calls its stopped hook. */
 void act_endpoint_stop_actor(struct act_endpoint *e, struct act_actor *actor, int reason);
-/** Runs the actor's turn. */
-void act_endpoint_run(struct act_endpoint *e, struct act_actor *actor);
-
 /** Sends one of the runtime's own messages: never refused, sent later when a lane is full. */
 void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_message *m);
 
@@ -134,6 +132,48 @@ static inline uint32_t actor_slot(const struct act_endpoint *e, const struct act
 static inline act_id actor_id(const struct act_endpoint *e, const struct act_actor *actor)
 {
     return id_make(actor->generation, actor_slot(e, actor));
+}
+
+/** Publishes every open batch and wakes who sleeps. What a full lane keeps stays dirty. */
+static inline void act_endpoint_publish(struct act_endpoint *e)
+{
+    uint64_t any = 0;
+
+    for (uint32_t i = 0; i < DIRTY_WORDS; i++)
+        any |= e->dirty[i];
+    if (any != 0) act_endpoint_publish_dirty(e);
+}
+
+/** Puts an actor into the list of those that have a turn coming. */
+static inline void act_endpoint_make_ready(struct act_endpoint *e, struct act_actor *actor)
+{
+    if ((actor->flags & (ACTOR_IS_READY | ACTOR_IS_PORT)) != 0) return;
+    actor->flags |= ACTOR_IS_READY;
+    actor->ready_next = NULL;
+    *e->ready_end = actor;
+    e->ready_end = &actor->ready_next;
+}
+
+/** Gives a message to an actor of this endpoint, whatever its bound. Ownership: takes m. */
+static inline void act_endpoint_push(struct act_endpoint *e, struct act_actor *actor,
+                                     struct act_message *m)
+{
+    message_of(m)->header.next = NULL;
+    *actor->end = m;
+    actor->end = &message_of(m)->header.next;
+    actor->count++;
+    act_endpoint_make_ready(e, actor);
+}
+
+/** Takes the first message out of a mailbox that has one. */
+static inline struct act_message *actor_pop(struct act_actor *actor)
+{
+    struct act_message *m = actor->head;
+
+    actor->head = message_of(m)->header.next;
+    if (actor->head == NULL) actor->end = &actor->head;
+    actor->count--;
+    return m;
 }
 
 static inline struct act_message *list_pop(struct message_list *list)

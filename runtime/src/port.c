@@ -88,11 +88,8 @@ static struct act_message *take_message(struct act_port *port)
     struct act_actor *actor = port->actor;
 
     while (actor->head != NULL) {
-        struct act_message *m = actor->head;
-        actor->head = message_of(m)->header.next;
-        if (actor->head == NULL) actor->tail = NULL;
-        actor->count--;
-        act_endpoint_relieve(&port->endpoint, actor);
+        struct act_message *m = actor_pop(actor);
+        if ((actor->flags & ACTOR_IS_FULL) != 0) act_endpoint_relieve(&port->endpoint, actor);
         if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0) {
             count(&port->endpoint.counters.delivered);
             return m;

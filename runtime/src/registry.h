@@ -17,14 +17,16 @@
 #include <act/actor.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #define SLOT_BITS 24
 #define SLOT_MASK 0xFFFFFFu
 
-#define WORD_GENERATION 0xFFFFFFull
-#define WORD_HOME_SHIFT 24
-#define WORD_ALIVE (1ull << 32)
-#define WORD_FULL (1ull << 33) /* its mailbox: senders on other workers hold back */
+/* A word has its generation where an id has it, and 0 for this node above: one shift compares all
+ * of that. Where an id has its slot, a word has its home and flags. */
+#define WORD_HOME 0xFFull
+#define WORD_ALIVE (1ull << 8)
+#define WORD_FULL (1ull << 9) /* its mailbox: senders on other workers hold back */
 
 static inline uint32_t id_slot(act_id id)
 {
@@ -46,9 +48,37 @@ static inline act_id id_make(uint32_t generation, uint32_t slot)
     return (act_id)generation << SLOT_BITS | slot;
 }
 
+static inline uint64_t word_make(uint32_t generation, uint32_t home)
+{
+    return (uint64_t)generation << SLOT_BITS | WORD_ALIVE | home;
+}
+
+/** What is left of a dead actor. */
+static inline uint64_t word_make_dead(uint32_t generation)
+{
+    return (uint64_t)generation << SLOT_BITS;
+}
+
 static inline uint32_t word_home(uint64_t word)
 {
-    return (uint32_t)(word >> WORD_HOME_SHIFT) & 0xFF;
+    return (uint32_t)(word & WORD_HOME);
+}
+
+static inline uint32_t word_generation(uint64_t word)
+{
+    return (uint32_t)(word >> SLOT_BITS);
+}
+
+/** Whether the word is of the actor that the id names. */
+static inline bool word_is_of(uint64_t word, act_id id)
+{
+    return (word ^ id) >> SLOT_BITS == 0 && (word & WORD_ALIVE) != 0;
+}
+
+/** The same, and it lives at this home, and its mailbox is not marked full. */
+static inline bool word_is_of_home(uint64_t word, act_id id, uint32_t home)
+{
+    return (word ^ id) >> SLOT_BITS == 0 && (word & SLOT_MASK) == (WORD_ALIVE | home);
 }
 
 enum actor_flags {
@@ -65,7 +95,7 @@ struct act_actor {
     const struct act_behaviour *behaviour;
     void *state;
     struct act_message *head; /* the mailbox: a FIFO linked through message_header.next */
-    struct act_message *tail;
+    struct act_message **end; /* where the next message is linked: head, or the last one's next */
     uint32_t count;
     uint32_t limit;
     struct act_actor *ready_next;

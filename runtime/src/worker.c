@@ -5,6 +5,7 @@
  *   S1 act_runtime_stop: store of stopping (release)  ->  S2 the loop: load of it (acquire)
  *   S3 a worker without actors: increment of stopped_workers (acq_rel)  ->  S4 all others' load
  */
+#include "actor.h"
 #include "assert.h"
 #include "runtime.h"
 
@@ -81,25 +82,68 @@ static void fire_timers(struct act_worker *w, uint64_t now_ns)
     }
 }
 
-/** Runs some of the ready actors, each for a turn. */
+/** Gives the actor its messages, up to a turn's bound. */
+static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
+{
+    void (*const receive)(void *, struct act_message *) = actor->behaviour->receive;
+    const uint32_t turn_max = e->turn_max;
+    uint32_t handled = 0;
+    uint32_t system = 0;
+
+    while (actor->head != NULL && handled < turn_max) {
+        struct act_message *m = actor_pop(actor);
+        if (actor->head != NULL) __builtin_prefetch(actor->head->body);
+        handled++;
+        if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
+            act_actor_on_system(e, actor, m);
+            system++;
+        } else {
+            receive(actor->state, m);
+        }
+        if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
+    }
+    count_more(&e->counters.delivered, handled - system);
+}
+
+/** Runs an actor's turn. */
+static inline void run_turn(struct act_endpoint *e, struct act_actor *actor)
+{
+    const struct act_behaviour *behaviour = actor->behaviour;
+
+    e->running = actor;
+    e->self = actor_id(e, actor);
+    run_messages(e, actor);
+    if (behaviour->turn_end != NULL && (actor->flags & ACTOR_IS_STOPPING) == 0)
+        behaviour->turn_end(actor->state);
+    if ((actor->flags & (ACTOR_IS_STOPPING | ACTOR_IS_FULL)) != 0) {
+        if ((actor->flags & ACTOR_IS_STOPPING) != 0)
+            act_endpoint_stop_actor(e, actor, e->stop_reason);
+        else
+            act_endpoint_relieve(e, actor);
+    }
+    act_endpoint_publish(e);
+}
+
+/** Runs some of the ready actors, each for a turn. Returns how many. */
 static uint32_t run_ready(struct act_endpoint *e)
 {
     uint32_t turns = 0;
 
-    while (e->ready_head != NULL && turns < TURNS_PER_LOOP) {
+    for (; turns < TURNS_PER_LOOP && e->ready_head != NULL; turns++) {
         struct act_actor *actor = e->ready_head;
         e->ready_head = actor->ready_next;
-        if (e->ready_head == NULL) e->ready_tail = NULL;
+        if (e->ready_head == NULL) e->ready_end = &e->ready_head;
         actor->flags &= (uint16_t)~ACTOR_IS_READY;
-        turns++;
         if ((actor->flags & ACTOR_IS_DEAD) != 0) {
             act_registry_retire_slot(e->runtime->registry, &e->slots, actor_slot(e, actor));
             continue;
         }
-        act_endpoint_run(e, actor);
+        run_turn(e, actor);
         /* What is left over waits for its next turn behind the others. */
         if (actor->head != NULL) act_endpoint_make_ready(e, actor);
     }
+    e->running = NULL;
+    e->self = ACT_ID_NONE;
     return turns;
 }
 
@@ -108,7 +152,7 @@ static bool turn(struct act_worker *w)
 {
     struct act_endpoint *e = &w->endpoint;
     uint32_t drained = act_endpoint_drain(e);
-    uint32_t turns = run_ready(e);
+    uint32_t turns = e->ready_head != NULL ? run_ready(e) : 0;
 
     if (e->unsent.head != NULL || e->waiter_count > 0) act_endpoint_retry(e);
     act_endpoint_publish(e); /* what full lanes kept */
@@ -193,7 +237,8 @@ static void stop_actors(struct act_endpoint *e)
         if ((word & WORD_ALIVE) == 0 || word_home(word) != e->index) continue;
         act_endpoint_stop_actor(e, &e->registry.actors[slot], ACT_REASON_SHUTDOWN);
     }
-    e->ready_head = e->ready_tail = NULL;
+    e->ready_head = NULL;
+    e->ready_end = &e->ready_head;
 }
 
 /** Ends this worker's actors, then keeps its lanes flowing until all workers have done so. */

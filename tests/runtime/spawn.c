@@ -334,7 +334,7 @@ Test(spawn, generation_wraps_past_zero)
     struct act_registry_view view = act_registry_view(w.runtime->registry);
     for (uint32_t slot = 0; slot < view.actors_max && slot < 1024; slot++) {
         unsigned long long word = atomic_load(&view.words[slot]);
-        if ((word & WORD_ALIVE) == 0) atomic_store(&view.words[slot], WORD_GENERATION);
+        if ((word & WORD_ALIVE) == 0) atomic_store(&view.words[slot], word_make_dead(SLOT_MASK));
     }
     struct act_spawn_options o = options();
     o.name = "wrapped";
