@@ -33,7 +33,7 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
     if (e->in == NULL || e->back_in == NULL) return -ENOMEM;
     int error = act_pool_init(&e->pool, (uint8_t)index, pool_bytes_max);
     if (error != 0) return error;
-    return act_park_init(&e->park);
+    return act_park_init(&e->park, e->is_worker);
 }
 
 void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)

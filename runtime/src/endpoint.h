@@ -89,7 +89,7 @@ struct act_endpoint {
 
     /* Shared: written by this thread, read by others. */
     alignas(64) struct act_counters counters;
-    struct act_park park;
+    alignas(64) struct act_park park; /* read at every publish: apart from what is written */
 };
 
 /** The calling thread's endpoint; NULL when it has none. */

@@ -3,6 +3,11 @@
  *
  * Ordering (seq_cst on both sides; the lost wake-up it prevents is described in park.c)
  *   K1 publish, fence, load parked   <->   K2 store parked, fence, look at the lanes
+ *
+ * A worker that parks pays for both fences: its membarrier makes every running thread of the
+ * process pass one, so a publisher, who comes here a million times as often, needs none. Without
+ * that system call, and at a port, which may look for messages without ever sleeping, both sides
+ * have a fence of their own.
  */
 #ifndef ACT_SRC_PARK_H
 #define ACT_SRC_PARK_H
@@ -15,6 +20,7 @@
 
 struct act_park {
     atomic_uint is_parked;
+    bool is_fence_for_all; /* K2 is a membarrier, which includes K1's fence; constant */
     int event_fd;
     int epoll_fd;
 };
@@ -30,8 +36,11 @@ static inline void park_fence(struct act_park *park)
 #endif
 }
 
-/** Returns 0 or a negative errno; then nothing is open. */
-int act_park_init(struct act_park *park);
+/**
+ * Shape:   is_worker: the sleeper's K2 may be dear.
+ * Returns: 0 or a negative errno; then nothing is open.
+ */
+int act_park_init(struct act_park *park, bool is_worker);
 void act_park_deinit(struct act_park *park);
 
 /** K2. Threads: the sleeper. After this it looks at its lanes, then waits or cancels. */
@@ -47,8 +56,12 @@ bool act_park_wake(struct act_park *park);
 static inline bool act_park_poke(struct act_park *park)
 {
     /* What we published must be visible before we read the flag. Else a consumer that parks in
-     * between sees empty lanes while we see it awake. */
-    park_fence(park);
+     * between sees empty lanes while we see it awake. Where the consumer's K2 sees to that, only
+     * the compiler has to keep the order. */
+    if (park->is_fence_for_all)
+        atomic_signal_fence(memory_order_seq_cst);
+    else
+        park_fence(park);
     if (atomic_load_explicit(&park->is_parked, memory_order_relaxed) == 0) return false; /* K1 */
     return act_park_wake(park);
 }

@@ -31,7 +31,7 @@ Test(park, wake_before_wait_returns_at_once)
     struct act_park park;
     const uint64_t start = act_now_ns();
 
-    cr_assert_eq(act_park_init(&park), 0);
+    cr_assert_eq(act_park_init(&park, true), 0);
     act_park_announce(&park);
     cr_assert(act_park_poke(&park));
     act_park_wait(&park, LONG_NS);
@@ -44,7 +44,7 @@ Test(park, only_the_first_poke_wakes)
 {
     struct act_park park;
 
-    cr_assert_eq(act_park_init(&park), 0);
+    cr_assert_eq(act_park_init(&park, false), 0);
     cr_assert_not(act_park_poke(&park), "awake");
     cr_assert_not(act_park_wake(&park), "awake");
     cr_assert_not(is_readable(&park));
@@ -64,7 +64,7 @@ Test(park, cancel_takes_the_wake_up)
 {
     struct act_park park;
 
-    cr_assert_eq(act_park_init(&park), 0);
+    cr_assert_eq(act_park_init(&park, true), 0);
     act_park_announce(&park);
     cr_assert(act_park_poke(&park));
     act_park_cancel(&park);
@@ -84,7 +84,7 @@ Test(park, timeout_ends_the_wait)
     const uint64_t timeouts[] = {0, 1, 999999, 1000000, 3000001};
     struct act_park park;
 
-    cr_assert_eq(act_park_init(&park), 0);
+    cr_assert_eq(act_park_init(&park, false), 0);
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
         const uint64_t start = act_now_ns();
         act_park_announce(&park);
