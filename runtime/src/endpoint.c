@@ -165,10 +165,10 @@ uint32_t act_endpoint_drain(struct act_endpoint *e)
             struct act_lane_items items = act_lane_take(e->in[i]);
             if (items.count == 0) break;
             for (uint32_t k = 0; k < items.count && k < PREFETCH_AHEAD; k++)
-                __builtin_prefetch((const void *)items.list[k]);
+                __builtin_prefetch((const void *)items.list[k], 1);
             for (uint32_t k = 0; k < items.count; k++) {
                 if (k + PREFETCH_AHEAD < items.count)
-                    __builtin_prefetch((const void *)items.list[k + PREFETCH_AHEAD]);
+                    __builtin_prefetch((const void *)items.list[k + PREFETCH_AHEAD], 1);
                 deliver(e, &((struct message *)items.list[k])->user);
             }
             delivered += items.count;

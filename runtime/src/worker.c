@@ -18,7 +18,7 @@
 enum {
     TURNS_PER_LOOP = 16,      /* actors run before the lanes are looked at again */
     HANDLED_PER_CLOCK = 4096, /* messages between two looks at the clock */
-    SPINS_PER_CLOCK = 32,
+    LOOKS_PER_CLOCK = 128,
     SPIN_US_MIN = 1, /* an idle worker that is never lucky still spins so long, if it may */
     ROOM_POLL_NS = 1000000,
 };
@@ -194,6 +194,20 @@ static void park(struct act_worker *w)
 }
 
 /**
+ * Looks at the lanes alone, many times: what comes meets a worker that has just looked.
+ *
+ * In its first microsecond an idle worker does not pause between two looks, or answers that take
+ * less than that would wait for the pause's end.
+ */
+static void watch(const struct act_endpoint *e, bool is_calm)
+{
+    for (uint32_t i = 0; i < LOOKS_PER_CLOCK; i++) {
+        if (act_endpoint_has_input(e)) return;
+        if (is_calm) __builtin_ia32_pause();
+    }
+}
+
+/**
  * Waits for work: spins, then parks.
  *
  * The spin is adaptive: twice as long after it found work, half as long after it did not.
@@ -206,12 +220,10 @@ static void idle(struct act_worker *w, uint64_t *spin_ns)
 
     fire_timers(w, start);
     for (uint64_t now_ns = start; now_ns - start < *spin_ns;) {
-        for (uint32_t i = 0; i < SPINS_PER_CLOCK; i++) {
-            if (turn(w)) {
-                *spin_ns = *spin_ns * 2 < spin_max ? *spin_ns * 2 : spin_max;
-                return;
-            }
-            __builtin_ia32_pause();
+        watch(&w->endpoint, now_ns - start >= SPIN_US_MIN * 1000);
+        if (turn(w)) {
+            *spin_ns = *spin_ns * 2 < spin_max ? *spin_ns * 2 : spin_max;
+            return;
         }
         now_ns = act_now_ns();
         fire_timers(w, now_ns);
