@@ -54,8 +54,9 @@ void act_endpoint_bury(struct act_endpoint *e, struct act_message *m)
 /** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
 static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bool is_urgent)
 {
-    if (id_node(to) != 0) return -EHOSTUNREACH;
     const uint64_t word = lookup(e, to);
+
+    if (id_node(to) != 0) return -EHOSTUNREACH;
     struct message *header = message_of(m);
 
     header->header.to = to;
@@ -79,14 +80,27 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     return 0;
 }
 
-/** act_send for all but the commonest case, which so has no register to save. */
-__attribute__((noinline)) static int send_elsewhere(struct act_endpoint *e, act_id to,
-                                                    struct act_message *m)
+/** act_send for what is not common: so the common cases have no registers to save. */
+__attribute__((noinline)) static int send_seldom(struct act_endpoint *e, act_id to,
+                                                 struct act_message *m)
 {
     int error = dispatch(e, to, m, false);
     if (error == 0) count(&e->counters.sent);
     if (error == -EAGAIN) count(&e->counters.refused);
     return error;
+}
+
+/** From a worker to another one that has room in the open batch. */
+static inline bool try_send_away(struct act_endpoint *e, uint64_t word, act_id to,
+                                 struct act_message *m)
+{
+    const uint32_t home = word_home(word);
+
+    if (!word_is_of(word, to) || (word & WORD_FULL) != 0 || home == e->index) return false;
+    if (!e->is_worker) return false; /* a port publishes at once */
+    message_of(m)->header.to = to;
+    e->dirty[home / 64] |= 1ull << (home % 64);
+    return act_lane_try_append(e->out[home], (uintptr_t)message_of(m));
 }
 
 int act_send(act_id to, struct act_message *m)
@@ -95,11 +109,15 @@ int act_send(act_id to, struct act_message *m)
 
     ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
     m->from = e->self;
-    if (!word_is_of_home(lookup(e, to), to, e->index)) return send_elsewhere(e, to, m);
-    struct act_actor *actor = &e->registry.actors[id_slot(to)];
-    if (actor->count >= actor->limit) return send_elsewhere(e, to, m);
-    message_of(m)->header.to = to;
-    act_endpoint_push(e, actor, m);
+    const uint64_t word = lookup(e, to);
+    if (!word_is_of_home(word, to, e->index)) {
+        if (!try_send_away(e, word, to, m)) return send_seldom(e, to, m);
+    } else {
+        struct act_actor *actor = &e->registry.actors[id_slot(to)];
+        if (actor->count >= actor->limit) return send_seldom(e, to, m);
+        message_of(m)->header.to = to;
+        act_endpoint_push(e, actor, m);
+    }
     count(&e->counters.sent);
     return 0;
 }

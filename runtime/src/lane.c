@@ -102,11 +102,19 @@ bool act_lane_publish(struct act_lane *lane)
     return true;
 }
 
+bool act_lane_try_append(struct act_lane *lane, uintptr_t item)
+{
+    struct batch *open = lane->open;
+
+    if (open->count == LANE_BATCH_ITEMS) return false;
+    open->items[open->count++] = item;
+    return true;
+}
+
 bool act_lane_append(struct act_lane *lane, uintptr_t item)
 {
     if (lane->open->count == LANE_BATCH_ITEMS && !act_lane_publish(lane)) return false;
-    lane->open->items[lane->open->count++] = item;
-    return true;
+    return act_lane_try_append(lane, item);
 }
 
 bool act_lane_has_slot(const struct act_lane *lane)

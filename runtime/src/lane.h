@@ -33,6 +33,9 @@ void act_lane_destroy(struct act_lane *lane);
  * Threads: the producer. Returns false when batch and ring are full: the item was not taken.
  */
 bool act_lane_append(struct act_lane *lane, uintptr_t item);
+/** Appends an item if the open batch has room, which needs no look at the ring. Threads: the
+ * producer. */
+bool act_lane_try_append(struct act_lane *lane, uintptr_t item);
 /** Publishes the open batch. Threads: the producer. Returns false when the ring is full. */
 bool act_lane_publish(struct act_lane *lane);
 /** Whether nothing waits to be published. Threads: the producer. */

@@ -11,12 +11,18 @@
 
 #include <act/message.h>
 
-static struct message *take(struct act_endpoint *e, uint32_t size_class)
+/** Fills a pool that is empty. Returns false at its bound or without memory. */
+__attribute__((noinline)) static bool refill(struct act_endpoint *e, uint32_t size_class)
 {
     /* Before the pool grows: what others have sent home may be waiting. */
-    if (act_pool_is_empty(&e->pool, size_class)) act_endpoint_collect(e);
+    act_endpoint_collect(e);
+    return !act_pool_is_empty(&e->pool, size_class) || act_pool_grow(&e->pool, size_class);
+}
+
+static inline struct message *take(struct act_endpoint *e, uint32_t size_class)
+{
+    if (act_pool_is_empty(&e->pool, size_class) && !refill(e, size_class)) return NULL;
     struct message *m = act_pool_take(&e->pool, size_class);
-    if (m == NULL) return NULL;
     TSAN_ACQUIRE(m);
     m->header.flags = 0;
     atomic_store_explicit(&m->header.refs, 1, memory_order_relaxed); /* not shared yet */
@@ -65,23 +71,34 @@ struct act_message *act_message_ref(struct act_message *m)
     return &view->user;
 }
 
-/** Puts memory back into its pool, or on the way there. */
-static void give_back(struct act_endpoint *e, struct message *m)
+/** A message on its way home, as a lane carries it. */
+static inline uintptr_t item_of(const struct message *m)
+{
+    return (uintptr_t)m | (uintptr_t)m->header.size_class << 1;
+}
+
+/** Puts memory on its way home when the lane's open batch is full. */
+__attribute__((noinline)) static void send_home(struct act_endpoint *e, struct message *m)
 {
     const uint32_t home = m->header.home;
-    const uint32_t size_class = m->header.size_class;
+
+    if (act_lane_append(e->back_out[home], item_of(m))) return;
+    m->header.next = e->back_stuck[home];
+    e->back_stuck[home] = &m->user;
+}
+
+/** Puts memory back into its pool, or on the way there. */
+static inline void give_back(struct act_endpoint *e, struct message *m)
+{
+    const uint32_t home = m->header.home;
 
     TSAN_RELEASE(m);
     if (home == e->index) {
-        act_pool_give(&e->pool, size_class, m);
+        act_pool_give(&e->pool, m->header.size_class, m);
         return;
     }
-    if (act_lane_append(e->back_out[home], (uintptr_t)m | (uintptr_t)size_class << 1)) {
-        e->back_dirty[home / 64] |= 1ull << (home % 64);
-        return;
-    }
-    m->header.next = e->back_stuck[home];
-    e->back_stuck[home] = &m->user;
+    e->back_dirty[home / 64] |= 1ull << (home % 64);
+    if (!act_lane_try_append(e->back_out[home], item_of(m))) send_home(e, m);
 }
 
 /** Ends one reference to a body. */

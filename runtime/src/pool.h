@@ -86,12 +86,10 @@ static inline bool act_pool_is_empty(const struct act_pool *pool, uint32_t size_
     return pool->classes[size_class].free_count == 0;
 }
 
-/** Gives a free message, or NULL. */
+/** Gives a free message of a class that has one. */
 static inline struct message *act_pool_take(struct act_pool *pool, uint32_t size_class)
 {
     struct pool_class *c = &pool->classes[size_class];
-
-    if (c->free_count == 0 && !act_pool_grow(pool, size_class)) return NULL;
     struct message *m = c->free[--c->free_count];
     /* The next ones were written last by whoever freed them, maybe on another core. */
     if (c->free_count >= 4) __builtin_prefetch(c->free[c->free_count - 4], 1);

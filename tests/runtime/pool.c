@@ -20,6 +20,13 @@ static size_t bytes_of(uint32_t size_class)
     return (size_t)POOL_CLASS_BYTES << size_class;
 }
 
+/** As act_message_create does. */
+static struct message *take_or_grow(struct act_pool *pool, uint32_t size_class)
+{
+    if (act_pool_is_empty(pool, size_class) && !act_pool_grow(pool, size_class)) return NULL;
+    return act_pool_take(pool, size_class);
+}
+
 /* pool.h: the class whose messages have room for the body, and the smallest such. */
 Test(pool, classes_at_their_borders)
 {
@@ -57,7 +64,7 @@ Test(pool, messages_do_not_overlap)
     for (uint32_t c = 0; c < POOL_CLASSES; c++) {
         const uint32_t count = c < 2 ? TAKEN : 3;
         for (uint32_t i = 0; i < count; i++) {
-            struct message *m = act_pool_take(&pool, c);
+            struct message *m = take_or_grow(&pool, c);
             cr_assert_not_null(m);
             cr_assert_eq(m->header.home, HOME);
             cr_assert_eq(m->header.size_class, c);
@@ -86,19 +93,19 @@ Test(pool, bound_gives_null_and_loses_nothing)
     uint32_t count = 0;
 
     cr_assert_eq(act_pool_init(&pool, HOME, bound), 0);
-    while ((taken[count] = act_pool_take(&pool, 0)) != NULL)
+    while ((taken[count] = take_or_grow(&pool, 0)) != NULL)
         count++;
     const uint64_t slabs = (bound - atomic_load(&pool.bytes)) / POOL_SLAB_BYTES;
     cr_assert_eq(slabs, 0, "there was room for one more slab");
     cr_assert_leq(atomic_load(&pool.bytes), bound);
-    cr_assert_null(act_pool_take(&pool, 0));
-    cr_assert_null(act_pool_take(&pool, POOL_CLASSES - 1), "2 MiB are above this bound");
-    cr_assert_not_null(act_pool_take(&pool, 1), "other classes have theirs");
+    cr_assert_null(take_or_grow(&pool, 0));
+    cr_assert_null(take_or_grow(&pool, POOL_CLASSES - 1), "2 MiB are above this bound");
+    cr_assert_not_null(take_or_grow(&pool, 1), "other classes have theirs");
 
     for (uint32_t i = 0; i < count; i++)
         act_pool_give(&pool, 0, taken[i]);
     uint32_t again = 0;
-    while (act_pool_take(&pool, 0) != NULL)
+    while (take_or_grow(&pool, 0) != NULL)
         again++;
     cr_assert_eq(again, count);
     act_pool_deinit(&pool);
@@ -112,17 +119,17 @@ Test(pool, grows_when_a_class_is_empty)
 
     cr_assert_eq(act_pool_init(&pool, HOME, 1ull << 30), 0);
     for (uint32_t i = 0; i < in_slab; i++)
-        cr_assert_not_null(act_pool_take(&pool, 0));
+        cr_assert_not_null(take_or_grow(&pool, 0));
     cr_assert_eq(atomic_load(&pool.growths), 0);
     const uint64_t before = atomic_load(&pool.bytes);
-    struct message *m = act_pool_take(&pool, 0);
+    struct message *m = take_or_grow(&pool, 0);
     cr_assert_eq(atomic_load(&pool.growths), 1);
     cr_assert_geq(atomic_load(&pool.bytes), before + POOL_SLAB_BYTES);
     act_pool_give(&pool, 0, m);
-    cr_assert_eq(act_pool_take(&pool, 0), m, "the last one given is the next one taken");
+    cr_assert_eq(take_or_grow(&pool, 0), m, "the last one given is the next one taken");
     cr_assert_eq(atomic_load(&pool.growths), 1);
 
-    cr_assert_not_null(act_pool_take(&pool, POOL_CLASSES - 1));
+    cr_assert_not_null(take_or_grow(&pool, POOL_CLASSES - 1));
     cr_assert(act_pool_is_empty(&pool, POOL_CLASSES - 1));
     cr_assert_eq(atomic_load(&pool.growths), 2);
     act_pool_deinit(&pool);
@@ -136,10 +143,10 @@ Test(pool, no_memory_is_like_the_bound)
     cr_assert_eq(act_pool_init(&pool, HOME, 1ull << 30), 0);
     for (unsigned long nth = 1; nth <= 2; nth++) { /* the stack, the slab */
         act_memory_fail_at(nth);
-        cr_assert_null(act_pool_take(&pool, 9));
+        cr_assert_null(take_or_grow(&pool, 9));
         cr_assert(act_pool_is_empty(&pool, 9));
     }
-    cr_assert_not_null(act_pool_take(&pool, 9));
+    cr_assert_not_null(take_or_grow(&pool, 9));
     act_pool_deinit(&pool);
 }
 
