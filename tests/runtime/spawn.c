@@ -104,6 +104,25 @@ Test(spawn, names_at_the_limit_and_in_use)
     cr_assert_eq(spare.stops, 1, "the spawn that failed calls nothing");
 }
 
+/* A spawn that fails keeps no slot. */
+Test(spawn, name_in_use_uses_no_slot_up)
+{
+    struct act_runtime_options o = world_options(1);
+    struct act_spawn_options s = options();
+    struct probe second = {0};
+
+    o.actors_max = 4;
+    world_start(&w, &o);
+    s.name = "only";
+    cr_assert_eq(act_spawn(&s, &spare.self), 0);
+    s.state = &second;
+    for (uint32_t i = 0; i < 3000; i++)
+        cr_assert_eq(act_spawn(&s, &second.self), -EEXIST);
+    s.name = "other";
+    cr_assert_eq(act_spawn(&s, &second.self), 0);
+    world_stop(&w);
+}
+
 static void find_name(struct probe *p, void *name)
 {
     p->other = act_find(name);
