@@ -97,28 +97,97 @@ static void apply(struct fixture *f, const struct vsr_effect *e)
     f->timestamp = e->timestamp;
 }
 
-static void capture(struct fixture *f, const struct vsr_effect *e, struct vsr_event *next)
+static bool write_blob(void *context, const void *bytes, size_t count)
 {
+    struct fixture_blob *blob = context;
+
+    cr_assert_leq(blob->count + count, sizeof blob->bytes);
+    memcpy(blob->bytes + blob->count, bytes, count);
+    blob->count += count;
+    return true;
+}
+
+static bool read_blob(void *context, void *bytes, size_t count)
+{
+    struct fixture_blob *blob = context;
+
+    if (count > blob->count - blob->at) return false;
+    memcpy(bytes, blob->bytes + blob->at, count);
+    blob->at += count;
+    return true;
+}
+
+static void complete(struct fixture *f, struct vsr_event event)
+{
+    cr_assert_lt(f->next_count, 4);
+    f->next[f->next_count++] = event;
+}
+
+static void save(struct fixture *f, vsr_op op)
+{
+    f->kept.count = 0;
+    cr_assert(vsr_replica_save(f->r, write_blob, &f->kept));
+    const struct vsr_snapshot snapshot = {
+        .op = op,
+        .bytes = f->kept.count,
+        .id = vsr_snapshot_id(f->kept.bytes, f->kept.count),
+    };
+    complete(f, (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = snapshot});
+}
+
+static void load(struct fixture *f, const struct vsr_snapshot *snapshot)
+{
+    bool is_whole = f->incoming.count == snapshot->bytes &&
+                    vsr_snapshot_id(f->incoming.bytes, f->incoming.count) == snapshot->id;
+
+    f->incoming.at = 0;
+    if (is_whole) cr_assert(vsr_replica_load(f->r, read_blob, &f->incoming));
+    complete(f, (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = is_whole});
+}
+
+static void capture(struct fixture *f, const struct vsr_effect *e)
+{
+    const bool is_to_client = e->kind == VSR_EFFECT_SEND_CLIENT;
+    uint8_t *body = e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK
+                        ? (uint8_t *)e->buffer.header + sizeof(struct vsr_chunk)
+                        : NULL;
+
     switch (e->kind) {
+    case VSR_EFFECT_SEND_CHUNK:
+        memcpy(body, f->kept.bytes + e->chunk_offset, e->chunk_bytes);
+        /* fall through */
     case VSR_EFFECT_SEND:
     case VSR_EFFECT_SEND_CLIENT:
         cr_assert_lt(f->sent_count, SENT_MAX);
         f->sent[f->sent_count++] = (struct sent){
             .buffer = e->buffer,
-            .to = e->kind == VSR_EFFECT_SEND ? e->to : 0,
-            .address = e->kind == VSR_EFFECT_SEND ? 0 : e->address,
+            .to = is_to_client ? 0 : e->to,
+            .address = is_to_client ? e->address : 0,
         };
         break;
     case VSR_EFFECT_APPLY:
         apply(f, e);
         f->held_op = e->op;
-        if (!f->holds_apply) *next = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
+        if (!f->holds_apply)
+            complete(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op});
         break;
     case VSR_EFFECT_PERSIST:
         f->persists++;
         f->superblock = e->superblock;
         if (!f->holds_persist)
-            *next = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
+            complete(f,
+                     (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock});
+        break;
+    case VSR_EFFECT_SAVE:
+        save(f, e->snapshot.op);
+        break;
+    case VSR_EFFECT_STORE_CHUNK:
+        if (e->chunk_offset == 0) f->incoming.count = 0;
+        write_blob(&f->incoming, body, e->chunk_bytes);
+        unref_handle(NULL, e->buffer.handle);
+        break;
+    case VSR_EFFECT_LOAD:
+        load(f, &e->snapshot);
         break;
     case VSR_EFFECT_NOTICE:
         cr_assert_lt(f->notice_count, 64);
@@ -130,19 +199,18 @@ static void capture(struct fixture *f, const struct vsr_effect *e, struct vsr_ev
 enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event)
 {
     enum vsr_drop first = VSR_DROP_COUNT;
-    struct vsr_event next = event;
 
     fixture_clear(f);
-    do {
-        struct vsr_event now = next;
-        next.kind = VSR_EVENT_COUNT;
+    complete(f, event);
+    while (f->next_count > 0) {
+        const struct vsr_event now = f->next[--f->next_count]; /* the latest, SAVED, comes first */
         f->out.count = 0;
         enum vsr_drop why = vsr_replica_step(f->r, &now, &f->out);
         if (first == VSR_DROP_COUNT) first = why;
         for (uint32_t i = 0; i < f->out.count; i++)
-            capture(f, &f->out.list[i], &next);
-        vsr_replica_check(f->r);
-    } while (next.kind != VSR_EVENT_COUNT);
+            capture(f, &f->out.list[i]);
+        if (f->next_count == 0) vsr_replica_check(f->r); /* else a snapshot may be half-way in */
+    }
     return first;
 }
 
@@ -161,7 +229,7 @@ void fixture_tick(struct fixture *f)
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK});
 }
 
-struct fixture *fixture_start(const struct vsr_replica_options *options)
+static struct fixture *create(const struct vsr_replica_options *options)
 {
     struct fixture *f = calloc(1, sizeof *f);
     size_t bytes = (vsr_replica_bytes(options) + 63) & ~(size_t)63;
@@ -173,7 +241,25 @@ struct fixture *fixture_start(const struct vsr_replica_options *options)
     f->r = vsr_replica_init(f->memory, options);
     f->out.capacity = vsr_replica_effects_max(options);
     f->out.list = calloc(f->out.capacity, sizeof *f->out.list);
+    return f;
+}
+
+struct fixture *fixture_start(const struct vsr_replica_options *options)
+{
+    struct fixture *f = create(options);
+
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
+    return f;
+}
+
+struct fixture *fixture_recover(const struct vsr_replica_options *options,
+                                struct vsr_superblock superblock)
+{
+    struct vsr_replica_options o = *options;
+
+    o.incarnation = superblock.incarnation + 1;
+    struct fixture *f = create(&o);
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_RECOVER, .superblock = superblock});
     return f;
 }
 

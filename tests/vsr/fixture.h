@@ -11,7 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CLUSTER = 77, CLIENT = 0xC11E47, SENT_MAX = 8192, FIXTURE_COUNTERS = 64 };
+enum {
+    CLUSTER = 77,
+    CLIENT = 0xC11E47,
+    SENT_MAX = 8192,
+    FIXTURE_COUNTERS = 64,
+    FIXTURE_SNAPSHOT_BYTES = 8192
+};
 
 /** A message that the replica sent. */
 struct sent {
@@ -37,6 +43,13 @@ struct fixture {
     bool holds_apply;   /* true: the apply effect stays incomplete */
     struct vsr_superblock superblock;
     vsr_op held_op;
+    struct fixture_blob {
+        uint8_t bytes[FIXTURE_SNAPSHOT_BYTES];
+        size_t count;
+        size_t at;
+    } kept, incoming;         /* snapshots: the replica's part alone */
+    struct vsr_event next[4]; /* completions to be said */
+    uint32_t next_count;
 };
 
 /** Buffers with a count of those alive; fixture_buffers_fail makes the next takes fail. */
@@ -48,6 +61,9 @@ extern long fixture_buffers_fail;
 struct vsr_replica_options fixture_options(uint32_t replica_count, uint32_t replica);
 /** Lays out the replica and takes it through START. */
 struct fixture *fixture_start(const struct vsr_replica_options *options);
+/** Likewise, but a replica that has lost its memory: only the superblock is left. */
+struct fixture *fixture_recover(const struct vsr_replica_options *options,
+                                struct vsr_superblock superblock);
 /** Ends it and asserts that every buffer came back. */
 void fixture_end(struct fixture *f);
 

@@ -118,14 +118,16 @@ Test(rule_G, G5_messages_of_other_views_change_nothing)
 
     b.header->view = 3;
     DROPS(f, b, NEWER_VIEW);
-    cr_assert(fixture_noticed(f, VSR_NOTICE_NEWER_VIEW));
-    fixture_turn_end(f);
-    cr_assert_eq(f->sent_count, 0);
     cr_assert_eq(f->r->log.op, 0);
+    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE); /* It has heard that view 3 has started. */
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
 
-    /* As if a view change had come by: what was sent in view 0 is old. */
+    /* Now what was sent in view 0 is old. */
     b = plain_commit(f);
-    f->r->view = f->r->log_view = f->r->durable.view = f->r->durable.log_view = 3;
+    b.header->view = 0;
     DROPS(f, b, STALE_VIEW);
     fixture_end(f);
 }

@@ -44,6 +44,7 @@ struct vsr_client {
     vsr_view view_hint;
     uint64_t tick;
     uint32_t sweep; /* the next session to look at */
+    uint32_t moved; /* sessions before this one know of the new primary */
     uint64_t random;
     struct vsr_client_report report;
 };
@@ -291,7 +292,7 @@ static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
     return m->magic == VSR_MAGIC && m->version == VSR_VERSION && m->cluster == c->options.cluster &&
            m->bytes >= sizeof *m && m->bytes <= VSR_MESSAGE_BYTES_MAX &&
            m->from < c->options.replica_count &&
-           (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY);
+           (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY || m->type == VSR_NEW_VIEW);
 }
 
 void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
@@ -303,8 +304,12 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
         c->report.replies_ignored++;
         return;
     }
-    if (m->view > c->view_hint) c->view_hint = m->view;
-    if (m->type == VSR_NOT_PRIMARY) return;
+    if (m->view > c->view_hint) {
+        c->view_hint = m->view;
+        c->first.to = hint_mask(c);
+        c->moved = 0;
+    }
+    if (m->type != VSR_REPLY) return;
 
     for (uint32_t i = 0; i < m->count && m->bytes - offset >= sizeof(struct vsr_reply); i++) {
         const struct vsr_reply *reply =
@@ -319,10 +324,26 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
     }
 }
 
+static bool is_outstanding(const struct session *s)
+{
+    return s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
+}
+
+/** What the old primary had and nobody answered goes to the new one, without waiting for a timer.
+ */
+static void move_to_primary(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    for (; c->moved < c->options.sessions; c->moved++) {
+        if (out->count + EFFECTS_SPARE > out->capacity) return;
+        if (is_outstanding(&c->sessions[c->moved])) send_first(c, c->moved, out);
+    }
+}
+
 void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out)
 {
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
+    if (c->moved < c->options.sessions) move_to_primary(c, out);
     close_request(&c->first, out);
     close_request(&c->again, out);
 }
@@ -347,8 +368,7 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
     c->again.to = all_mask(c);
     for (uint32_t i = 0; i < look_at; i++) {
         const struct session *s = &c->sessions[c->sweep];
-        bool is_out = s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
-        if (is_out && s->due_tick <= c->tick) {
+        if (is_outstanding(s) && s->due_tick <= c->tick) {
             if (out->count + EFFECTS_SPARE > out->capacity) return; /* the rest at the next tick */
             retry(c, c->sweep, out);
         }
@@ -420,6 +440,7 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     c->random = options->seed;
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
+    c->moved = options->sessions;
     return c;
 }
 
@@ -447,7 +468,7 @@ void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *rep
         report->ready += s->state == VSR_SESSION_READY;
         report->waiting += s->state == VSR_SESSION_WAITING;
         report->registering += s->state == VSR_SESSION_REGISTERING;
-        bool is_out = s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
-        if (is_out && s->attempts > report->oldest_attempts) report->oldest_attempts = s->attempts;
+        if (is_outstanding(s) && s->attempts > report->oldest_attempts)
+            report->oldest_attempts = s->attempts;
     }
 }

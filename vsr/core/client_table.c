@@ -5,6 +5,8 @@
 
 #include "checksum.h"
 
+#include <string.h>
+
 static uint32_t entry_stride(uint32_t result_bytes_max)
 {
     uint32_t bytes = (uint32_t)sizeof(struct vsr_client_entry) + result_bytes_max;
@@ -43,6 +45,13 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
     table->ids = (uint64_t(*)[2])(void *)at;
     at += (size_t)capacity * sizeof *table->ids;
     table->index = (uint32_t *)(void *)at;
+}
+
+void vsr_client_table_clear(struct vsr_client_table *table)
+{
+    table->count = 0;
+    table->evictions = 0;
+    memset(table->index, 0, ((size_t)table->index_mask + 1) * sizeof *table->index);
 }
 
 static uint32_t index_home(const struct vsr_client_table *table, const uint64_t id[2])

@@ -78,6 +78,9 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
 uint32_t vsr_client_table_register(struct vsr_client_table *table,
                                    const struct vsr_register *request, vsr_op op);
 
+/** Closes every session. */
+void vsr_client_table_clear(struct vsr_client_table *table);
+
 /** The slot of a client id, or UINT32_MAX. */
 uint32_t vsr_client_table_slot_of(const struct vsr_client_table *table, const uint64_t id[2]);
 

@@ -1,7 +1,7 @@
 /**
  * From committed to applied: strictly in op order, on every replica.
  *
- * The state machine belongs to the host, so execution has two halves. start_next() notes the batch
+ * The state machine belongs to the host, so execution has two halves. vsr_execute() notes the batch
  * in the client table and gives the host the operations with the places of their results, which are
  * the cached replies; vsr_on_applied() answers the clients.
  */
@@ -55,9 +55,10 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
 }
 
 /** One op at a time: its effect's operations and results stay put until VSR_EVENT_APPLIED. */
-static void start_next(struct vsr_replica *r, struct vsr_effects *out)
+void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
 {
     if (r->is_applying || r->applied == r->commit) return;
+    if (r->checkpoint.is_saving || r->transfer.is_loading) return; /* They go on with it. */
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
     uint32_t count = 0;
@@ -81,7 +82,7 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     if (op <= r->commit) return;
     r->commit = op;
     r->commit_checksum = vsr_log_at(&r->log, op)->entry.checksum;
-    start_next(r, out);
+    vsr_execute(r, out);
 }
 
 static void answer_operation(struct vsr_replica *r, const struct vsr_request *request, vsr_op op,
@@ -133,7 +134,11 @@ enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effect
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
     r->is_applying = false;
     r->applied = op;
-    if (is_primary(r)) answer_clients(r, prepare, out);
-    start_next(r, out);
+    if (is_serving(r)) answer_clients(r, prepare, out);
+    /* Rule 10: at exactly this op, on every replica, before the next one changes the state. */
+    if (r->options.checkpoint_ops != 0 && op % r->options.checkpoint_ops == 0)
+        r->checkpoint.is_wanted = true;
+    if (vsr_checkpoint_take(r, out)) return VSR_DROP_NONE;
+    vsr_execute(r, out);
     return VSR_DROP_NONE;
 }

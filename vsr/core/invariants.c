@@ -19,7 +19,7 @@ static void check_order(const struct vsr_replica *r)
 static void check_views(const struct vsr_replica *r)
 {
     VSR_ASSERT(r->log_view <= r->view);
-    VSR_ASSERT(r->durable.view <= r->view);
+    VSR_ASSERT(r->durable.view <= r->view && r->durable.log_view <= r->log_view);
     if (r->status != VSR_STATUS_NORMAL) return;
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->log_view);
@@ -28,16 +28,16 @@ static void check_views(const struct vsr_replica *r)
 /** I12: the hash chain is intact and the ops are consecutive. */
 static void check_chain(const struct vsr_replica *r)
 {
-    vsr_checksum parent = 0;
+    vsr_checksum parent = r->log.start_checksum;
 
     for (vsr_op op = r->log.start + 1; op <= r->log.op; op++) {
         const struct vsr_entry *entry = &vsr_log_at(&r->log, op)->entry;
         VSR_ASSERT(entry->op == op);
-        VSR_ASSERT(op == r->log.start + 1 || entry->parent_checksum == parent);
+        VSR_ASSERT(entry->parent_checksum == parent);
         VSR_ASSERT(entry->view <= r->view);
         parent = entry->checksum;
     }
-    VSR_ASSERT(r->log.op == r->log.start || parent == r->log.head_checksum);
+    VSR_ASSERT(parent == r->log.head_checksum);
 }
 
 /** The highest number that the log's suffix and the open batch hold of a session. */
@@ -70,7 +70,7 @@ static void check_clients(const struct vsr_replica *r)
         VSR_ASSERT(entry->session != 0 && entry->session <= entry->last_op);
         VSR_ASSERT(entry->last_op <= executed);
         VSR_ASSERT(vsr_client_table_slot_of(&r->clients, r->clients.ids[slot]) == slot);
-        if (!is_primary(r)) continue;
+        if (!is_serving(r)) continue;
         uint64_t pending = entry->number;
         for (vsr_op op = executed + 1; op <= r->log.op; op++) {
             const struct vsr_prepare *p = vsr_log_at(&r->log, op);
@@ -91,13 +91,13 @@ static void check_quorum(const struct vsr_replica *r)
 {
     uint32_t holders = 0;
 
-    if (!is_primary(r)) return;
+    if (!is_serving(r)) return;
     for (uint32_t i = 0; i < r->options.replica_count; i++) {
         VSR_ASSERT(r->peers.acked[i] <= r->log.op);
         if (r->peers.acked[i] >= r->commit) holders++;
     }
-    VSR_ASSERT(holders >= r->options.quorum_replication);
-    VSR_ASSERT(r->log.op - r->commit <= r->options.pipeline_max);
+    /* What the view began with was committed by acknowledgements of older views. */
+    VSR_ASSERT(r->commit <= r->view_start_op || holders >= r->options.quorum_replication);
 }
 
 void vsr_replica_check(const struct vsr_replica *r)

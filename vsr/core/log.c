@@ -27,11 +27,38 @@ void vsr_log_append(struct vsr_log *log, struct vsr_buffer buffer)
 void vsr_log_release(struct vsr_log *log, vsr_op op, const struct vsr_buffers *buffers)
 {
     VSR_ASSERT(op <= log->op);
+    if (op <= log->start) return;
+    const struct vsr_entry *last = &vsr_log_at(log, op)->entry;
+    log->start_checksum = last->checksum;
+    log->start_timestamp = last->timestamp;
     while (log->start < op) {
         struct vsr_buffer *buffer = &log->ring[++log->start & log->mask];
         buffers->unref(buffers->context, buffer->handle);
         *buffer = (struct vsr_buffer){0};
     }
+}
+
+void vsr_log_truncate(struct vsr_log *log, vsr_op op, const struct vsr_buffers *buffers)
+{
+    VSR_ASSERT(op >= log->start);
+    for (; log->op > op; log->op--) {
+        struct vsr_buffer *buffer = &log->ring[log->op & log->mask];
+        buffers->unref(buffers->context, buffer->handle);
+        *buffer = (struct vsr_buffer){0};
+    }
+    bool is_empty = log->op == log->start;
+    const struct vsr_entry *head = is_empty ? NULL : &vsr_log_at(log, log->op)->entry;
+    log->head_checksum = is_empty ? log->start_checksum : head->checksum;
+    log->head_timestamp = is_empty ? log->start_timestamp : head->timestamp;
+}
+
+void vsr_log_reset(struct vsr_log *log, vsr_op op, vsr_checksum checksum, uint64_t timestamp,
+                   const struct vsr_buffers *buffers)
+{
+    vsr_log_truncate(log, log->start, buffers);
+    log->start = log->op = op;
+    log->start_checksum = log->head_checksum = checksum;
+    log->start_timestamp = log->head_timestamp = timestamp;
 }
 
 vsr_checksum vsr_entry_checksum(const struct vsr_prepare *prepare)

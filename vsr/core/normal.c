@@ -24,7 +24,7 @@ static vsr_op acknowledged_op(const struct vsr_replica *r)
     return r->log.op;
 }
 
-static void count_acks(struct vsr_replica *r, struct vsr_effects *out)
+void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out)
 {
     vsr_op op =
         quorum_reached(r->peers.acked, r->options.replica_count, r->options.quorum_replication);
@@ -33,20 +33,22 @@ static void count_acks(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
 {
-    VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(is_serving(r));
     VSR_ASSERT(r->durable.log_view == r->view);
 
     vsr_log_append(&r->log, prepare);
     r->peers.acked[r->options.replica] = acknowledged_op(r);
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (r->options.replica_count > 1) send_entry(r, r->log.op, others_mask(r), out);
-    count_acks(r, out); /* with Qr = 1 our own is enough */
+    vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
 
 void vsr_release(struct vsr_replica *r, vsr_op released)
 {
     if (released > r->released) r->released = released;
     vsr_op op = r->released < r->applied ? r->released : r->applied;
+    for (uint32_t i = 0; i < r->options.replica_count; i++)
+        if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] < op) op = r->peers.pin[i];
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
 
@@ -55,17 +57,18 @@ void vsr_hear_primary(struct vsr_replica *r, struct vsr_effects *out)
     r->ticks_silent = 0;
     if (!r->is_primary_silent) return;
     r->is_primary_silent = false;
+    vsr_withdraw_vote(r);
     effects_notice(out, VSR_NOTICE_PRIMARY_BACK, primary_of(r->view, r->options.replica_count),
                    r->log.op);
 }
 
 /**
- * Takes the primary's commit number, as far as our log reaches.
+ * Takes the view's commit number, as far as our log reaches.
  *
- * Returns: false when the entry at that op is not the primary's: nothing is executed then.
+ * Returns: false when the entry at that op is not the view's: nothing is executed then.
  */
-static bool learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
-                         struct vsr_effects *out)
+bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
+                      struct vsr_effects *out)
 {
     if (commit > r->fetch.op_heard) r->fetch.op_heard = commit;
     if (vsr_log_holds(&r->log, commit) && vsr_log_at(&r->log, commit)->entry.checksum != checksum) {
@@ -79,7 +82,7 @@ static bool learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum chec
 static bool make_log_room(struct vsr_replica *r, struct vsr_effects *out)
 {
     if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start < r->applied) {
+    if (r->log.start < r->applied && !vsr_log_is_pinned(r)) {
         vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
         return true;
     }
@@ -88,8 +91,8 @@ static bool make_log_room(struct vsr_replica *r, struct vsr_effects *out)
 }
 
 /** Appends the op after our last. Ownership: takes m on VSR_DROP_NONE. */
-static enum vsr_drop append_next(struct vsr_replica *r, const struct vsr_buffer *m,
-                                 struct vsr_effects *out)
+enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m,
+                               struct vsr_effects *out)
 {
     const struct vsr_entry *entry = &log_prepare(m)->entry;
 
@@ -128,7 +131,7 @@ static void append_early(struct vsr_replica *r, struct vsr_effects *out)
         if (place->header == NULL || log_prepare(place)->entry.op != r->log.op + 1) return;
         struct vsr_buffer next = *place;
         *place = (struct vsr_buffer){0};
-        enum vsr_drop why = append_next(r, &next, out);
+        enum vsr_drop why = vsr_append_entry(r, &next, out);
         if (why == VSR_DROP_NONE) continue;
         drop(r, why);
         unref(r, &next);
@@ -149,6 +152,13 @@ static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_e
     return VSR_DROP_STALE;
 }
 
+/** A Prepare or Commit of the view that we wait for: it has started, and nobody told us. */
+static enum vsr_drop follow_started_view(struct vsr_replica *r, struct vsr_effects *out)
+{
+    vsr_catch_up(r, r->view, out);
+    return VSR_DROP_STATUS;
+}
+
 /**
  * Logs the primary's next op; the turn's end acknowledges it.
  *
@@ -167,6 +177,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
         return VSR_DROP_MALFORMED;
 
     VSR_ASSERT(!is_primary(r));
+    if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
     vsr_hear_primary(r, out);
     const vsr_op commit = prepare->commit;
     const vsr_op released = prepare->released;
@@ -178,13 +189,13 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     } else if (entry->op > r->log.op + 1) {
         why = keep_early(r, m);
     } else {
-        why = append_next(r, m, out);
+        why = vsr_append_entry(r, m, out);
         if (why == VSR_DROP_NONE) {
             m->header = NULL;
             append_early(r, out);
         }
     }
-    if (!learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
+    if (!vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
     vsr_release(r, released);
     return why;
 }
@@ -206,12 +217,14 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
         effects_notice(out, VSR_NOTICE_FORKED_LOG, from, ok->op);
         return VSR_DROP_FORKED;
     }
+    r->peers.is_in_view[from] = true;
+    r->peers.pin_ticks[from] = 0;
     /* One slot per sender: an acknowledgement that comes twice counts once. */
     if (ok->applied > r->peers.applied[from]) r->peers.applied[from] = ok->applied;
     if (ok->op <= r->peers.acked[from]) return VSR_DROP_STALE;
     r->peers.acked[from] = ok->op;
     r->peers.is_behind_log[from] = false;
-    count_acks(r, out);
+    vsr_count_acks(r, out);
     return VSR_DROP_NONE;
 }
 
@@ -235,6 +248,15 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     effects_send(out, primary_mask(r), buffer);
 }
 
+/** Whether our snapshot at the op of the primary's is another one. Source: rule 10. */
+static bool has_diverged(const struct vsr_replica *r, const struct vsr_commit *commit)
+{
+    const struct vsr_snapshot *own = &r->checkpoint.periodic;
+
+    return commit->checkpoint_op != 0 && commit->checkpoint_op == own->op &&
+           commit->checkpoint_id != own->id;
+}
+
 /**
  * Takes the idle primary's commit number.
  *
@@ -246,8 +268,14 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     struct vsr_buffer buffer;
 
     VSR_ASSERT(!is_primary(r));
+    if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
     vsr_hear_primary(r, out);
-    if (!learn_commit(r, commit->commit, commit->commit_checksum, out)) return VSR_DROP_FORKED;
+    if (commit->op > r->fetch.op_heard) r->fetch.op_heard = commit->op;
+    if (has_diverged(r, commit)) {
+        vsr_halt(r, VSR_NOTICE_DIVERGED, commit->checkpoint_op, out);
+        return VSR_DROP_FORKED;
+    }
+    if (!vsr_learn_commit(r, commit->commit, commit->commit_checksum, out)) return VSR_DROP_FORKED;
     vsr_release(r, commit->released);
 
     if (!vsr_take_message(r, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok),
@@ -269,6 +297,7 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
 
     (void)out;
     if (ok->applied > r->commit || ok->op > r->log.op) return VSR_DROP_MALFORMED;
+    r->peers.is_in_view[from] = true;
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
     r->peers.applied[from] = ok->applied;
     return VSR_DROP_NONE;
@@ -281,6 +310,10 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(is_primary(r));
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (r->options.replica_count == 1) return;
+    if (r->is_abdicating) {
+        vsr_send_ping(r, out); /* Whoever answers is heard, and nobody takes us for the primary. */
+        return;
+    }
     if (!vsr_take_message(r, VSR_COMMIT, sizeof(struct vsr_commit), sizeof(struct vsr_commit),
                           &buffer)) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -291,7 +324,21 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     commit->commit_checksum = r->commit_checksum;
     commit->released = r->released;
     commit->sequence = ++r->heartbeat_sequence;
+    commit->op = r->log.op;
+    commit->checkpoint_op = r->checkpoint.periodic.op;
+    commit->checkpoint_id = r->checkpoint.periodic.id;
     effects_send(out, others_mask(r), buffer);
+}
+
+/** Those that have not answered in this view. View 0 has no StartView. */
+static uint32_t silent_in_view(const struct vsr_replica *r)
+{
+    uint32_t mask = 0;
+
+    if (r->view == 0) return 0;
+    for (uint32_t i = 0; i < r->options.replica_count; i++)
+        if (!r->peers.is_in_view[i]) mask |= 1u << i;
+    return mask;
 }
 
 /** Sends each backup that has not moved since the last look its oldest unacknowledged Prepare. */
@@ -301,11 +348,15 @@ void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(is_primary(r));
     r->ticks_to_resend = r->options.resend_ticks;
+    if (r->is_abdicating) return;
+    vsr_send_start_view(r, silent_in_view(r), out);
     for (uint32_t i = 0; i < r->options.replica_count; i++) {
         bool has_moved = peers->acked[i] != peers->acked_before[i];
         peers->acked_before[i] = peers->acked[i];
-        if (has_moved || peers->acked[i] == r->log.op) continue;
+        if (has_moved || peers->acked[i] == r->log.op || !peers->is_in_view[i]) continue;
         if (vsr_log_holds(&r->log, peers->acked[i] + 1)) {
+            /* One of an older view it has to ask for: the heartbeat says that there is one. */
+            if (vsr_log_at(&r->log, peers->acked[i] + 1)->header.view != r->view) continue;
             send_entry(r, peers->acked[i] + 1, 1u << i, out);
             r->prepares_resent++;
         } else if (!peers->is_behind_log[i]) {

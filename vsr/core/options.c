@@ -80,7 +80,7 @@ int vsr_replica_options_check(const struct vsr_replica_options *o, struct vsr_er
         {.name = "batch_bytes_max",
          .value = o->batch_bytes_max,
          .min = prepare_least,
-         .max = VSR_MESSAGE_BYTES_MAX,
+         .max = VSR_MESSAGE_BYTES_MAX - sizeof(struct vsr_new_state),
          .rule = "a multiple of 8 that holds the largest request"},
         {.name = "batch_requests_max", .value = o->batch_requests_max, .min = 1, .max = 65536},
         {.name = "reply_bytes_max",
@@ -98,7 +98,19 @@ int vsr_replica_options_check(const struct vsr_replica_options *o, struct vsr_er
         {.name = "suspect_ticks",
          .value = o->suspect_ticks,
          .min = (uint64_t)o->heartbeat_ticks + 1,
-         .max = UINT32_MAX},
+         .max = 1 << 24},
+        {.name = "abdicate_ticks",
+         .value = o->abdicate_ticks,
+         .min = (uint64_t)o->heartbeat_ticks + 1,
+         .max = 1 << 24},
+        {.name = "chunk_bytes_max",
+         .value = o->chunk_bytes_max,
+         .min = 1024,
+         .max = VSR_CHUNK_BYTES_MAX},
+        {.name = "recovery_quorum",
+         .value = o->recovery_quorum,
+         .max = n > 1 ? n - 1 : 1,
+         .rule = "0 for replica_count - Qv + 1; of others"},
     };
     return vsr_options_check(ranges, sizeof ranges / sizeof ranges[0], why);
 }
@@ -120,6 +132,8 @@ void vsr_replica_options_init(struct vsr_replica_options *options)
         .heartbeat_ticks = 5,
         .resend_ticks = 5,
         .suspect_ticks = 20,
+        .abdicate_ticks = 30,
+        .chunk_bytes_max = 64 * 1024,
     };
 }
 

@@ -24,10 +24,13 @@ static bool pipeline_has_room(const struct vsr_replica *r)
 static bool make_log_room(struct vsr_replica *r)
 {
     if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start >= r->applied) return false;
+    if (r->log.start >= r->applied || vsr_log_is_pinned(r)) return false;
     for (uint32_t i = 0; i < r->options.replica_count; i++) {
         bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
-        if (is_alive && r->peers.acked[i] <= r->log.start) return false;
+        /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
+        bool is_behind = r->peers.acked[i] < r->log.start && r->peers.is_in_view[i];
+        bool is_new = !r->peers.is_in_view[i] && r->log.start < r->view_start_op;
+        if (is_alive && r->peers.acked[i] <= r->log.start && !is_behind && !is_new) return false;
     }
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
     return true;
@@ -266,8 +269,44 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
     return VSR_DROP_NONE;
 }
 
+void vsr_rebuild_pending(struct vsr_replica *r)
+{
+    const vsr_op executed = r->applied + (r->is_applying ? 1 : 0);
+
+    for (uint32_t slot = 0; slot < r->clients.count; slot++) {
+        struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
+        entry->pending = entry->number;
+    }
+    for (vsr_op op = executed + 1; op <= r->log.op; op++) {
+        const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
+        uint32_t offset = sizeof *prepare;
+        for (uint32_t i = 0; i < prepare->header.count; i++) {
+            const struct vsr_request *request = request_at(prepare, offset);
+            struct vsr_client_entry *entry =
+                vsr_client_table_find(&r->clients, request->session, request->slot);
+            offset += request_bytes(request);
+            if (entry != NULL && request->kind == VSR_KIND_OPERATION &&
+                request->number > entry->pending)
+                entry->pending = request->number;
+        }
+    }
+}
+
+void vsr_drop_requests(struct vsr_replica *r)
+{
+    struct vsr_queue *queue = &r->queue;
+
+    if (r->batch.buffer.header != NULL) unref(r, &r->batch.buffer);
+    r->batch = (struct vsr_batch){0};
+    for (; queue->count > 0; queue->count--) {
+        unref(r, &queue->ring[queue->head].buffer);
+        queue->head = (queue->head + 1) & queue->mask;
+    }
+}
+
 void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out)
 {
+    if (r->is_abdicating) return; /* What it prepared now would keep the backups from voting. */
     do {
         queue_drain(r, out);
         if (r->batch.buffer.header == NULL || !close_batch(r, out)) break;

@@ -38,6 +38,9 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
     *options = (struct vsr_cluster_options){.tick_ns = 1000000, .mailbox_max = 1 << 20};
     vsr_replica_options_init(&options->replica);
     options->replica.replica_count = 3;
+    /* Threads that share their cores with others lose them for tens of milliseconds. */
+    options->replica.suspect_ticks = 100;
+    options->replica.abdicate_ticks = 150;
 }
 
 /** Sends, waiting for room: a replica's mailbox empties by itself. */
@@ -188,10 +191,10 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica)
     return 0;
 }
 
-int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
-                        struct vsr_cluster_report *report)
+static int inspect_replica(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                           struct vsr_cluster_report *report)
 {
-    struct node_inspect inspect = {.report = report};
+    struct node_inspect inspect = {.report = report, .wants_digest = wants_digest};
     struct node_inspect *pointer = &inspect;
     struct act_port *port;
 
@@ -213,6 +216,12 @@ int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
     return 0;
 }
 
+int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
+                        struct vsr_cluster_report *report)
+{
+    return inspect_replica(cluster, replica, true, report);
+}
+
 /** Whether the living replicas have executed the same log to its end. */
 static int look(struct vsr_cluster *cluster, bool *is_settled)
 {
@@ -222,7 +231,7 @@ static int look(struct vsr_cluster *cluster, bool *is_settled)
     *is_settled = true;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         if (!cluster->is_alive[i]) continue;
-        int error = vsr_cluster_inspect(cluster, i, &report);
+        int error = inspect_replica(cluster, i, false, &report);
         if (error != 0) return error;
         if (op == UINT64_MAX) op = report.replica.op;
         if (report.replica.op != op || report.replica.applied != op) *is_settled = false;

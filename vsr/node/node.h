@@ -51,6 +51,7 @@ void node_event_deinit(struct node_event *event);
 
 struct node_inspect {
     struct vsr_cluster_report *report;
+    bool wants_digest; /* which a large state machine takes its time for */
     struct node_event done;
 };
 
@@ -87,6 +88,31 @@ struct node_storage {
     struct vsr_superblock superblock;
     bool is_written;
 };
+
+struct node_blob {
+    uint8_t *bytes;
+    size_t count;
+    size_t capacity;
+};
+
+/** Zeroed = empty. */
+struct node_snapshots {
+    struct node_blob kept;     /* for others */
+    struct node_blob incoming; /* from another */
+};
+
+/** Performs VSR_EFFECT_SAVE. Returns what VSR_EVENT_SAVED says. */
+struct vsr_snapshot node_snapshot_save(struct node_snapshots *s, const struct vsr_replica *core,
+                                       const struct vsr_state_machine *machine, vsr_op op);
+/** Performs the copying half of VSR_EFFECT_SEND_CHUNK. */
+void node_snapshot_fill(const struct node_snapshots *s, const struct vsr_effect *effect);
+/** Performs VSR_EFFECT_STORE_CHUNK; the buffer stays with the caller. */
+void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effect);
+/** Performs VSR_EFFECT_LOAD. Returns what VSR_EVENT_LOADED says. */
+bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
+                        const struct vsr_state_machine *machine,
+                        const struct vsr_snapshot *snapshot);
+void node_snapshots_deinit(struct node_snapshots *s);
 
 /** One replica's actor. */
 struct node_replica;

@@ -18,6 +18,7 @@ struct node_replica {
     struct vsr_replica *core;
     struct vsr_effects effects;
     struct vsr_state_machine machine;
+    struct node_snapshots snapshots;
     struct node_outbox outbox;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
@@ -61,8 +62,12 @@ static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct ac
 struct completions {
     bool has_applied;
     bool has_persisted;
+    bool has_saved;
+    bool has_loaded;
+    bool is_loaded;
     vsr_op op;
     struct vsr_superblock superblock;
+    struct vsr_snapshot snapshot;
 };
 
 static void perform(struct node_replica *n, const struct vsr_effect *e, struct completions *done)
@@ -87,35 +92,65 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
         done->has_persisted = true;
         done->superblock = e->superblock;
         break;
+    case VSR_EFFECT_SAVE:
+        done->has_saved = true;
+        done->snapshot = node_snapshot_save(&n->snapshots, n->core, &n->machine, e->snapshot.op);
+        break;
+    case VSR_EFFECT_SEND_CHUNK:
+        node_snapshot_fill(&n->snapshots, e);
+        send_to_replicas(n, e->to, node_message(&e->buffer));
+        break;
+    case VSR_EFFECT_STORE_CHUNK:
+        node_snapshot_store(&n->snapshots, e);
+        act_message_unref(node_message(&e->buffer));
+        break;
+    case VSR_EFFECT_LOAD:
+        done->has_loaded = true;
+        done->is_loaded = node_snapshot_load(&n->snapshots, n->core, &n->machine, &e->snapshot);
+        break;
     case VSR_EFFECT_NOTICE:
         n->on_notice(n->notice_context, n->index, e->notice, e->replica, e->at_op);
         break;
     }
 }
 
+/** The next event that the effects performed so far ask for; false when there is none. */
+static bool next_completion(struct completions *done, struct vsr_event *event)
+{
+    if (done->has_saved) {
+        done->has_saved = false;
+        *event = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = done->snapshot};
+    } else if (done->has_loaded) {
+        done->has_loaded = false;
+        *event = (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = done->is_loaded};
+    } else if (done->has_persisted) {
+        done->has_persisted = false;
+        *event = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = done->superblock};
+    } else if (done->has_applied) {
+        done->has_applied = false;
+        *event = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = done->op};
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /** Takes one event and everything that follows from it at once. Returns whether ops were applied.
  */
 static bool step(struct node_replica *n, const struct vsr_event *event)
 {
+    struct completions done = {0};
     struct vsr_event next = *event;
     bool has_applied = false;
 
-    for (;;) {
-        struct completions done = {0};
-
+    do {
         n->effects.count = 0;
         vsr_replica_step(n->core, &next, &n->effects);
         for (uint32_t i = 0; i < n->effects.count; i++)
             perform(n, &n->effects.list[i], &done);
-        if (done.has_persisted) {
-            next = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = done.superblock};
-        } else if (done.has_applied) {
-            next = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = done.op};
-            has_applied = true;
-        } else {
-            return has_applied;
-        }
-    }
+        has_applied |= done.has_applied;
+    } while (next_completion(&done, &next));
+    return has_applied;
 }
 
 static void start_tick(struct node_replica *n)
@@ -143,7 +178,7 @@ static void on_inspect(struct node_replica *n, const struct act_message *m)
 
     memcpy(&inspect, m->body, sizeof inspect);
     vsr_replica_report(n->core, &inspect->report->replica);
-    inspect->report->digest = n->machine.digest(n->machine.state);
+    if (inspect->wants_digest) inspect->report->digest = n->machine.digest(n->machine.state);
     inspect->report->messages_dropped = n->outbox.dropped;
     node_event_set(&inspect->done);
 }
@@ -206,6 +241,7 @@ void node_replica_destroy(struct node_replica *n)
 {
     node_outbox_deinit(&n->outbox);
     if (n->machine.destroy != NULL) n->machine.destroy(n->machine.state);
+    node_snapshots_deinit(&n->snapshots);
     free(n->effects.list);
     free(n->core);
     free(n);

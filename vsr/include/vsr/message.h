@@ -24,7 +24,17 @@
     X(COMMIT, "Commit")                                                                            \
     X(COMMIT_OK, "CommitOK")                                                                       \
     X(GET_STATE, "GetState")                                                                       \
-    X(NEW_STATE, "NewState")
+    X(NEW_STATE, "NewState")                                                                       \
+    X(START_VIEW_CHANGE, "StartViewChange")                                                        \
+    X(DO_VIEW_CHANGE, "DoViewChange")                                                              \
+    X(START_VIEW, "StartView")                                                                     \
+    X(RECOVERY, "Recovery")                                                                        \
+    X(RECOVERY_RESPONSE, "RecoveryResponse")                                                       \
+    X(GET_CHUNK, "GetChunk")                                                                       \
+    X(CHUNK, "Chunk")                                                                              \
+    X(PING, "Ping")                                                                                \
+    X(PONG, "Pong")                                                                                \
+    X(NEW_VIEW, "NewView")
 
 enum vsr_message_type {
     VSR_MESSAGE_NONE,
@@ -124,7 +134,10 @@ struct vsr_commit {
     uint64_t commit;
     uint64_t commit_checksum;
     uint64_t released;
-    uint64_t sequence; /* of heartbeats */
+    uint64_t sequence;      /* of heartbeats */
+    uint64_t op;            /* the primary's newest: a backup that lacks it asks */
+    uint64_t checkpoint_op; /* the last periodic checkpoint; 0 = none */
+    uint64_t checkpoint_id;
 };
 
 struct vsr_commit_ok {
@@ -134,20 +147,106 @@ struct vsr_commit_ok {
     uint64_t applied;
 };
 
-/** "Send me the log after from_op." */
+/** Of a GetState: the entries are staged, not appended; see state_transfer.c. */
+#define VSR_GET_TRANSFER 1u
+/** Of a GetState: from the primary of a view that has not started, to whoever has its log. */
+#define VSR_GET_SELECTED 2u
+
+/** "Send me the log after from_op, if it is mine up to there, else after commit." */
 struct vsr_get_state {
     struct vsr_header header;
     uint64_t from_op;
+    uint64_t from_checksum; /* of the entry at from_op */
+    uint64_t commit;        /* up to here all logs are the same */
+    uint64_t nonce;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+/**
+ * What the answering log holds. Its entries follow in the body, `count` whole Prepares one behind
+ * the other; or, to a backup of the same view that asked the primary, as Prepares of their own.
+ */
+struct vsr_new_state {
+    struct vsr_header header; /* count: of entries in the body */
+    uint64_t nonce;
+    uint64_t base;     /* its entries are base + 1 and on */
+    uint64_t end;      /* the last entry of this answer */
+    uint64_t op;       /* the last that the log holds */
+    uint64_t checksum; /* of the entry at op */
+    uint64_t commit;
+    uint64_t commit_checksum;
+    uint64_t is_behind; /* 1: what was asked for has left the log, which begins after base */
+};
+
+/** A vote to leave views below `target`. It promises nothing. */
+struct vsr_start_view_change {
+    struct vsr_header header;
+    uint64_t target;
+};
+
+/** "I have left all views below this one; this is my log." Entries are fetched by GetState. */
+struct vsr_do_view_change {
+    struct vsr_header header;
+    uint64_t log_view;
+    uint64_t log_start; /* entries log_start + 1 .. op are held */
+    uint64_t op;
+    uint64_t checksum; /* of the entry at op */
+    uint64_t commit;
+    uint64_t commit_checksum;
+};
+
+/** "The view has started with this log." */
+struct vsr_start_view {
+    struct vsr_header header;
+    uint64_t log_start;
+    uint64_t op;
+    uint64_t checksum; /* of the entry at op */
+    uint64_t commit;
+    uint64_t commit_checksum;
+};
+
+/** From a replica that lost its memory; the header's view is the one that it had persisted. */
+struct vsr_recovery {
+    struct vsr_header header;
     uint64_t nonce;
 };
 
-/** What the answering log holds. Its entries follow as Prepares of the view. */
-struct vsr_new_state {
+struct vsr_recovery_response {
     struct vsr_header header;
     uint64_t nonce;
-    uint64_t base; /* its entries are base + 1 .. op */
+    uint64_t op;
+    uint64_t checksum; /* of the entry at op */
+    uint64_t commit;
+    uint64_t commit_checksum;
+};
+
+/** Asks for a part of a snapshot. checkpoint_op 0: of one that you have or take now. */
+struct vsr_get_chunk {
+    struct vsr_header header;
+    uint64_t nonce;
+    uint64_t checkpoint_op;
+    uint64_t checkpoint_id;
+    uint64_t offset;
+};
+
+/** A part of a snapshot. The bytes follow, padded to 8. */
+struct vsr_chunk {
+    struct vsr_header header; /* count: of the bytes that follow, without the padding */
+    uint64_t nonce;
+    uint64_t checkpoint_op;
+    uint64_t checkpoint_id;       /* checksum of the whole snapshot */
+    uint64_t checkpoint_checksum; /* of the log entry at checkpoint_op */
+    uint64_t snapshot_bytes;      /* of the whole snapshot */
+    uint64_t offset;
+};
+
+/** Answers a Ping ("who is there?"), or a message of an older view: the view has started. */
+struct vsr_pong {
+    struct vsr_header header;
     uint64_t op;
     uint64_t commit;
+    uint64_t commit_checksum;
 };
 
 /** Bytes that a payload takes in a message. */
@@ -170,10 +269,18 @@ _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
 _Static_assert(sizeof(struct vsr_prepare) == 136, "wire layout");
 _Static_assert(offsetof(struct vsr_prepare, entry) == 88, "wire layout");
 _Static_assert(sizeof(struct vsr_prepare_ok) == 88, "wire layout");
-_Static_assert(sizeof(struct vsr_commit) == 96, "wire layout");
+_Static_assert(sizeof(struct vsr_commit) == 120, "wire layout");
 _Static_assert(sizeof(struct vsr_commit_ok) == 88, "wire layout");
-_Static_assert(sizeof(struct vsr_get_state) == 80, "wire layout");
-_Static_assert(sizeof(struct vsr_new_state) == 96, "wire layout");
+_Static_assert(sizeof(struct vsr_get_state) == 104, "wire layout");
+_Static_assert(sizeof(struct vsr_new_state) == 128, "wire layout");
+_Static_assert(sizeof(struct vsr_start_view_change) == 72, "wire layout");
+_Static_assert(sizeof(struct vsr_do_view_change) == 112, "wire layout");
+_Static_assert(sizeof(struct vsr_start_view) == 104, "wire layout");
+_Static_assert(sizeof(struct vsr_recovery) == 72, "wire layout");
+_Static_assert(sizeof(struct vsr_recovery_response) == 104, "wire layout");
+_Static_assert(sizeof(struct vsr_get_chunk) == 96, "wire layout");
+_Static_assert(sizeof(struct vsr_chunk) == 112, "wire layout");
+_Static_assert(sizeof(struct vsr_pong) == 88, "wire layout");
 
 /** The name of a message type, for diagnostics; "?" for a number that is none. */
 const char *vsr_message_name(uint8_t type);

@@ -37,15 +37,24 @@ struct vsr_replica_options {
 
     uint32_t heartbeat_ticks; /* T_hb: an idle primary sends a Commit this often; >= 1 */
     uint32_t resend_ticks;    /* T_resend, >= 1 */
-    uint32_t suspect_ticks;   /* T_suspect > heartbeat_ticks */
+    uint32_t suspect_ticks;   /* T_suspect > heartbeat_ticks; a silent primary is voted out */
+    uint32_t abdicate_ticks;  /* T_abdicate > heartbeat_ticks: a primary that hears no quorum for so
+                                 long falls silent itself */
+
+    uint32_t checkpoint_ops;  /* a snapshot every so many ops; 0 = only when a replica needs one */
+    uint32_t chunk_bytes_max; /* of a snapshot in one message: 1024..VSR_CHUNK_BYTES_MAX */
+    uint32_t recovery_quorum; /* answers, all from others; 0 = replica_count - Qv + 1 */
+    uint64_t seed;            /* of the timers' jitter */
 
     struct vsr_buffers buffers;
 };
 
-/** The protocol's statuses that exist so far. */
 enum vsr_status {
     VSR_STATUS_STARTING, /* the first superblock is not durable yet: says nothing */
     VSR_STATUS_NORMAL,
+    VSR_STATUS_VIEW_CHANGE, /* has left its view; the log is frozen until it has the next one's */
+    VSR_STATUS_RECOVERING,  /* has lost its memory; only answers to its Recovery count */
+    VSR_STATUS_HALTED,      /* found its state to differ from the others'; says nothing more */
 };
 
 /** What a superblock holds; nothing that depends on it leaves before it is durable. */
@@ -57,13 +66,23 @@ struct vsr_superblock {
 };
 
 enum vsr_event_kind {
-    VSR_EVENT_START,     /* once, first */
+    VSR_EVENT_START,     /* once, first, on a replica that never ran before */
+    VSR_EVENT_RECOVER,   /* instead, after a crash. superblock: the last that became durable */
     VSR_EVENT_MESSAGE,   /* message: a buffer; the step takes it */
     VSR_EVENT_TURN_END,  /* no more messages wait for now: close the batch, acknowledge, reply */
     VSR_EVENT_TICK,      /* now_ns: the host's clock, for timestamps */
     VSR_EVENT_PERSISTED, /* superblock: the one of the completed persist effect */
     VSR_EVENT_APPLIED,   /* op: of the completed apply effect */
+    VSR_EVENT_SAVED,     /* snapshot: what the save effect has made; before any other event */
+    VSR_EVENT_LOADED,    /* is_loaded; before any other event */
     VSR_EVENT_COUNT
+};
+
+/** A snapshot that the host keeps: the replica's part (vsr_replica_save), then the machine's. */
+struct vsr_snapshot {
+    vsr_op op;       /* executed in it, the last one */
+    uint64_t bytes;  /* 0: the host had no room for it */
+    vsr_checksum id; /* vsr_snapshot_id of its bytes */
 };
 
 struct vsr_event {
@@ -73,6 +92,8 @@ struct vsr_event {
         uint64_t now_ns;
         struct vsr_superblock superblock;
         vsr_op op;
+        struct vsr_snapshot snapshot;
+        bool is_loaded; /* false: the bytes are not those of the id; nothing has changed */
     };
 };
 
@@ -81,20 +102,36 @@ enum vsr_effect_kind {
     VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
     VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
     VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_PERSISTED */
-    VSR_EFFECT_NOTICE,      /* tell the operator */
+    VSR_EFFECT_SAVE,        /* take a snapshot now, keep it instead of the last one one; then say
+                               VSR_EVENT_SAVED */
+    VSR_EFFECT_SEND_CHUNK,  /* fill the buffer, a Chunk, from the snapshot kept; then as SEND */
+    VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; at offset 0 a new snapshot begins; gives
+                               the host the buffer */
+    VSR_EFFECT_LOAD,   /* check the bytes put aside against snapshot.id, load them, keep them as
+                          the snapshot; then say VSR_EVENT_LOADED */
+    VSR_EFFECT_NOTICE, /* tell the operator */
 };
 
 /** Name, text. What an operator should know; a notice is given once per occasion. */
 #define VSR_NOTICES(X)                                                                             \
-    X(PRIMARY_SILENT, "the primary is silent; waiting for it (this version has no view change)")   \
+    X(PRIMARY_SILENT, "the primary is silent; votes for the next view")                            \
     X(PRIMARY_BACK, "the primary is heard again")                                                  \
-    X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it waits for a snapshot "           \
-                          "(this version has none)")                                               \
-    X(BEHIND_LOG, "this replica is behind the log's ring; it waits for a snapshot "                \
-                  "(this version has none)")                                                       \
-    X(NEWER_VIEW, "a message of a newer view; this version cannot follow it")                      \
+    X(VIEW_CHANGE, "leaves its view; waits for the next one's log")                                \
+    X(PRIMARY, "is the primary now")                                                               \
+    X(BACKUP, "is a backup now")                                                                   \
+    X(ABDICATED, "hears too few replicas to commit anything; falls silent as a primary")           \
+    X(RECOVERING, "has lost its memory; asks the others")                                          \
+    X(RECOVERED, "has its state again")                                                            \
+    X(CANNOT_RECOVER, "has lost its memory, and no other replica may have the state: start an "    \
+                      "empty cluster, or run more replicas")                                       \
+    X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it needs a snapshot")               \
+    X(BEHIND_LOG, "this replica is behind the log's ring; it asks for a snapshot")                 \
+    X(SNAPSHOT_LOADED, "has loaded another replica's snapshot")                                    \
     X(FORKED_LOG, "an entry differs from the one held at the same op; it is not taken")            \
-    X(LOG_FULL, "the log's ring is full of entries that are not executed yet")
+    X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
+    X(DIVERGED, "its snapshot differs from the primary's at the same op: the state machine is "    \
+                "not deterministic; halts")                                                        \
+    X(DATA_LOST, "the logs of a quorum end before an op that was committed; halts")
 
 enum vsr_notice {
 #define X(name, text) VSR_NOTICE_##name,
@@ -109,6 +146,8 @@ struct vsr_effect {
         struct {
             struct vsr_buffer buffer;
             uint32_t to;
+            uint32_t chunk_bytes;  /* of a Chunk: so many bytes behind its struct vsr_chunk ... */
+            uint64_t chunk_offset; /* ... are the snapshot's from here on */
             vsr_address address;
         };
         struct {
@@ -118,6 +157,7 @@ struct vsr_effect {
             uint32_t count;
         };
         struct vsr_superblock superblock;
+        struct vsr_snapshot snapshot; /* LOAD: all of it; SAVE: op */
         struct {
             enum vsr_notice notice;
             uint32_t replica; /* which the notice is about */
@@ -144,7 +184,10 @@ struct vsr_effects {
     X(WRONG_SENDER, "a sender whose role does not send this")                                      \
     X(STATUS, "not in this status")                                                                \
     X(STALE_VIEW, "an older view")                                                                 \
-    X(NEWER_VIEW, "a newer view")                                                                  \
+    X(NEWER_VIEW, "a newer view: looked at for its number only")                                   \
+    X(STARTED_VIEW, "the view has started already")                                                \
+    X(WRONG_NONCE, "an answer to another question")                                                \
+    X(NOT_HELD, "a question about a log or snapshot that is not held")                             \
     X(NOT_PRIMARY, "a request, and this is a backup")                                              \
     X(STALE, "nothing new")                                                                        \
     X(GAP, "an op beyond the next one")                                                            \
@@ -183,6 +226,15 @@ struct vsr_replica_report {
     uint64_t requests_repeated; /* in the log, but executed before: a no-op */
     uint64_t evictions;
     uint64_t prepares_resent;
+    uint64_t view_changes;  /* views left */
+    uint64_t views_started; /* as their primary */
+    uint64_t votes;         /* StartViewChange rounds */
+    uint64_t forfeits;      /* views given up for want of the log */
+    uint64_t abdications;
+    uint64_t recoveries;    /* completed */
+    uint64_t log_transfers; /* logs installed that another replica sent */
+    uint64_t snapshots_saved;
+    uint64_t snapshots_loaded;
     uint64_t drops[VSR_DROP_COUNT];
 };
 
@@ -223,6 +275,15 @@ void vsr_replica_deinit(struct vsr_replica *r);
 enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *event,
                                struct vsr_effects *out);
 
+/* Snapshots, for a host that performs VSR_EFFECT_SAVE and VSR_EFFECT_LOAD. */
+
+/** Writes the replica's part: the client table and where the log stands. Returns what write did. */
+bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream);
+/** Reads it back. Returns false on bytes that are not of a replica with these options. */
+bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream);
+/** The id of a whole snapshot: a checksum, for accidents and not for attackers. */
+vsr_checksum vsr_snapshot_id(const void *bytes, size_t count);
+
 void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report);
 
 /** Aborts with the invariant's number when one of DESIGN.md does not hold. O(log + sessions). */
@@ -231,5 +292,6 @@ void vsr_replica_check(const struct vsr_replica *r);
 const char *vsr_drop_name(enum vsr_drop drop);
 const char *vsr_drop_text(enum vsr_drop drop);
 const char *vsr_notice_text(enum vsr_notice notice);
+const char *vsr_status_name(enum vsr_status status);
 
 #endif

@@ -32,6 +32,7 @@ enum {
     VSR_MESSAGE_BYTES_MAX = 1 << 20, /* header and body */
     VSR_PIPELINE_MAX = 64,           /* ops prepared and not committed */
     VSR_LOG_OPS_MAX = 1 << 20,
+    VSR_CHUNK_BYTES_MAX = 1 << 19, /* of a snapshot in one message */
 };
 
 struct vsr_header;

@@ -1,0 +1,138 @@
+/**
+ * The state of a replica that has lost its memory: Recovery, RecoveryResponse.
+ *
+ * Deviates from VRR §4.3: the view is durable before anything that depends on it is said, and an
+ * answer from an older view is not taken. Without that, messages of the replica's life before the
+ * crash bring operations back to nought that were acknowledged: tests/vsr/traces.c.
+ */
+#include "state.h"
+
+#include <string.h>
+
+/** Questions after which a new one, with a new nonce, is asked. */
+enum { ASKS_PER_NONCE = 8 };
+
+static void ask(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    r->recovery.ticks_left = r->options.resend_ticks;
+    if (!vsr_take_message(r, VSR_RECOVERY, sizeof(struct vsr_recovery), sizeof(struct vsr_recovery),
+                          &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    ((struct vsr_recovery *)(void *)buffer.header)->nonce = r->recovery.nonce;
+    effects_send(out, others_mask(r), buffer);
+}
+
+void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
+{
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING && !r->recovery.is_installed);
+    vsr_transfer_reset(r);
+    memset(&r->recovery, 0, sizeof r->recovery);
+    r->recovery.nonce = next_nonce(r);
+    if (r->options.replica_count == 1) {
+        effects_notice(out, VSR_NOTICE_CANNOT_RECOVER, r->options.replica, 0);
+        return;
+    }
+    effects_notice(out, VSR_NOTICE_RECOVERING, r->options.replica, 0);
+    ask(r, out);
+}
+
+void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_recovery_state *recovery = &r->recovery;
+
+    if (recovery->nonce == 0 || recovery->is_installed || r->options.replica_count == 1) return;
+    if (r->transfer.kind == TRANSFER_RECOVERY) {
+        vsr_transfer_tick(r, out);
+        if (r->transfer.tries < ASKS_PER_NONCE) return;
+        vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
+        return;
+    }
+    if (--recovery->ticks_left == 0) ask(r, out);
+}
+
+/**
+ * Answers a replica that has lost its memory.
+ *
+ * One that had persisted a higher view had promised not to go on in ours: we follow it, or it would
+ * wait for ever.
+ * Source: VRR §4.3 step 2; rule 8.3.
+ */
+enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
+{
+    const struct vsr_recovery *recovery = (const struct vsr_recovery *)(const void *)m->header;
+    const uint32_t from = (uint32_t)m->header->from;
+    struct vsr_buffer buffer;
+
+    if (m->header->view > r->view) {
+        vsr_enter_view_change(r, m->header->view, out);
+        return VSR_DROP_NONE;
+    }
+    if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
+    if (!vsr_take_message(r, VSR_RECOVERY_RESPONSE, sizeof(struct vsr_recovery_response),
+                          sizeof(struct vsr_recovery_response), &buffer))
+        return VSR_DROP_NO_BUFFER;
+    struct vsr_recovery_response *response = (struct vsr_recovery_response *)(void *)buffer.header;
+    response->nonce = recovery->nonce;
+    response->op = r->log.op;
+    response->checksum = r->log.head_checksum;
+    response->commit = r->commit;
+    response->commit_checksum = r->commit_checksum;
+    effects_send(out, 1u << from, buffer);
+    return VSR_DROP_NONE;
+}
+
+/** The answer of the highest view's primary, once enough have answered. Or NULL. */
+static const struct vsr_recovery_answer *find_primary(const struct vsr_replica *r,
+                                                      uint32_t *primary)
+{
+    const struct vsr_recovery_answer *answers = r->recovery.answers;
+    uint32_t count = 0;
+    vsr_view view = 0;
+
+    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+        if (!answers[i].is_here) continue;
+        count++;
+        if (answers[i].view > view) view = answers[i].view;
+    }
+    *primary = primary_of(view, r->options.replica_count);
+    if (count < r->options.recovery_quorum || view < r->view) return NULL;
+    const struct vsr_recovery_answer *answer = &answers[*primary];
+    return answer->is_here && answer->view == view ? answer : NULL;
+}
+
+/**
+ * Gathers answers; with enough of them, and the primary's among them, fetches its log.
+ *
+ * Source: VRR §4.3 step 3; rule 8.3.
+ */
+enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer *m,
+                                       struct vsr_effects *out)
+{
+    const struct vsr_recovery_response *response =
+        (const struct vsr_recovery_response *)(const void *)m->header;
+    uint32_t primary;
+
+    if (response->nonce != r->recovery.nonce || r->recovery.is_installed)
+        return VSR_DROP_WRONG_NONCE;
+    if (response->commit > response->op) return VSR_DROP_MALFORMED;
+    /* A sender's newer answer takes the place of its older one. */
+    r->recovery.answers[m->header->from] = (struct vsr_recovery_answer){
+        .is_here = true,
+        .view = m->header->view,
+        .op = response->op,
+        .checksum = response->checksum,
+        .commit = response->commit,
+        .commit_checksum = response->commit_checksum,
+    };
+    if (r->transfer.kind != TRANSFER_NONE) return VSR_DROP_NONE;
+    const struct vsr_recovery_answer *answer = find_primary(r, &primary);
+    if (answer == NULL) return VSR_DROP_NONE;
+    if (answer->view > r->view) vsr_set_view(r, answer->view, out);
+    vsr_note_commit(r, answer->commit, answer->commit_checksum);
+    vsr_transfer_start(r, TRANSFER_RECOVERY, primary, answer->op, answer->checksum, out);
+    return VSR_DROP_NONE;
+}

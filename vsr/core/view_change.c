@@ -1,0 +1,410 @@
+/**
+ * From one view's log to the next one's: DoViewChange, StartView.
+ *
+ * Rule 6: a replica that leaves its view freezes its log until it has all of the next view's log;
+ * then log and log_view change in one step. Bodies never travel in these messages: logs are hash
+ * chains, so {op, checksum} names one, and what is missing is fetched (state_transfer.c).
+ *
+ * Source: VRR §4.2, corrected as in DESIGN.md, "Views".
+ */
+#include "state.h"
+
+#include <string.h>
+
+enum { DOUBLINGS_MAX = 5 };
+
+void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_superblock wanted = {
+        .view = r->view,
+        .log_view = r->log_view,
+        .epoch = r->epoch,
+        .incarnation = r->options.incarnation,
+    };
+
+    if (r->is_persisting) return;
+    if (r->durable.view == wanted.view && r->durable.log_view == wanted.log_view &&
+        r->durable.incarnation == wanted.incarnation)
+        return;
+    r->is_persisting = true;
+    effects_next(out, VSR_EFFECT_PERSIST)->superblock = wanted;
+}
+
+void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
+{
+    effects_notice(out, why, r->options.replica, op);
+    r->status = VSR_STATUS_HALTED;
+}
+
+void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum)
+{
+    if (commit <= r->change.commit) return;
+    r->change.commit = commit;
+    r->change.commit_checksum = checksum;
+}
+
+void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
+{
+    VSR_ASSERT(view > r->view);
+    if (r->status == VSR_STATUS_NORMAL) {
+        if (is_primary(r)) vsr_flush_replies(r, out);
+        vsr_note_commit(r, r->commit, r->commit_checksum);
+        r->counts.view_changes++;
+        effects_notice(out, VSR_NOTICE_VIEW_CHANGE, primary_of(view, r->options.replica_count),
+                       r->log.op);
+    }
+    vsr_drop_requests(r);
+    vsr_transfer_reset(r);
+    vsr_withdraw_vote(r);
+    for (uint32_t i = 0; i < REORDER_MAX; i++)
+        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
+    r->view = view;
+    r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
+    r->is_ack_due = r->is_primary_silent = r->is_abdicating = false;
+    r->fetch = (struct vsr_fetch){0};
+    r->change.is_selected = false;
+    memset(r->change.dvc, 0, sizeof r->change.dvc);
+    memset(r->peers.acked, 0, sizeof r->peers.acked);
+    memset(r->peers.acked_before, 0, sizeof r->peers.acked_before);
+    memset(r->peers.is_in_view, 0, sizeof r->peers.is_in_view);
+    memset(r->peers.is_behind_log, 0, sizeof r->peers.is_behind_log);
+}
+
+/** T_vc: doubles with every view change in a row that did not end. */
+static void start_timer(struct vsr_replica *r)
+{
+    const uint32_t doublings =
+        r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX;
+
+    r->change.ticks_left = (r->options.suspect_ticks << doublings) +
+                           (uint32_t)(next_random(r) % r->options.suspect_ticks);
+    r->change.ticks_to_resend = r->options.resend_ticks;
+}
+
+void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
+{
+    if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.attempts++;
+    vsr_set_view(r, view, out);
+    start_timer(r);
+    vsr_persist(r, out);
+}
+
+void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
+{
+    const uint32_t primary = primary_of(view, r->options.replica_count);
+
+    VSR_ASSERT(view >= r->view);
+    if (primary == r->options.replica) return;
+    if (view > r->view) {
+        vsr_set_view(r, view, out);
+        start_timer(r);
+        vsr_persist(r, out);
+    }
+    if (r->log_view == r->view || r->transfer.kind == TRANSFER_CATCH_UP) return;
+    vsr_transfer_start(r, TRANSFER_CATCH_UP, primary, UINT64_MAX, 0, out);
+}
+
+/** Sends what our log is to everybody: the new primary counts it, the others learn of the view. */
+static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_dvc *own = &r->change.dvc[r->options.replica];
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(r->durable.view == r->view);
+    VSR_ASSERT(own->is_here && r->log_view < r->view);
+    if (!vsr_take_message(r, VSR_DO_VIEW_CHANGE, sizeof(struct vsr_do_view_change),
+                          sizeof(struct vsr_do_view_change), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_do_view_change *dvc = (struct vsr_do_view_change *)(void *)buffer.header;
+    dvc->log_view = own->log_view;
+    dvc->log_start = own->log_start;
+    dvc->op = own->op;
+    dvc->checksum = own->checksum;
+    dvc->commit = own->commit;
+    dvc->commit_checksum = own->commit_checksum;
+    effects_send(out, others_mask(r), buffer);
+}
+
+void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
+    if (to_mask == 0) return;
+    if (!vsr_take_message(r, VSR_START_VIEW, sizeof(struct vsr_start_view),
+                          sizeof(struct vsr_start_view), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_start_view *sv = (struct vsr_start_view *)(void *)buffer.header;
+    sv->log_start = r->log.start;
+    sv->op = r->log.op;
+    sv->checksum = r->log.head_checksum;
+    sv->commit = r->commit;
+    sv->commit_checksum = r->commit_checksum;
+    effects_send(out, to_mask, buffer);
+}
+
+/** The log to start with: the highest (log_view, op) in that order. Source: VRR §4.2 step 3. */
+static uint32_t select_log(const struct vsr_replica *r)
+{
+    const struct vsr_dvc *dvc = r->change.dvc;
+    uint32_t best = r->options.replica;
+
+    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+        if (!dvc[i].is_here) continue;
+        bool is_better = dvc[i].log_view != dvc[best].log_view
+                             ? dvc[i].log_view > dvc[best].log_view
+                             : dvc[i].op > dvc[best].op;
+        if (is_better) best = i;
+    }
+    return best;
+}
+
+/** Starts the view once a quorum's logs are known, the own one among them. Source: rule 6.4. */
+static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_dvc *dvc = r->change.dvc;
+    uint32_t count = 0;
+
+    if (!is_primary(r) || r->change.is_selected || !dvc[r->options.replica].is_here) return;
+    for (uint32_t i = 0; i < r->options.replica_count; i++)
+        count += dvc[i].is_here;
+    if (count < r->options.quorum_view_change) return;
+
+    r->change.is_selected = true;
+    for (uint32_t i = 0; i < r->options.replica_count; i++)
+        if (dvc[i].is_here) vsr_note_commit(r, dvc[i].commit, dvc[i].commit_checksum);
+    const uint32_t best = select_log(r);
+    const struct vsr_dvc *log = &dvc[best];
+    if (log->op < r->change.commit) {
+        vsr_halt(r, VSR_NOTICE_DATA_LOST, log->op, out);
+        return;
+    }
+    if (!vsr_log_has(&r->log, log->op, log->checksum) && log->log_start > r->commit) {
+        /* We lag by more than that log reaches back: a view whose primary does not is better. */
+        r->counts.forfeits++;
+        r->change.ticks_left = 0;
+        vsr_vote(r, out);
+        return;
+    }
+    vsr_transfer_start(r, TRANSFER_SELECTED, best, log->op, log->checksum, out);
+}
+
+void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
+{
+    VSR_ASSERT(r->log.op >= r->commit);
+    r->log_view = r->view;
+    vsr_persist(r, out);
+    vsr_proceed(r, out);
+}
+
+static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const uint32_t self = r->options.replica;
+
+    r->counts.views_started++;
+    r->view_start_op = r->log.op;
+    r->announced = 0;
+    memset(r->peers.applied, 0, sizeof r->peers.applied);
+    memset(r->peers.ticks_silent, 0, sizeof r->peers.ticks_silent);
+    r->peers.acked[self] = r->log.op;
+    r->peers.is_in_view[self] = true;
+    r->ticks_to_heartbeat = r->options.heartbeat_ticks;
+    r->ticks_to_resend = r->options.resend_ticks;
+    vsr_rebuild_pending(r);
+    effects_notice(out, VSR_NOTICE_PRIMARY, self, r->log.op);
+    vsr_send_start_view(r, others_mask(r), out);
+}
+
+static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
+{
+    r->fetch.provider = primary_of(r->view, r->options.replica_count);
+    r->is_ack_due = true;
+    effects_notice(out, VSR_NOTICE_BACKUP, r->fetch.provider, r->log.op);
+}
+
+/** The log is the view's, and all that has to be durable is. */
+static void become_normal(struct vsr_replica *r, struct vsr_effects *out)
+{
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
+    if (r->status == VSR_STATUS_RECOVERING) {
+        r->counts.recoveries++;
+        effects_notice(out, VSR_NOTICE_RECOVERED, r->options.replica, r->log.op);
+    }
+    r->status = VSR_STATUS_NORMAL;
+    r->change.ticks_stable = 0;
+    r->ticks_silent = 0;
+    vsr_draw_suspicion(r);
+    if (is_primary(r))
+        begin_as_primary(r, out);
+    else
+        begin_as_backup(r, out);
+    if (!vsr_learn_commit(r, r->change.commit, r->change.commit_checksum, out)) return;
+    if (is_primary(r))
+        vsr_count_acks(r, out);
+    else
+        vsr_acknowledge(r, out);
+    vsr_execute(r, out);
+}
+
+/** Our own DoViewChange, as it will stay until the view has started: the log is frozen. */
+static void note_own(struct vsr_replica *r)
+{
+    struct vsr_dvc *own = &r->change.dvc[r->options.replica];
+
+    if (own->is_here) return;
+    *own = (struct vsr_dvc){
+        .is_here = true,
+        .log_view = r->log_view,
+        .log_start = r->log.start,
+        .op = r->log.op,
+        .checksum = r->log.head_checksum,
+        .commit = r->change.commit <= r->log.op ? r->change.commit : r->commit,
+        .commit_checksum =
+            r->change.commit <= r->log.op ? r->change.commit_checksum : r->commit_checksum,
+    };
+}
+
+static void proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (r->durable.view != r->view) return;
+    if (r->log_view == r->view) {
+        if (r->durable.log_view == r->view) become_normal(r, out);
+        return;
+    }
+    if (r->transfer.kind == TRANSFER_CATCH_UP || r->change.dvc[r->options.replica].is_here) return;
+    note_own(r);
+    send_do_view_change(r, out);
+    try_start_view(r, out);
+}
+
+void vsr_proceed(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const bool is_durable = r->durable.view == r->view && r->durable.log_view == r->log_view &&
+                            r->durable.incarnation == r->options.incarnation;
+
+    if (r->status == VSR_STATUS_STARTING && is_durable) {
+        r->status = VSR_STATUS_NORMAL;
+    } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
+        proceed_between_views(r, out);
+    } else if (r->status == VSR_STATUS_RECOVERING && is_durable) {
+        if (r->recovery.is_installed)
+            become_normal(r, out);
+        else if (r->recovery.nonce == 0)
+            vsr_recovery_start(r, out);
+    }
+}
+
+/**
+ * Counts a vote to leave views below its target.
+ *
+ * Deviates from VRR §4.2: a vote moves nobody. A replica that hears nobody would otherwise drag a
+ * healthy group through view after view.
+ */
+enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
+                                       struct vsr_effects *out)
+{
+    const struct vsr_start_view_change *svc =
+        (const struct vsr_start_view_change *)(const void *)m->header;
+    const uint32_t from = (uint32_t)m->header->from;
+
+    if (m->header->view < r->view) vsr_tell_view(r, from, out);
+    if (svc->target <= r->view) return VSR_DROP_STALE_VIEW;
+    /* One slot per sender: a vote that comes twice counts once. */
+    r->change.votes[from] = svc->target;
+    r->change.vote_ticks[from] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
+    vsr_count_votes(r, out);
+    return VSR_DROP_NONE;
+}
+
+/**
+ * Stores a replica's log for the view that we shall start, or learns of a higher view.
+ *
+ * Source: VRR §4.2 steps 2 and 3; rule 6.3.
+ */
+enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
+                                    struct vsr_effects *out)
+{
+    const struct vsr_do_view_change *dvc =
+        (const struct vsr_do_view_change *)(const void *)m->header;
+    const uint32_t from = (uint32_t)m->header->from;
+
+    if (dvc->log_view >= m->header->view || dvc->commit > dvc->op || dvc->log_start > dvc->op)
+        return VSR_DROP_MALFORMED;
+    if (m->header->view < r->view) {
+        vsr_tell_view(r, from, out);
+        return VSR_DROP_STALE_VIEW;
+    }
+    if (m->header->view > r->view) vsr_enter_view_change(r, m->header->view, out);
+    if (r->status == VSR_STATUS_NORMAL) {
+        if (is_primary(r)) vsr_send_start_view(r, 1u << from, out);
+        return VSR_DROP_STARTED_VIEW;
+    }
+    if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
+    r->change.dvc[from] = (struct vsr_dvc){
+        .is_here = true,
+        .log_view = dvc->log_view,
+        .log_start = dvc->log_start,
+        .op = dvc->op,
+        .checksum = dvc->checksum,
+        .commit = dvc->commit,
+        .commit_checksum = dvc->commit_checksum,
+    };
+    if (r->log_view < r->view) try_start_view(r, out);
+    return VSR_DROP_NONE;
+}
+
+/**
+ * Takes the new view's log in place of the own one, at once or when all of it has come.
+ *
+ * Never in a view that has started here already: a StartView that comes twice would cut the log.
+ * Source: VRR §4.2 step 5; rule 6.5.
+ */
+enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
+                                struct vsr_effects *out)
+{
+    const struct vsr_start_view *sv = (const struct vsr_start_view *)(const void *)m->header;
+
+    if (m->header->view < r->view) {
+        vsr_tell_view(r, (uint32_t)m->header->from, out);
+        return VSR_DROP_STALE_VIEW;
+    }
+    if (m->header->view == r->view &&
+        (r->status != VSR_STATUS_VIEW_CHANGE || r->log_view == r->view))
+        return VSR_DROP_STARTED_VIEW;
+    if (sv->commit > sv->op || sv->log_start > sv->op) return VSR_DROP_MALFORMED;
+    if (sv->op < r->commit) {
+        vsr_halt(r, VSR_NOTICE_DATA_LOST, sv->op, out);
+        return VSR_DROP_FORKED;
+    }
+    if (m->header->view > r->view) {
+        vsr_set_view(r, m->header->view, out);
+        start_timer(r);
+    }
+    vsr_note_commit(r, sv->commit, sv->commit_checksum);
+    if (r->transfer.kind == TRANSFER_CATCH_UP && r->transfer.has_target)
+        return VSR_DROP_STARTED_VIEW;
+    vsr_persist(r, out);
+    vsr_transfer_start(r, TRANSFER_CATCH_UP, (uint32_t)m->header->from, sv->op, sv->checksum, out);
+    return VSR_DROP_NONE;
+}
+
+void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_view_change *change = &r->change;
+
+    if (change->ticks_left > 0) change->ticks_left--;
+    vsr_transfer_tick(r, out);
+    if (r->status != VSR_STATUS_VIEW_CHANGE || --change->ticks_to_resend > 0) return;
+
+    change->ticks_to_resend = r->options.resend_ticks;
+    vsr_send_ping(r, out);
+    if (r->log_view < r->view && change->dvc[r->options.replica].is_here &&
+        r->transfer.kind != TRANSFER_CATCH_UP)
+        send_do_view_change(r, out);
+    if (change->ticks_left == 0) vsr_vote(r, out);
+}
