@@ -192,7 +192,8 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
             continue;
         }
         if (!batch_append(r, request, out)) return offset;
-        if (entry != NULL) entry->pending = request->number;
+        /* With Qr = 1 that may have executed a batch, and a Register in it have taken the slot. */
+        if (entry != NULL && entry->session == request->session) entry->pending = request->number;
     }
     return offset;
 }
