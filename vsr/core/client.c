@@ -213,13 +213,22 @@ int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payloa
     return 0;
 }
 
+static bool is_waiting_for(const struct session *s, const struct vsr_reply *reply)
+{
+    return s->session == reply->session && s->slot == reply->slot &&
+           s->state == VSR_SESSION_WAITING && s->number == reply->number;
+}
+
 /** The session that a reply is for: ours, waiting for just this. Or NULL. */
 static struct session *find_session(struct vsr_client *c, const struct vsr_reply *reply)
 {
     if (reply->slot >= c->options.sessions_max || c->session_of[reply->slot] == 0) return NULL;
     struct session *s = &c->sessions[c->session_of[reply->slot] - 1];
-    bool is_ours = s->session == reply->session && s->slot == reply->slot;
-    return is_ours && s->state == VSR_SESSION_WAITING && s->number == reply->number ? s : NULL;
+    if (is_waiting_for(s, reply)) return s;
+    /* Another session of ours has taken the slot since; this one has to learn that it is gone. */
+    for (uint32_t i = 0; reply->status == VSR_REPLY_EVICTED && i < c->options.sessions; i++)
+        if (is_waiting_for(&c->sessions[i], reply)) return &c->sessions[i];
+    return NULL;
 }
 
 static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
@@ -242,7 +251,11 @@ static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
     s->session = reply->session;
     s->slot = reply->slot;
     s->state = VSR_SESSION_READY;
-    c->session_of[s->slot] = index + 1;
+    /* Replies may come in another order than sessions took the slot: it is the newest one's. */
+    const uint32_t holder = c->session_of[s->slot];
+    if (holder == 0 || c->sessions[holder - 1].slot != s->slot ||
+        c->sessions[holder - 1].session < s->session)
+        c->session_of[s->slot] = index + 1;
     next_effect(out, VSR_CLIENT_OPENED, index);
 }
 
