@@ -277,6 +277,8 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     }
     if (!vsr_learn_commit(r, commit->commit, commit->commit_checksum, out)) return VSR_DROP_FORKED;
     vsr_release(r, commit->released);
+    /* An entry of an older view is not sent again, so nothing else asks for the acknowledgement. */
+    if (commit->commit < r->log.op) r->is_ack_due = true;
 
     if (!vsr_take_message(r, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok),
                           sizeof(struct vsr_commit_ok), &buffer))
