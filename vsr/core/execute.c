@@ -19,6 +19,7 @@ static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepa
         vsr_client_table_register(&r->clients, payload, prepare->entry.op);
         offset += request_bytes(request);
     }
+    vsr_note_pending_of(r, prepare->entry.op);
 }
 
 /**

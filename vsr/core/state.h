@@ -443,6 +443,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
 
 /** Rebuilds the pending numbers from the log's suffix. Source: 5.2, C4. */
 void vsr_rebuild_pending(struct vsr_replica *r);
+/** The same for the sessions that an op has just opened: a new primary's log may be ahead of it. */
+void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened);
 /** Forgets requests that wait: their clients will ask again. */
 void vsr_drop_requests(struct vsr_replica *r);
 
