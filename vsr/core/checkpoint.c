@@ -294,8 +294,13 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     VSR_ASSERT(t->snapshot.op > r->commit);
     r->counts.snapshots_loaded++;
     effects_notice(out, VSR_NOTICE_SNAPSHOT_LOADED, t->provider, t->snapshot.op);
-    vsr_log_reset(&r->log, t->snapshot.op, t->snapshot_checksum, t->snapshot_timestamp,
-                  &r->options.buffers);
+    /* Within the view the log may have grown past the snapshot meanwhile, and that is acknowledged.
+     */
+    if (vsr_log_has(&r->log, t->snapshot.op, t->snapshot_checksum))
+        vsr_log_release(&r->log, t->snapshot.op, &r->options.buffers);
+    else
+        vsr_log_reset(&r->log, t->snapshot.op, t->snapshot_checksum, t->snapshot_timestamp,
+                      &r->options.buffers);
     r->commit = r->applied = t->snapshot.op;
     r->commit_checksum = t->snapshot_checksum;
     r->checkpoint.snapshot = t->snapshot;
