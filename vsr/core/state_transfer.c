@@ -461,7 +461,8 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
 
     if (t->kind == TRANSFER_NONE) return;
     if (t->ticks_left > 0 && --t->ticks_left > 0) return;
-    if (t->has_target && t->op == t->target && (!t->needs_snapshot || t->has_snapshot)) {
+    bool is_whole = t->kind == TRANSFER_BEHIND || (t->has_target && t->op == t->target);
+    if (is_whole && (!t->needs_snapshot || t->has_snapshot)) {
         vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
         return;
     }
