@@ -425,6 +425,21 @@ static bool replace_log(struct vsr_replica *r)
     return true;
 }
 
+/**
+ * Executes what the log that is coming shares with ours, so that the ring has room for the rest.
+ *
+ * The provider has executed what has left its log, so what we still hold of that is committed.
+ */
+static void execute_common(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_view_change *change = &r->change;
+    const vsr_op base = r->transfer.base;
+
+    if (change->commit <= base && !vsr_log_has(&r->log, change->commit, change->commit_checksum))
+        return;
+    vsr_commit_to(r, change->commit < base ? change->commit : base, out);
+}
+
 void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
@@ -449,7 +464,10 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
         effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
         return;
     }
-    if (!replace_log(r)) return;
+    if (!replace_log(r)) {
+        execute_common(r, out);
+        return;
+    }
     if (r->status == VSR_STATUS_RECOVERING) r->recovery.is_installed = true;
     vsr_transfer_reset(r);
     vsr_install_view(r, out);
