@@ -16,7 +16,7 @@ vsr_dependency(ck ck libck-dev)
 vsr_dependency(urcu_qsbr liburcu-qsbr liburcu-dev)
 vsr_dependency(urcu_cds liburcu-cds liburcu-dev)
 vsr_dependency(jemalloc jemalloc libjemalloc-dev)
-# Criterion does not run under ThreadSanitizer, so it is not needed there.
-if(VSR_TESTS AND NOT VSR_SANITIZE STREQUAL "thread")
+# Criterion does not run under ThreadSanitizer, so it is not needed there, nor by the simulator.
+if(VSR_TESTS AND NOT VSR_SIM_ONLY AND NOT VSR_SANITIZE STREQUAL "thread")
     vsr_dependency(criterion criterion libcriterion-dev)
 endif()

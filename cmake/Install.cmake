@@ -1,5 +1,5 @@
 # Libraries, headers and pkg-config files.
-install(TARGETS act vsr vsr_node ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS act vsr vsr_node vsr_trace ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY runtime/include/act vsr/include/vsr DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")

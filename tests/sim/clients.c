@@ -1,0 +1,231 @@
+/**
+ * The clients: real client cores, their load, and the history of their calls.
+ */
+#include "world.h"
+
+#include "assert.h"
+
+#include <vsr/counter.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct call *new_call(struct world *w)
+{
+    if (w->call_count == w->call_capacity) {
+        w->call_capacity = w->call_capacity == 0 ? 1024 : w->call_capacity * 2;
+        w->calls = realloc(w->calls, w->call_capacity * sizeof *w->calls);
+        VSR_ASSERT(w->calls != NULL);
+    }
+    struct call *call = &w->calls[w->call_count++];
+    *call = (struct call){0};
+    return call;
+}
+
+static uint64_t think(struct world *w)
+{
+    const struct load *l = &w->scenario.load;
+    uint64_t due = w->now;
+
+    if (l->think_ticks > 0 && !w->has_ended)
+        due += random_exponential(&w->client_random, (uint64_t)l->think_ticks * TICK);
+    if (l->burst_ticks > 0 && !w->has_ended) {
+        const uint64_t burst = (uint64_t)l->burst_ticks * TICK;
+        due = (due / burst + 1) * burst;
+    }
+    return due;
+}
+
+static void submit(struct world *w, uint32_t client, uint32_t session)
+{
+    const struct load *l = &w->scenario.load;
+    struct client_host *c = &w->clients[client];
+    struct client_session *s = &c->sessions[session];
+    struct random *r = &w->client_random;
+    uint64_t payload[2 + 4] = {0};
+    struct vsr_counter_add add = {.index = random_below(r, l->keys)};
+    const uint32_t extra =
+        (uint32_t)random_below(r, w->scenario.replica.op_bytes_max - sizeof add + 1);
+
+    if (s->submitted >= w->load_goal || s->due > w->now ||
+        vsr_client_session_state(c->core, session) != VSR_SESSION_READY)
+        return;
+    if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 1000);
+    memcpy(payload, &add, sizeof add);
+    struct call *call = new_call(w);
+    call->invoked = ++w->history_clock;
+    call->key = add.index;
+    call->amount = add.amount;
+    s->call = w->call_count;
+    s->submitted++;
+    w->stats.counts[COUNT_CALLS]++;
+    int error =
+        vsr_client_submit(c->core, session, payload, (uint32_t)sizeof add + extra, &c->effects);
+    VSR_ASSERT(error == 0);
+}
+
+static void on_result(struct world *w, struct client_session *s,
+                      const struct vsr_client_effect *effect)
+{
+    VSR_ASSERT(s->call != 0);
+    struct call *call = &w->calls[s->call - 1];
+
+    if (effect->result_bytes != sizeof call->result)
+        journal_fail(&w->journal, OUTCOME_INVARIANT, "I17: a result of %u bytes instead of 8",
+                     effect->result_bytes);
+    memcpy(&call->result, effect->result, sizeof call->result);
+    call->returned = ++w->history_clock;
+    call->is_known = true;
+    s->call = 0;
+    s->due = think(w);
+    w->stats.counts[COUNT_ANSWERS]++;
+}
+
+/** The list grows while it is walked: submits append to it. */
+static void perform(struct world *w, uint32_t client)
+{
+    struct client_host *c = &w->clients[client];
+
+    for (uint32_t i = 0; i < c->effects.count; i++) {
+        const struct vsr_client_effect e = c->effects.list[i];
+        struct client_session *s = &c->sessions[e.session];
+        switch (e.kind) {
+        case VSR_CLIENT_SEND:
+            network_from_client(w, client, e.to, e.buffer);
+            break;
+        case VSR_CLIENT_OPENED:
+            s->due = think(w);
+            submit(w, client, e.session);
+            break;
+        case VSR_CLIENT_RESULT:
+            on_result(w, s, &e);
+            submit(w, client, e.session);
+            break;
+        case VSR_CLIENT_EVICTED:
+            s->call = 0; /* unknown for ever */
+            break;
+        }
+    }
+    c->effects.count = 0;
+}
+
+static void start(struct world *w, uint32_t index)
+{
+    struct client_host *c = &w->clients[index];
+    struct vsr_client_options o = w->scenario.client;
+
+    o.address = CLIENT_ADDRESS + index;
+    o.seed = random_next(&w->client_random);
+    o.buffers = pool_buffers(&c->source);
+    if (c->memory == NULL) {
+        int error = vsr_client_options_check(&o, NULL);
+        VSR_ASSERT(error == 0);
+
+        c->memory_bytes = (vsr_client_bytes(&o) + 63) & ~(size_t)63;
+        c->memory = aligned_alloc(64, c->memory_bytes);
+        c->effects.capacity = 4 * vsr_client_effects_max(&o);
+        c->effects.list = calloc(c->effects.capacity, sizeof *c->effects.list);
+        VSR_ASSERT(c->memory != NULL && c->effects.list != NULL);
+    }
+    memset(c->memory, 0, c->memory_bytes);
+    c->core = vsr_client_init(c->memory, &o);
+    c->life++;
+    vsr_client_open(c->core, &c->effects);
+    vsr_client_turn_end(c->core, &c->effects);
+    perform(w, index);
+    queue_push(&w->queue, (struct event){.time = w->now + TICK,
+                                         .kind = EVENT_CLIENT_TICK,
+                                         .target = (uint16_t)index,
+                                         .life = c->life});
+}
+
+void clients_start(struct world *w)
+{
+    w->load_goal = w->scenario.load.goal;
+    for (uint32_t i = 0; i < w->scenario.load.clients; i++) {
+        w->clients[i].source = (struct pool_source){
+            .pool = &w->pool,
+            .random = random_stream(w->scenario.seed, STREAM_POOL + VSR_REPLICAS_MAX + i),
+        };
+        start(w, i);
+    }
+}
+
+static void count(struct world *w, const struct client_host *c)
+{
+    struct vsr_client_report report;
+
+    vsr_client_report(c->core, &report);
+    w->stats.counts[COUNT_RETRIES] += report.retries;
+    w->stats.counts[COUNT_BUSY] += report.busy;
+    w->stats.counts[COUNT_CLIENT_EVICTIONS] += report.evicted;
+}
+
+/** A new process with new client ids; what its predecessor had asked is unknown for ever. */
+void client_restart(struct world *w, uint32_t index)
+{
+    struct client_host *c = &w->clients[index];
+
+    journal_text(&w->journal, "client %u restarts", index);
+    count(w, c);
+    vsr_client_deinit(c->core);
+    for (uint32_t i = 0; i < w->scenario.load.sessions; i++)
+        c->sessions[i].call = 0;
+    start(w, index);
+}
+
+void client_deinit(struct world *w, struct client_host *c)
+{
+    count(w, c);
+    vsr_client_deinit(c->core);
+    free(c->memory);
+    free(c->effects.list);
+}
+
+static void on_tick(struct world *w, uint32_t index)
+{
+    struct client_host *c = &w->clients[index];
+
+    queue_push(&w->queue, (struct event){.time = w->now + TICK,
+                                         .kind = EVENT_CLIENT_TICK,
+                                         .target = (uint16_t)index,
+                                         .life = c->life});
+    vsr_client_tick(c->core, &c->effects);
+    perform(w, index);
+    for (uint32_t i = 0; i < w->scenario.load.sessions; i++)
+        submit(w, index, i);
+    vsr_client_turn_end(c->core, &c->effects);
+    perform(w, index);
+}
+
+void clients_on_event(struct world *w, const struct event *event)
+{
+    const uint32_t index = event->target;
+    struct client_host *c = &w->clients[index];
+
+    if (event->kind == EVENT_CLIENT_TICK) {
+        if (event->life == c->life) on_tick(w, index);
+        return;
+    }
+    w->stats.delivered[event->buffer.header->type]++;
+    journal_message(&w->journal, NOTE_DELIVERED, event->buffer.header, (int16_t)(-1 - (int)index),
+                    0);
+    journal_reason(&w->journal, VSR_DROP_NONE);
+    vsr_client_receive(c->core, event->buffer.header, &c->effects);
+    perform(w, index);
+    vsr_client_turn_end(c->core, &c->effects);
+    perform(w, index);
+    pool_unref(&w->pool, event->buffer);
+}
+
+bool clients_are_done(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->scenario.load.clients; i++) {
+        const struct client_host *c = &w->clients[i];
+        for (uint32_t k = 0; k < w->scenario.load.sessions; k++) {
+            if (vsr_client_session_state(c->core, k) != VSR_SESSION_READY) return false;
+            if (c->sessions[k].submitted < w->load_goal) return false;
+        }
+    }
+    return true;
+}

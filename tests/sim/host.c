@@ -1,0 +1,573 @@
+/**
+ * A replica's host: performs effects, keeps its disk and snapshots, crashes and restarts it.
+ */
+#include "world.h"
+
+#include "assert.h"
+
+#include <vsr/counter.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static void host_step(struct world *w, struct host *h, const struct vsr_event *event);
+
+static void fail_host(struct world *w, const struct host *h, const char *what)
+{
+    journal_fail(&w->journal, OUTCOME_INVARIANT, "replica %u breaks the host's contract: %s",
+                 h->index, what);
+}
+
+static void schedule(struct world *w, struct host *h, enum event_kind kind, uint64_t delay)
+{
+    queue_push(&w->queue, (struct event){.time = w->now + delay,
+                                         .kind = (uint16_t)kind,
+                                         .target = (uint16_t)h->index,
+                                         .life = h->incarnation});
+}
+
+void host_init(struct world *w, uint32_t index)
+{
+    struct host *h = &w->hosts[index];
+    struct random *r = &w->disk_random;
+    const uint32_t skew = w->scenario.skew_percent;
+
+    h->index = index;
+    h->source = (struct pool_source){
+        .pool = &w->pool,
+        .random = random_stream(w->scenario.seed, STREAM_POOL + index),
+    };
+    h->tick_units = TICK * random_between(r, 100 - skew, 100 + skew) / 100;
+    h->clock_offset_ns = random_below(r, 100000);
+}
+
+static void start_machine(struct world *w, struct host *h)
+{
+    if (h->machine.destroy != NULL) h->machine.destroy(h->machine.state);
+    int error = vsr_counter_create(w->scenario.load.keys, &h->machine);
+    VSR_ASSERT(error == 0);
+
+    h->machine_op = 0;
+}
+
+static void start_core(struct world *w, struct host *h)
+{
+    struct vsr_replica_options o = w->scenario.replica;
+    struct vsr_error why;
+
+    o.replica = h->index;
+    o.incarnation = ++h->incarnation;
+    o.seed = random_next(&w->disk_random);
+    o.buffers = pool_buffers(&h->source);
+    if (vsr_replica_options_check(&o, &why) != 0)
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "options refused: %s is %llu; accepted is %llu to %llu %s", why.option,
+                     (unsigned long long)why.value, (unsigned long long)why.min,
+                     (unsigned long long)why.max, why.rule);
+    if (h->memory == NULL) {
+        h->memory_bytes = (vsr_replica_bytes(&o) + 63) & ~(size_t)63;
+        h->memory = aligned_alloc(64, h->memory_bytes);
+        h->effects.capacity = vsr_replica_effects_max(&o);
+        h->effects.list = calloc(h->effects.capacity, sizeof *h->effects.list);
+        VSR_ASSERT(h->memory != NULL && h->effects.list != NULL);
+    }
+    memset(h->memory, 0, h->memory_bytes);
+    h->core = vsr_replica_init(h->memory, &o);
+}
+
+void host_start(struct world *w, struct host *h)
+{
+    start_machine(w, h);
+    start_core(w, h);
+    h->is_paused = h->has_turn = h->is_writing = h->is_applying = h->has_seen = false;
+    h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
+    h->kept.count = h->staged.count = 0;
+    memset(h->first_sent, 0, sizeof h->first_sent);
+    schedule(w, h, EVENT_TICK, random_below(&w->disk_random, h->tick_units) + 1);
+    if (h->has_durable) {
+        w->stats.counts[COUNT_RESTARTS]++;
+        journal_text(&w->journal, "%u restarts with view %llu, log view %llu on its disk", h->index,
+                     (unsigned long long)h->durable.view, (unsigned long long)h->durable.log_view);
+        host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_RECOVER, .superblock = h->durable});
+    } else {
+        if (h->incarnation > 1) w->stats.counts[COUNT_RESTARTS_NEW]++;
+        journal_text(&w->journal, "%u starts", h->index);
+        host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_START});
+    }
+}
+
+/** Adds what the core has counted, before it is gone. */
+static void count_report(struct stats *stats, const struct vsr_replica_report *report)
+{
+    uint64_t *counts = stats->counts;
+
+    counts[COUNT_VIEW_CHANGES] += report->view_changes;
+    counts[COUNT_VIEWS_STARTED] += report->views_started;
+    counts[COUNT_VOTES] += report->votes;
+    counts[COUNT_FORFEITS] += report->forfeits;
+    counts[COUNT_ABDICATIONS] += report->abdications;
+    counts[COUNT_RECOVERIES] += report->recoveries;
+    counts[COUNT_LOG_TRANSFERS] += report->log_transfers;
+    counts[COUNT_SNAPSHOTS_SAVED] += report->snapshots_saved;
+    counts[COUNT_SNAPSHOTS_LOADED] += report->snapshots_loaded;
+    counts[COUNT_EVICTIONS] += report->evictions;
+    counts[COUNT_REPEATED] += report->requests_repeated;
+    counts[COUNT_RESENT] += report->prepares_resent;
+    for (uint32_t i = 0; i < VSR_DROP_COUNT; i++)
+        stats->drops[i] += report->drops[i];
+}
+
+static void stop_core(struct world *w, struct host *h)
+{
+    struct vsr_replica_report report;
+
+    vsr_replica_report(h->core, &report);
+    count_report(&w->stats, &report);
+    vsr_replica_deinit(h->core);
+    h->core = NULL;
+}
+
+void host_deinit(struct world *w, struct host *h)
+{
+    if (h->core != NULL) stop_core(w, h);
+    if (h->machine.destroy != NULL) h->machine.destroy(h->machine.state);
+    free(h->memory);
+    free(h->effects.list);
+    free(h->kept.bytes);
+    free(h->staged.bytes);
+    w->stats.counts[COUNT_REFUSED_BUFFERS] += h->source.refusals;
+}
+
+uint32_t world_amnesic(const struct world *w)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        count += w->hosts[i].is_amnesic;
+    return count;
+}
+
+bool world_may_crash(const struct world *w, const struct host *h)
+{
+    if (h->core == NULL || h->is_frozen || w->has_ended) return false;
+    return world_amnesic(w) + !h->is_amnesic <= w->scenario.crash_limit;
+}
+
+void host_crash(struct world *w, struct host *h, uint64_t restart_after)
+{
+    VSR_ASSERT(world_may_crash(w, h));
+    journal_text(&w->journal, "%u crashes%s", h->index, h->is_writing ? " while it writes" : "");
+    w->stats.counts[COUNT_CRASHES]++;
+    if (h->is_writing) {
+        bool is_written = memcmp(&h->durable, &h->writing, sizeof h->durable) == 0;
+        w->stats.counts[is_written ? COUNT_PERSISTS_UNTOLD : COUNT_PERSISTS_LOST]++;
+    }
+    if (!h->is_amnesic) ghost_on_crash(w, h);
+    h->is_amnesic = true;
+    h->is_paused = false;
+    stop_core(w, h);
+    /* The events of this process are void from here on; the next start counts on. */
+    schedule(w, h, EVENT_RESTART, restart_after);
+}
+
+/* Snapshots. */
+
+static bool write_bytes(void *stream, const void *bytes, size_t count)
+{
+    struct stored *s = stream;
+
+    if (s->count + count > s->capacity) {
+        s->capacity = 2 * (s->count + count) + 4096;
+        s->bytes = realloc(s->bytes, s->capacity);
+        VSR_ASSERT(s->bytes != NULL);
+    }
+    if (count > 0) memcpy(s->bytes + s->count, bytes, count);
+    s->count += count;
+    return true;
+}
+
+struct reader {
+    const struct stored *stored;
+    size_t at;
+};
+
+static bool read_bytes(void *stream, void *bytes, size_t count)
+{
+    struct reader *reader = stream;
+
+    if (count > reader->stored->count - reader->at) return false;
+    memcpy(bytes, reader->stored->bytes + reader->at, count);
+    reader->at += count;
+    return true;
+}
+
+static void perform_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then)
+{
+    struct stored *kept = &h->kept;
+
+    if (h->machine_op != op) fail_host(w, h, "SAVE of an op that the machine is not at");
+    kept->count = 0;
+    if (!vsr_replica_save(h->core, write_bytes, kept) ||
+        !h->machine.save(h->machine.state, write_bytes, kept))
+        fail_host(w, h, "saving fails");
+    kept->snapshot = (struct vsr_snapshot){
+        .op = op,
+        .bytes = kept->count,
+        .id = vsr_snapshot_id(kept->bytes, kept->count),
+    };
+    journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
+                 (unsigned long long)op, kept->count);
+    ghost_on_snapshot(w, h, &kept->snapshot, false);
+    *then = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot};
+}
+
+static void perform_send_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
+{
+    struct vsr_chunk *chunk = (struct vsr_chunk *)(void *)e->buffer.header;
+    const struct stored *kept = &h->kept;
+
+    if (chunk->checkpoint_op != kept->snapshot.op || chunk->checkpoint_id != kept->snapshot.id ||
+        chunk->snapshot_bytes != kept->snapshot.bytes)
+        fail_host(w, h, "SEND_CHUNK of a snapshot that is not kept");
+    if (e->chunk_bytes > kept->count || e->chunk_offset > kept->count - e->chunk_bytes)
+        fail_host(w, h, "SEND_CHUNK of bytes that the snapshot does not have");
+    memcpy(chunk + 1, kept->bytes + e->chunk_offset, e->chunk_bytes);
+    memset((uint8_t *)(chunk + 1) + e->chunk_bytes, 0, VSR_PADDED(e->chunk_bytes) - e->chunk_bytes);
+}
+
+static void perform_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
+{
+    const struct vsr_chunk *chunk = (const struct vsr_chunk *)(const void *)e->buffer.header;
+
+    if (chunk->offset == 0) h->staged.count = 0;
+    if (chunk->offset != h->staged.count)
+        fail_host(w, h, "STORE_CHUNK that does not follow the one before");
+    write_bytes(&h->staged, chunk + 1, chunk->header.count);
+    w->stats.counts[COUNT_CHUNKS]++;
+    if (w->damages_snapshot && h->staged.count > 0) {
+        h->staged.bytes[random_below(&w->fault_random, h->staged.count)] ^= 0x10;
+        w->damages_snapshot = false;
+        journal_text(&w->journal, "a byte of the chunks of %u is damaged", h->index);
+    }
+    pool_unref(&w->pool, e->buffer);
+}
+
+static void perform_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                         struct vsr_event *then)
+{
+    struct reader reader = {.stored = &h->staged};
+    const struct stored swap = h->kept;
+
+    if (h->is_applying) fail_host(w, h, "LOAD while an APPLY is out");
+    *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
+    then->is_loaded = h->staged.count == snapshot->bytes &&
+                      vsr_snapshot_id(h->staged.bytes, h->staged.count) == snapshot->id;
+    journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
+                 (unsigned long long)snapshot->op, h->staged.count,
+                 then->is_loaded ? "" : ", which are bad");
+    if (!then->is_loaded) {
+        w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
+        return;
+    }
+    if (!vsr_replica_load(h->core, read_bytes, &reader) ||
+        !h->machine.load(h->machine.state, read_bytes, &reader) || reader.at != h->staged.count)
+        fail_host(w, h, "a snapshot with the right id does not load");
+    h->machine_op = snapshot->op;
+    h->kept = h->staged;
+    h->kept.snapshot = *snapshot;
+    h->staged = swap;
+    ghost_on_snapshot(w, h, snapshot, true);
+}
+
+/* Execution and the disk. */
+
+static void apply_now(struct world *w, struct host *h, struct vsr_event *then)
+{
+    if (h->operation_count > 0)
+        h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, h->operations,
+                         h->operation_count);
+    h->machine_op = h->apply_op;
+    h->is_applying = false;
+    ghost_on_applied(w, h, h->operations, h->operation_count);
+    *then = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = h->apply_op};
+}
+
+static void perform_apply(struct world *w, struct host *h, const struct vsr_effect *e,
+                          struct vsr_event *then)
+{
+    if (h->is_applying) fail_host(w, h, "APPLY while one is out");
+    if (e->op != h->machine_op + 1) fail_host(w, h, "APPLY of an op that is not the next");
+    h->is_applying = true;
+    h->operations = e->operations;
+    h->operation_count = e->count;
+    h->apply_op = e->op;
+    h->apply_timestamp = e->timestamp;
+    if (w->scenario.apply_delay == 0 || w->has_ended)
+        apply_now(w, h, then);
+    else
+        schedule(w, h, EVENT_APPLIED, random_below(&w->disk_random, w->scenario.apply_delay) + 1);
+}
+
+static void note_written(struct world *w, struct host *h)
+{
+    if (h->has_durable && h->writing.view < h->durable.view)
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "I9: replica %u makes view %llu durable after view %llu", h->index,
+                     (unsigned long long)h->writing.view, (unsigned long long)h->durable.view);
+    h->durable = h->writing;
+    h->has_durable = true;
+    w->stats.counts[COUNT_PERSISTS]++;
+}
+
+static void perform_persist(struct world *w, struct host *h, const struct vsr_superblock *s,
+                            struct vsr_event *then)
+{
+    const struct scenario *c = &w->scenario;
+    const bool is_slow = w->now < w->slow_disk_until;
+    uint64_t delay = c->persist_min + random_below(&w->disk_random, c->persist_jitter + 1);
+
+    if (h->is_writing) fail_host(w, h, "PERSIST while one is out");
+    if (s->incarnation != h->incarnation) fail_host(w, h, "PERSIST of another incarnation");
+    if (w->has_ended && delay > TICK / 4) delay = TICK / 4;
+    if (is_slow) delay = random_exponential(&w->disk_random, 10 * TICK);
+    h->is_writing = true;
+    h->writing = *s;
+    journal_text(&w->journal, "%u writes view %llu, log view %llu", h->index,
+                 (unsigned long long)s->view, (unsigned long long)s->log_view);
+    if (w->crashes_at_persist && world_may_crash(w, h)) {
+        w->crashes_at_persist = false;
+        w->stats.faults[FAULT_CRASH_PERSIST]++;
+        h->is_doomed = true;
+        if (random_percent(&w->disk_random, 50)) note_written(w, h);
+        return;
+    }
+    if (delay == 0) {
+        note_written(w, h);
+        h->is_writing = false;
+        *then = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = *s};
+        return;
+    }
+    schedule(w, h, EVENT_WRITTEN, delay - random_below(&w->disk_random, delay / 2 + 1));
+    schedule(w, h, EVENT_PERSISTED, delay);
+}
+
+static void perform_notice(struct world *w, struct host *h, const struct vsr_effect *e)
+{
+    w->stats.notices[e->notice]++;
+    journal_text(&w->journal, "%u notices (replica %u, op %llu): %s", h->index, e->replica,
+                 (unsigned long long)e->at_op, vsr_notice_text(e->notice));
+    if (e->notice == VSR_NOTICE_DIVERGED)
+        journal_fail(&w->journal, OUTCOME_INVARIANT, "I2: replica %u says that it has diverged",
+                     h->index);
+    if (e->notice == VSR_NOTICE_DATA_LOST)
+        journal_fail(&w->journal, OUTCOME_INVARIANT, "I6: replica %u says that data is lost",
+                     h->index);
+}
+
+static void perform_send(struct world *w, struct host *h, const struct vsr_effect *e,
+                         enum vsr_status before)
+{
+    const struct vsr_header *m = e->buffer.header;
+    const bool is_first = m->type < VSR_MESSAGE_COUNT && h->first_sent[m->type] != m->view + 1;
+
+    pool_seal(e->buffer);
+    ghost_on_send(w, h, m, before);
+    h->first_sent[m->type] = m->view + 1;
+    w->stats.sent[m->type]++;
+    journal_message(&w->journal, NOTE_SENT, m, (int16_t)h->index, e->to);
+    if (world_may_crash(w, h) && !h->is_doomed &&
+        faults_spring(w, &w->send_trap, m->type, is_first)) {
+        w->stats.faults[FAULT_CRASH_SENDER]++;
+        h->is_doomed = true;
+        h->drops_rest = random_percent(&w->fault_random, 50);
+    }
+    network_send(w, h->index, e->to, e->buffer);
+}
+
+/** Performs one effect; what the core is to be told at once goes to *then. */
+static void perform(struct world *w, struct host *h, const struct vsr_effect *e,
+                    enum vsr_status before, struct vsr_event *then)
+{
+    switch (e->kind) {
+    case VSR_EFFECT_SEND_CHUNK:
+        perform_send_chunk(w, h, e);
+        perform_send(w, h, e, before);
+        break;
+    case VSR_EFFECT_SEND:
+        perform_send(w, h, e, before);
+        break;
+    case VSR_EFFECT_SEND_CLIENT:
+        pool_seal(e->buffer);
+        ghost_on_reply(w, h, e->buffer.header);
+        w->stats.sent[e->buffer.header->type]++;
+        journal_message(&w->journal, NOTE_SENT, e->buffer.header, (int16_t)h->index, 0);
+        network_send_client(w, h->index, e->address, e->buffer);
+        break;
+    case VSR_EFFECT_APPLY:
+        perform_apply(w, h, e, &then[2]);
+        break;
+    case VSR_EFFECT_PERSIST:
+        perform_persist(w, h, &e->superblock, &then[1]);
+        break;
+    case VSR_EFFECT_SAVE:
+        perform_save(w, h, e->snapshot.op, &then[0]);
+        break;
+    case VSR_EFFECT_STORE_CHUNK:
+        perform_store_chunk(w, h, e);
+        break;
+    case VSR_EFFECT_LOAD:
+        perform_load(w, h, &e->snapshot, &then[0]);
+        break;
+    case VSR_EFFECT_NOTICE:
+        perform_notice(w, h, e);
+        break;
+    }
+}
+
+/** Gives back what an effect that is not performed any more owns. */
+static void forget(struct world *w, const struct vsr_effect *e)
+{
+    if (e->kind == VSR_EFFECT_SEND || e->kind == VSR_EFFECT_SEND_CLIENT ||
+        e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK)
+        pool_unref(&w->pool, e->buffer);
+}
+
+/**
+ * One event, its effects, and what follows from them at once: first SAVED or LOADED, then
+ * PERSISTED, then APPLIED. Returns whether something was applied.
+ */
+static bool step_once(struct world *w, struct host *h, const struct vsr_event *event)
+{
+    struct vsr_event then[3];
+    const enum vsr_status before = h->has_seen ? h->seen.status : VSR_STATUS_STARTING;
+    bool has_applied = false;
+
+    for (int i = 0; i < 3; i++)
+        then[i].kind = VSR_EVENT_COUNT;
+    h->effects.count = 0;
+    h->durable_before = h->durable;
+    w->stats.counts[COUNT_STEPS]++;
+    enum vsr_drop why = vsr_replica_step(h->core, event, &h->effects);
+    if (event->kind == VSR_EVENT_MESSAGE) journal_reason(&w->journal, why);
+    ghost_after_step(w, h);
+    if (h->seen.status != VSR_STATUS_STARTING && h->seen.status != VSR_STATUS_RECOVERING)
+        h->is_amnesic = false;
+
+    /* The list is used again by the steps that follow, so all of it is performed first. */
+    const uint32_t count = h->effects.count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (h->is_doomed && h->drops_rest)
+            forget(w, &h->effects.list[i]);
+        else
+            perform(w, h, &h->effects.list[i], before, then);
+    }
+    if (h->is_doomed) {
+        h->is_doomed = h->drops_rest = false;
+        host_crash(w, h, faults_restart_after(w));
+        return false;
+    }
+    for (int i = 0; i < 3 && h->core != NULL; i++) {
+        if (then[i].kind == VSR_EVENT_COUNT) continue;
+        has_applied |= i == 2;
+        has_applied |= step_once(w, h, &then[i]);
+    }
+    return has_applied;
+}
+
+static void schedule_turn(struct world *w, struct host *h)
+{
+    if (h->has_turn) return;
+    h->has_turn = true;
+    schedule(w, h, EVENT_TURN_END, w->scenario.turn_delay);
+}
+
+static void host_step(struct world *w, struct host *h, const struct vsr_event *event)
+{
+    if (step_once(w, h, event) && h->core != NULL) schedule_turn(w, h);
+}
+
+static void on_deliver(struct world *w, struct host *h, const struct event *event)
+{
+    const struct vsr_header *m = event->buffer.header;
+
+    if (!host_is_up(h)) {
+        w->stats.counts[COUNT_TO_NOBODY]++;
+        pool_unref(&w->pool, event->buffer);
+        return;
+    }
+    if (!pool_is_intact(event->buffer))
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "a %s from %llu was changed after it had been sent", vsr_message_name(m->type),
+                     (unsigned long long)m->from);
+    const bool is_trapped =
+        world_may_crash(w, h) && faults_spring(w, &w->receive_trap, m->type, true);
+    w->stats.delivered[m->type]++;
+    journal_message(&w->journal, NOTE_DELIVERED, m, (int16_t)h->index, 0);
+    if (is_trapped) {
+        w->stats.faults[FAULT_CRASH_RECEIVER]++;
+        h->is_doomed = true;
+        h->drops_rest = random_percent(&w->fault_random, 30);
+    }
+    host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_MESSAGE, .message = event->buffer});
+    if (h->core != NULL) schedule_turn(w, h);
+}
+
+static void on_tick(struct world *w, struct host *h)
+{
+    schedule(w, h, EVENT_TICK, h->tick_units);
+    if (h->is_paused) return;
+    /* The clock on the wall: a rate and an offset of its own. */
+    const uint64_t now_ns = w->now * TICK / h->tick_units * 1000 + h->clock_offset_ns;
+    host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_TICK, .now_ns = now_ns});
+}
+
+/** Completions of a paused process wait until it goes on. */
+static bool is_held_back(struct world *w, struct host *h, const struct event *event)
+{
+    if (!h->is_paused || (event->kind != EVENT_PERSISTED && event->kind != EVENT_APPLIED))
+        return false;
+    if (!h->is_frozen) schedule(w, h, (enum event_kind)event->kind, TICK);
+    return true;
+}
+
+static void on_process_event(struct world *w, struct host *h, const struct event *event)
+{
+    struct vsr_event then;
+
+    if (is_held_back(w, h, event)) return;
+    if (event->kind == EVENT_TICK) {
+        on_tick(w, h);
+    } else if (event->kind == EVENT_TURN_END) {
+        h->has_turn = false;
+        if (!h->is_paused) host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_TURN_END});
+    } else if (event->kind == EVENT_WRITTEN) {
+        note_written(w, h);
+    } else if (event->kind == EVENT_PERSISTED) {
+        h->is_writing = false;
+        host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = h->writing});
+    } else if (event->kind == EVENT_APPLIED) {
+        apply_now(w, h, &then);
+        host_step(w, h, &then);
+        if (h->core != NULL) schedule_turn(w, h);
+    }
+}
+
+void host_on_event(struct world *w, const struct event *event)
+{
+    struct host *h = &w->hosts[event->target];
+
+    if (event->kind == EVENT_DELIVER) {
+        on_deliver(w, h, event);
+        return;
+    }
+    if (event->life != h->incarnation) return;
+    if (event->kind == EVENT_RESTART) {
+        if (h->core == NULL && !h->is_frozen) host_start(w, h);
+    } else if (event->kind == EVENT_RESUME) {
+        if (h->is_paused && !h->is_frozen) {
+            journal_text(&w->journal, "%u goes on", h->index);
+            h->is_paused = false;
+        }
+    } else if (h->core != NULL) {
+        on_process_event(w, h, event);
+    }
+}

@@ -1,0 +1,548 @@
+/**
+ * The invariants of protocol section 14 as far as the outside can see them; the core's own check,
+ * after every step, sees the rest (I10, I11, I12, I18).
+ */
+#include "world.h"
+
+#include "assert.h"
+#include "state.h" /* the entries of a replica's log */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BROKEN(w, ...) journal_fail(&(w)->journal, OUTCOME_INVARIANT, __VA_ARGS__)
+
+void ghost_init(struct world *w)
+{
+    struct ghost *g = &w->ghost;
+
+    reference_init(&g->reference, w->scenario.replica.sessions_max, w->scenario.load.keys);
+    g->op_capacity = 1024;
+    g->ops = calloc(g->op_capacity, sizeof *g->ops);
+    VSR_ASSERT(g->ops != NULL);
+}
+
+void ghost_deinit(struct ghost *g)
+{
+    reference_deinit(&g->reference);
+    free(g->ops);
+    free(g->views);
+    map_deinit(&g->view_ops);
+    map_deinit(&g->primaries);
+    for (uint32_t i = 0; i < VSR_REPLICAS_MAX; i++)
+        free(g->lost[i].checksums);
+}
+
+static uint64_t view_op(vsr_view view, vsr_op op)
+{
+    return view << 36 | op;
+}
+
+/** I3: a view has one entry at an op, whoever says so. */
+static void note_view_op(struct world *w, const struct host *h, vsr_view view, vsr_op op,
+                         vsr_checksum checksum, const char *where)
+{
+    if (op == 0) return;
+    uint64_t *known = map_put(&w->ghost.view_ops, view_op(view, op), checksum);
+    if (*known == checksum) return;
+    BROKEN(w,
+           "I3: view %" PRIu64 " has two entries at op %" PRIu64
+           ": #%04x, and #%04x in %s of replica %u",
+           view, op, (unsigned)(*known >> 48), (unsigned)(checksum >> 48), where, h->index);
+}
+
+static const struct vsr_prepare *entry_of(const struct host *h, vsr_op op)
+{
+    return vsr_log_holds(&h->core->log, op) ? vsr_log_at(&h->core->log, op) : NULL;
+}
+
+/* Commits. */
+
+/** Whether a replica holds an entry, or did when it lost its memory. */
+static bool holds(const struct world *w, uint32_t replica, vsr_op op, vsr_checksum checksum)
+{
+    const struct host *h = &w->hosts[replica];
+    const struct ghost_lost *lost = &w->ghost.lost[replica];
+
+    if (h->is_amnesic)
+        return op <= lost->start ||
+               (op <= lost->op && lost->checksums[op - lost->start - 1] == checksum);
+    if (h->core == NULL) return false;
+    return op <= h->core->log.start || vsr_log_has(&h->core->log, op, checksum);
+}
+
+static void check_holders(struct world *w, const struct host *h, vsr_op op, vsr_checksum checksum)
+{
+    uint32_t holders = 0;
+
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        holders += holds(w, i, op, checksum);
+    if (holders >= w->scenario.quorum_replication) return;
+    BROKEN(w,
+           "I5: op %" PRIu64 " is committed by replica %u, but held by %u replicas and not by %u",
+           op, h->index, holders, w->scenario.quorum_replication);
+}
+
+/** I6, the late half: an older view's commit must be in every view that has started since. */
+static void check_later_views(struct world *w, const struct host *h, vsr_op op,
+                              vsr_checksum checksum)
+{
+    const struct ghost *g = &w->ghost;
+
+    if (h->seen.view >= g->view_max) return;
+    for (size_t i = 0; i < g->view_count; i++) {
+        const struct ghost_view *v = &g->views[i];
+        if (v->view <= h->seen.view || op <= v->log_start) continue;
+        const uint64_t *there = map_find(&g->view_ops, view_op(v->view, op));
+        if (op <= v->op && there != NULL && *there == checksum) continue;
+        BROKEN(w,
+               "I6: op %" PRIu64 " is committed in view %" PRIu64
+               " by replica %u, but view %" PRIu64 " has started without it",
+               op, h->seen.view, h->index, v->view);
+    }
+}
+
+static void commit_first(struct world *w, const struct host *h, const struct vsr_prepare *entry)
+{
+    struct ghost *g = &w->ghost;
+    const vsr_op op = entry->entry.op;
+
+    if (op + 1 >= g->op_capacity) {
+        g->ops = realloc(g->ops, 2 * g->op_capacity * sizeof *g->ops);
+        VSR_ASSERT(g->ops != NULL);
+        memset(g->ops + g->op_capacity, 0, g->op_capacity * sizeof *g->ops);
+        g->op_capacity *= 2;
+    }
+    if (entry->entry.parent_checksum != g->ops[op - 1].checksum)
+        BROKEN(w, "I12: op %" PRIu64 " committed by replica %u does not follow the one before", op,
+               h->index);
+    if (entry->entry.timestamp < g->ops[op - 1].timestamp)
+        BROKEN(w, "I2: time runs backwards at op %" PRIu64, op);
+    check_holders(w, h, op, entry->entry.checksum);
+    check_later_views(w, h, op, entry->entry.checksum);
+
+    const struct reference_outcome outcome = reference_execute(&g->reference, entry);
+    if (outcome.repeated > 0)
+        BROKEN(w, "I16: op %" PRIu64 " has a request that is not its session's next", op);
+    g->commit = op;
+    g->ops[op] = (struct ghost_op){
+        .checksum = entry->entry.checksum,
+        .timestamp = entry->entry.timestamp,
+        .digest = outcome.digest,
+        .results = outcome.results,
+        .executed = outcome.executed,
+        .view = h->seen.view,
+    };
+    w->stats.counts[COUNT_COMMITS]++;
+    w->stats.counts[COUNT_REQUESTS] += outcome.executed;
+}
+
+/** I1: what one replica commits, all commit. */
+static void check_commits(struct world *w, const struct host *h, vsr_op from, vsr_op to)
+{
+    const struct ghost *g = &w->ghost;
+
+    for (vsr_op op = from + 1; op <= to; op++) {
+        const struct vsr_prepare *entry = entry_of(h, op);
+        if (entry == NULL) {
+            /* It came in a snapshot; the machine's digest tells whether it was the right one. */
+            if (op > g->commit)
+                BROKEN(w, "I1: replica %u has committed op %" PRIu64 " that nobody ever held",
+                       h->index, op);
+            continue;
+        }
+        if (op == g->commit + 1) commit_first(w, h, entry);
+        if (op > g->commit)
+            BROKEN(w, "I1: replica %u commits op %" PRIu64 " before op %" PRIu64, h->index, op,
+                   g->commit + 1);
+        if (entry->entry.checksum != g->ops[op].checksum)
+            BROKEN(w, "I1: replica %u commits another entry at op %" PRIu64 " than the first did",
+                   h->index, op);
+    }
+}
+
+/* Views. */
+
+static void note_started(struct world *w, const struct host *h)
+{
+    struct ghost *g = &w->ghost;
+    const struct vsr_replica_report *now = &h->seen;
+
+    for (vsr_op op = now->log_start + 1; op <= now->op; op++)
+        note_view_op(w, h, now->view, op, entry_of(h, op)->entry.checksum, "the first log");
+    /* I6: whatever was committed before is in it. */
+    vsr_op commit = g->commit;
+    while (commit > 0 && g->ops[commit].view >= now->view)
+        commit--; /* A later view may have started already, and gone on. */
+    bool is_complete =
+        now->op >= commit && (commit <= now->log_start ||
+                              entry_of(h, commit)->entry.checksum == g->ops[commit].checksum);
+    if (!is_complete)
+        BROKEN(w, "I6: view %" PRIu64 " starts without op %" PRIu64 " that is committed", now->view,
+               commit);
+    if (g->view_count == g->view_capacity) {
+        g->view_capacity = g->view_capacity == 0 ? 64 : 2 * g->view_capacity;
+        g->views = realloc(g->views, g->view_capacity * sizeof *g->views);
+        VSR_ASSERT(g->views != NULL);
+    }
+    g->views[g->view_count++] =
+        (struct ghost_view){.view = now->view, .op = now->op, .log_start = now->log_start};
+    if (now->view > g->view_max) g->view_max = now->view;
+}
+
+/** I4: the head of a NORMAL replica's log is its view's; equal checksums mean equal logs. */
+static void check_head(struct world *w, const struct host *h)
+{
+    const struct vsr_replica_report *now = &h->seen;
+
+    if (now->op == 0) return;
+    if (now->is_primary) {
+        note_view_op(w, h, now->view, now->op, now->head_checksum, "the log");
+        return;
+    }
+    const uint64_t *known = map_find(&w->ghost.view_ops, view_op(now->view, now->op));
+    bool is_committed =
+        now->op <= w->ghost.commit && now->head_checksum == w->ghost.ops[now->op].checksum;
+    if (known == NULL && now->op == now->log_start && is_committed) return; /* a snapshot's */
+    if (known == NULL || *known != now->head_checksum)
+        BROKEN(w, "I4: replica %u holds an entry at op %" PRIu64 " that view %" PRIu64 " %s",
+               h->index, now->op, now->view, known == NULL ? "never showed" : "has not there");
+}
+
+/** I10, I11, and the end of everything. */
+static void check_shape(struct world *w, const struct host *h)
+{
+    const struct vsr_replica_report *now = &h->seen;
+
+    if (now->status == VSR_STATUS_HALTED) BROKEN(w, "replica %u has halted", h->index);
+    if (now->applied > now->commit || now->commit > now->op || now->log_start > now->applied)
+        BROKEN(w,
+               "I10: replica %u: log start %" PRIu64 " applied %" PRIu64 " commit %" PRIu64
+               " op %" PRIu64,
+               h->index, now->log_start, now->applied, now->commit, now->op);
+    if (now->log_view > now->view ||
+        (now->status == VSR_STATUS_NORMAL && now->log_view != now->view))
+        BROKEN(w, "I11: replica %u is %s in view %" PRIu64 " with the log of view %" PRIu64,
+               h->index, vsr_status_name(now->status), now->view, now->log_view);
+}
+
+/** I9: nothing runs backwards; I14: the log is frozen between views. */
+static void check_changes(struct world *w, const struct host *h,
+                          const struct vsr_replica_report *was)
+{
+    const struct vsr_replica_report *now = &h->seen;
+
+    if (now->view < was->view || now->log_view < was->log_view || now->commit < was->commit ||
+        now->applied < was->applied)
+        BROKEN(w,
+               "I9: replica %u goes back: view %" PRIu64 " to %" PRIu64 ", log view %" PRIu64
+               " to %" PRIu64 ", commit %" PRIu64 " to %" PRIu64 ", applied %" PRIu64
+               " to %" PRIu64,
+               h->index, was->view, now->view, was->log_view, now->log_view, was->commit,
+               now->commit, was->applied, now->applied);
+    const bool stays_normal = was->status == VSR_STATUS_NORMAL &&
+                              now->status == VSR_STATUS_NORMAL && was->view == now->view;
+    if (stays_normal && now->op < was->op)
+        BROKEN(w, "I9: replica %u cuts its log from op %" PRIu64 " to op %" PRIu64 " within a view",
+               h->index, was->op, now->op);
+    const bool is_between = was->status == VSR_STATUS_VIEW_CHANGE &&
+                            now->status == VSR_STATUS_VIEW_CHANGE &&
+                            was->log_view == now->log_view && now->log_view < now->view;
+    if (is_between && (was->op != now->op || was->head_checksum != now->head_checksum))
+        BROKEN(w,
+               "I14: replica %u changes its log from op %" PRIu64 " to op %" PRIu64
+               " between views",
+               h->index, was->op, now->op);
+    const bool was_normal = was->status == VSR_STATUS_NORMAL && was->view == now->view;
+    if (was_normal && now->status != VSR_STATUS_NORMAL && now->status != VSR_STATUS_HALTED)
+        BROKEN(w, "replica %u was NORMAL in view %" PRIu64 " and is %s in it", h->index, now->view,
+               vsr_status_name(now->status));
+}
+
+void ghost_after_step(struct world *w, struct host *h)
+{
+    const struct vsr_replica_report was = h->seen;
+    const bool had_seen = h->has_seen;
+    struct vsr_replica_report *now = &h->seen;
+
+    vsr_replica_report(h->core, now);
+    h->has_seen = true;
+    check_shape(w, h);
+    if (had_seen) {
+        check_changes(w, h, &was);
+    } else if (now->view < w->ghost.promised[h->index]) {
+        BROKEN(w, "I9: replica %u starts in view %" PRIu64 " below its durable view %" PRIu64,
+               h->index, now->view, w->ghost.promised[h->index]);
+    }
+    const bool is_normal = now->status == VSR_STATUS_NORMAL;
+    const bool has_begun = is_normal && (!had_seen || was.status != VSR_STATUS_NORMAL ||
+                                         was.log_view != now->log_view);
+    if (has_begun && now->is_primary) note_started(w, h);
+    if (is_normal && (has_begun || was.op != now->op || was.head_checksum != now->head_checksum))
+        check_head(w, h);
+    const vsr_op commit_before = had_seen ? was.commit : 0;
+    if (now->commit > commit_before) check_commits(w, h, commit_before, now->commit);
+    if (!h->is_applying && now->applied != h->machine_op)
+        BROKEN(w, "I2: replica %u has applied op %" PRIu64 ", its machine op %" PRIu64, h->index,
+               now->applied, h->machine_op);
+    if (!had_seen || was.view != now->view || was.status != now->status)
+        journal_text(
+            &w->journal,
+            "%u is %s in view %" PRIu64 ", log view %" PRIu64 ", op %" PRIu64 ", commit %" PRIu64,
+            h->index, vsr_status_name(now->status), now->view, now->log_view, now->op, now->commit);
+}
+
+/* Messages. */
+
+/** Types that say: this view is ours; and, of them, those that say: we hold its log. */
+#define NAMES_VIEW                                                                                 \
+    (1u << VSR_DO_VIEW_CHANGE | 1u << VSR_START_VIEW | 1u << VSR_PREPARE | 1u << VSR_PREPARE_OK |  \
+     1u << VSR_COMMIT | 1u << VSR_COMMIT_OK | 1u << VSR_NEW_STATE | 1u << VSR_RECOVERY_RESPONSE |  \
+     1u << VSR_REPLY | 1u << VSR_PONG | 1u << VSR_NEW_VIEW)
+#define HOLDS_LOG                                                                                  \
+    (1u << VSR_START_VIEW | 1u << VSR_PREPARE | 1u << VSR_PREPARE_OK | 1u << VSR_COMMIT |          \
+     1u << VSR_COMMIT_OK | 1u << VSR_RECOVERY_RESPONSE | 1u << VSR_REPLY)
+#define OF_PRIMARY (1u << VSR_START_VIEW | 1u << VSR_PREPARE | 1u << VSR_COMMIT)
+
+/** I15: nothing leaves before what it depends on is durable. */
+static void check_durable(struct world *w, const struct host *h, const struct vsr_header *m)
+{
+    const struct vsr_superblock *s = &h->durable_before;
+    const uint32_t bit = 1u << m->type;
+
+    if ((bit & NAMES_VIEW) != 0 && (m->view > s->view || !h->has_durable))
+        BROKEN(w, "I15: replica %u sends a %s of view %" PRIu64 ", but view %" PRIu64 " is durable",
+               h->index, vsr_message_name(m->type), m->view, s->view);
+    if ((bit & HOLDS_LOG) != 0 && m->view > s->log_view)
+        BROKEN(w,
+               "I15: replica %u sends a %s of view %" PRIu64 ", but log view %" PRIu64
+               " is durable",
+               h->index, vsr_message_name(m->type), m->view, s->log_view);
+}
+
+/** I8: a view has one primary, in one life of it. I20: nobody acknowledges below its promise. */
+static void check_role(struct world *w, const struct host *h, const struct vsr_header *m)
+{
+    const uint32_t bit = 1u << m->type;
+
+    if ((bit & (OF_PRIMARY | 1u << VSR_PREPARE_OK)) == 0) return;
+    if (m->view < w->ghost.voted[h->index])
+        BROKEN(w,
+               "I20: replica %u sends a %s of view %" PRIu64
+               " after a DoViewChange of view %" PRIu64,
+               h->index, vsr_message_name(m->type), m->view, w->ghost.voted[h->index]);
+    if ((bit & OF_PRIMARY) == 0) return;
+    const uint64_t self = (uint64_t)h->index << 32 | m->from_incarnation;
+    const uint64_t *owner = map_put(&w->ghost.primaries, m->view, self);
+    if (*owner != self || m->view % world_replicas(w) != h->index)
+        BROKEN(w,
+               "I8: replica %u, incarnation %u, acts as the primary of view %" PRIu64
+               "; that was replica %u, incarnation %u",
+               h->index, m->from_incarnation, m->view, (unsigned)(*owner >> 32), (unsigned)*owner);
+}
+
+static void note_body(struct world *w, const struct host *h, const struct vsr_new_state *state)
+{
+    /* A log that is not the view's yet goes to the primary that will start it: it is what it was.
+     */
+    const vsr_view of = h->seen.log_view;
+    uint32_t offset = sizeof *state;
+
+    note_view_op(w, h, of, state->op, state->checksum, "a NewState");
+    for (uint32_t i = 0; i < state->header.count; i++) {
+        const struct vsr_prepare *p =
+            (const struct vsr_prepare *)(const void *)((const uint8_t *)state + offset);
+        note_view_op(w, h, of, p->entry.op, p->entry.checksum, "a NewState's body");
+        offset += p->header.bytes;
+    }
+}
+
+static void note_do_view_change(struct world *w, const struct host *h,
+                                const struct vsr_do_view_change *dvc)
+{
+    if (dvc->log_view >= dvc->header.view)
+        BROKEN(w, "I13: replica %u votes for view %" PRIu64 " with the log of view %" PRIu64,
+               h->index, dvc->header.view, dvc->log_view);
+    if (dvc->log_view > h->durable_before.log_view)
+        BROKEN(w, "I15: replica %u offers the log of view %" PRIu64 " which is not durable",
+               h->index, dvc->log_view);
+    if (dvc->header.view > w->ghost.voted[h->index]) w->ghost.voted[h->index] = dvc->header.view;
+    note_view_op(w, h, dvc->log_view, dvc->op, dvc->checksum, "a DoViewChange");
+}
+
+/** I3 for everything that says which entry a view has. */
+static void note_entries(struct world *w, const struct host *h, const struct vsr_header *m)
+{
+    const void *body = m;
+
+    if (m->type == VSR_PREPARE) {
+        const struct vsr_prepare *p = body;
+        note_view_op(w, h, m->view, p->entry.op, p->entry.checksum, "a Prepare");
+    } else if (m->type == VSR_PREPARE_OK) {
+        const struct vsr_prepare_ok *ok = body;
+        note_view_op(w, h, m->view, ok->op, ok->checksum, "a PrepareOK");
+    } else if (m->type == VSR_COMMIT) {
+        const struct vsr_commit *c = body;
+        note_view_op(w, h, m->view, c->commit, c->commit_checksum, "a Commit");
+    } else if (m->type == VSR_START_VIEW) {
+        const struct vsr_start_view *sv = body;
+        note_view_op(w, h, m->view, sv->op, sv->checksum, "a StartView");
+    } else if (m->type == VSR_RECOVERY_RESPONSE) {
+        const struct vsr_recovery_response *r = body;
+        note_view_op(w, h, m->view, r->op, r->checksum, "a RecoveryResponse");
+    } else if (m->type == VSR_NEW_STATE) {
+        note_body(w, h, body);
+    } else if (m->type == VSR_DO_VIEW_CHANGE) {
+        note_do_view_change(w, h, body);
+    }
+}
+
+void ghost_on_send(struct world *w, struct host *h, const struct vsr_header *m,
+                   enum vsr_status status_before)
+{
+    const uint32_t bit = 1u << m->type;
+
+    if (m->type >= VSR_MESSAGE_COUNT || m->from != h->index ||
+        m->from_incarnation != h->incarnation)
+        BROKEN(w, "replica %u sends a %s as replica %" PRIu64 ", incarnation %u", h->index,
+               vsr_message_name(m->type), m->from, m->from_incarnation);
+    const bool is_recovering =
+        status_before == VSR_STATUS_RECOVERING && h->seen.status == VSR_STATUS_RECOVERING;
+    if (is_recovering && (bit & (HOLDS_LOG | 1u << VSR_DO_VIEW_CHANGE | 1u << VSR_NEW_STATE)) != 0)
+        BROKEN(w, "I19: replica %u sends a %s while it recovers", h->index,
+               vsr_message_name(m->type));
+    check_durable(w, h, m);
+    check_role(w, h, m);
+    note_entries(w, h, m);
+    if (h->durable_before.view > w->ghost.promised[h->index])
+        w->ghost.promised[h->index] = h->durable_before.view;
+}
+
+/* Replies and execution. */
+
+static void check_registered(struct world *w, const struct host *h, const struct vsr_reply *reply)
+{
+    const struct vsr_registered *result = (const struct vsr_registered *)(const void *)(reply + 1);
+    const struct reference_session *s =
+        reference_find(&w->ghost.reference, reply->session, reply->slot);
+
+    if (s != NULL && s->client_id[0] == result->client_id[0] &&
+        s->client_id[1] == result->client_id[1])
+        return;
+    BROKEN(w, "I17: replica %u tells a client of session %" PRIu64 " that was not opened for it",
+           h->index, reply->session);
+}
+
+static void check_reply(struct world *w, const struct host *h, const struct vsr_reply *reply)
+{
+    uint64_t result = 0;
+
+    if (reply->status == VSR_REPLY_BUSY) return;
+    if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
+        check_registered(w, h, reply);
+        return;
+    }
+    const struct reference_session *s =
+        reference_find(&w->ghost.reference, reply->session, reply->slot);
+    if (reply->status == VSR_REPLY_EVICTED) {
+        if (s != NULL && s->is_open)
+            BROKEN(w, "I17: replica %u says that session %" PRIu64 " is gone; it is open", h->index,
+                   reply->session);
+        return;
+    }
+    memcpy(&result, reply + 1,
+           reply->payload_bytes < sizeof result ? reply->payload_bytes : sizeof result);
+    if (s == NULL || reply->number > s->number)
+        BROKEN(w,
+               "I17: replica %u answers request %" PRIu64 " of session %" PRIu64
+               " that is not committed",
+               h->index, reply->number, reply->session);
+    if (result != s->results[reply->number - 1])
+        BROKEN(w,
+               "I17: replica %u answers request %" PRIu64 " of session %" PRIu64 " with %" PRIu64
+               "; the reference says %" PRIu64,
+               h->index, reply->number, reply->session, result, s->results[reply->number - 1]);
+}
+
+void ghost_on_reply(struct world *w, struct host *h, const struct vsr_header *m)
+{
+    uint32_t offset = sizeof *m;
+
+    if (m->type != VSR_REPLY) return; /* NotPrimary and NewView are hints */
+    check_durable(w, h, m);
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct vsr_reply *reply =
+            (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
+        check_reply(w, h, reply);
+        offset += (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
+    }
+}
+
+void ghost_on_applied(struct world *w, struct host *h, const struct vsr_operation *operations,
+                      uint32_t count)
+{
+    const struct ghost *g = &w->ghost;
+    uint64_t results = 0;
+
+    if (h->machine_op > g->commit)
+        BROKEN(w, "I2: replica %u executes op %" PRIu64 " that is not committed", h->index,
+               h->machine_op);
+    const struct ghost_op *op = &g->ops[h->machine_op];
+    for (uint32_t i = 0; i < count; i++)
+        results = reference_sum(results, operations[i].result);
+    if (count != op->executed || results != op->results)
+        BROKEN(w, "I16: replica %u executes %u operations at op %" PRIu64 ", the reference %u%s",
+               h->index, count, h->machine_op, op->executed,
+               count == op->executed ? "; the results differ" : "");
+    if (h->machine.digest(h->machine.state) != op->digest)
+        BROKEN(w, "I2: the state of replica %u differs from the reference's at op %" PRIu64,
+               h->index, h->machine_op);
+}
+
+void ghost_on_snapshot(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                       bool is_loaded)
+{
+    struct ghost *g = &w->ghost;
+
+    if (snapshot->op > g->commit)
+        BROKEN(w, "I2: a snapshot at op %" PRIu64 " that is not committed", snapshot->op);
+    struct ghost_op *op = &g->ops[snapshot->op];
+    if (op->snapshot == 0) op->snapshot = snapshot->id;
+    if (op->snapshot != snapshot->id)
+        BROKEN(w, "I2: two snapshots at op %" PRIu64 " differ; the second is replica %u's",
+               snapshot->op, h->index);
+    if (is_loaded && h->machine.digest(h->machine.state) != op->digest)
+        BROKEN(w, "I2: the snapshot at op %" PRIu64 " that replica %u loads has another state",
+               snapshot->op, h->index);
+}
+
+/** Notes what the replica holds: what it acknowledged still counts for those who heard it. */
+void ghost_on_crash(struct world *w, struct host *h)
+{
+    struct ghost_lost *lost = &w->ghost.lost[h->index];
+    const struct vsr_log *log = &h->core->log;
+
+    lost->start = log->start;
+    lost->op = log->op;
+    if (log->op - log->start > lost->capacity) {
+        lost->capacity = log->op - log->start;
+        lost->checksums = realloc(lost->checksums, lost->capacity * sizeof *lost->checksums);
+        VSR_ASSERT(lost->checksums != NULL);
+    }
+    for (vsr_op op = log->start + 1; op <= log->op; op++)
+        lost->checksums[op - log->start - 1] = vsr_log_at(log, op)->entry.checksum;
+}
+
+void ghost_check_complete(struct world *w, struct host *h)
+{
+    const struct ghost *g = &w->ghost;
+
+    if (h->seen.commit < g->commit || h->seen.applied != h->seen.commit)
+        BROKEN(w,
+               "I7: replica %u ends at commit %" PRIu64 ", applied %" PRIu64 "; %" PRIu64
+               " ops were committed",
+               h->index, h->seen.commit, h->seen.applied, g->commit);
+    if (h->machine.digest(h->machine.state) != g->ops[h->seen.applied].digest && g->commit > 0)
+        BROKEN(w, "I2: replica %u ends with another state than the reference", h->index);
+}

@@ -1,0 +1,39 @@
+/**
+ * Messages in a form a person can read, and how much of it the environment asks for.
+ *
+ * A small library of its own (it uses stdio); the core knows nothing of it.
+ */
+#ifndef VSR_TRACE_H
+#define VSR_TRACE_H
+
+#include <vsr/message.h>
+
+/** VSR_LOG in the environment: off (default), info, debug or trace. Each includes those before. */
+enum vsr_log_level {
+    VSR_LOG_OFF,
+    VSR_LOG_INFO,  /* what happens to replicas: start, stop, view changes, notices */
+    VSR_LOG_DEBUG, /* rare messages too: everything but normal operation's */
+    VSR_LOG_TRACE, /* every message */
+};
+
+/**
+ * Writes one line about a message, without a line feed: type, sender, receiver, view, fields.
+ *
+ * Ownership: borrows both.
+ * Shape:     m is a whole message (the core's sizes hold), bytes the room in text.
+ * Returns:   the length of the whole line, as snprintf does; it is cut when bytes is smaller.
+ */
+int vsr_trace_message(char *text, size_t bytes, const struct vsr_header *m);
+
+/**
+ * The level that VSR_LOG names, read once. Another value is reported on stderr, once, and means
+ * off.
+ *
+ * Threads: any.
+ */
+enum vsr_log_level vsr_log_level(void);
+
+/** The level at which a message of this type is worth a line. */
+enum vsr_log_level vsr_trace_level(uint8_t type);
+
+#endif

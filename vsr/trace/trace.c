@@ -1,0 +1,265 @@
+/**
+ * One line per message. See vsr/trace.h.
+ */
+#include <vsr/trace.h>
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Where the line is written, and how long it would be with room enough. */
+struct line {
+    char *text;
+    size_t bytes;
+    size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    const size_t used = line->length < line->bytes ? line->length : line->bytes;
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(line->text + used, line->bytes - used, format, arguments);
+    va_end(arguments);
+    if (length > 0) line->length += (size_t)length;
+}
+
+/** Enough of a checksum to tell two apart. */
+static unsigned brief(uint64_t checksum)
+{
+    return (unsigned)(checksum >> 48);
+}
+
+static void add_prepare(struct line *line, const struct vsr_header *m)
+{
+    const struct vsr_prepare *p = (const struct vsr_prepare *)(const void *)m;
+
+    add(line,
+        " op %" PRIu64 "#%04x parent #%04x of view %" PRIu64 ", commit %" PRIu64 ", %" PRIu32 "%s",
+        p->entry.op, brief(p->entry.checksum), brief(p->entry.parent_checksum), p->entry.view,
+        p->commit, m->count, p->entry.kind == VSR_KIND_REGISTER ? " registers" : " requests");
+}
+
+static void add_normal(struct line *line, const struct vsr_header *m)
+{
+    if (m->type == VSR_PREPARE) {
+        add_prepare(line, m);
+    } else if (m->type == VSR_PREPARE_OK) {
+        const struct vsr_prepare_ok *ok = (const struct vsr_prepare_ok *)(const void *)m;
+        add(line, " op %" PRIu64 "#%04x applied %" PRIu64, ok->op, brief(ok->checksum),
+            ok->applied);
+    } else if (m->type == VSR_COMMIT) {
+        const struct vsr_commit *c = (const struct vsr_commit *)(const void *)m;
+        add(line,
+            " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " checkpoint %" PRIu64,
+            c->commit, brief(c->commit_checksum), c->op, c->sequence, c->checkpoint_op);
+    } else {
+        const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m;
+        add(line, " op %" PRIu64 " applied %" PRIu64 " sequence %" PRIu64, ok->op, ok->applied,
+            ok->sequence);
+    }
+}
+
+static void add_state_transfer(struct line *line, const struct vsr_header *m)
+{
+    if (m->type == VSR_GET_STATE) {
+        const struct vsr_get_state *g = (const struct vsr_get_state *)(const void *)m;
+        add(line, " after op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64 "%s%s", g->from_op,
+            brief(g->from_checksum), g->commit, g->nonce,
+            (g->flags & VSR_GET_TRANSFER) != 0 ? " transfer" : "",
+            (g->flags & VSR_GET_SELECTED) != 0 ? " selected" : "");
+        return;
+    }
+    const struct vsr_new_state *s = (const struct vsr_new_state *)(const void *)m;
+    add(line,
+        " ops %" PRIu64 "..%" PRIu64 " of %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64
+        ", %" PRIu32 " entries",
+        s->base + 1, s->end, s->op, brief(s->checksum), s->commit, s->nonce, m->count);
+}
+
+static void add_view_change(struct line *line, const struct vsr_header *m)
+{
+    if (m->type == VSR_START_VIEW_CHANGE) {
+        add(line, " target %" PRIu64,
+            ((const struct vsr_start_view_change *)(const void *)m)->target);
+    } else if (m->type == VSR_DO_VIEW_CHANGE) {
+        const struct vsr_do_view_change *d = (const struct vsr_do_view_change *)(const void *)m;
+        add(line, " log of view %" PRIu64 " ops %" PRIu64 "..%" PRIu64 "#%04x commit %" PRIu64,
+            d->log_view, d->log_start + 1, d->op, brief(d->checksum), d->commit);
+    } else {
+        const struct vsr_start_view *s = (const struct vsr_start_view *)(const void *)m;
+        add(line, " ops %" PRIu64 "..%" PRIu64 "#%04x commit %" PRIu64, s->log_start + 1, s->op,
+            brief(s->checksum), s->commit);
+    }
+}
+
+static void add_recovery(struct line *line, const struct vsr_header *m)
+{
+    if (m->type == VSR_RECOVERY) {
+        add(line, " nonce %" PRIx64, ((const struct vsr_recovery *)(const void *)m)->nonce);
+        return;
+    }
+    const struct vsr_recovery_response *r = (const struct vsr_recovery_response *)(const void *)m;
+    add(line, " op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64, r->op, brief(r->checksum),
+        r->commit, r->nonce);
+}
+
+static void add_chunk(struct line *line, const struct vsr_header *m)
+{
+    if (m->type == VSR_GET_CHUNK) {
+        const struct vsr_get_chunk *g = (const struct vsr_get_chunk *)(const void *)m;
+        add(line, " snapshot %" PRIu64 "#%04x from %" PRIu64 " nonce %" PRIx64, g->checkpoint_op,
+            brief(g->checkpoint_id), g->offset, g->nonce);
+        return;
+    }
+    const struct vsr_chunk *c = (const struct vsr_chunk *)(const void *)m;
+    add(line,
+        " snapshot %" PRIu64 "#%04x bytes %" PRIu64 "+%" PRIu32 " of %" PRIu64 " nonce %" PRIx64,
+        c->checkpoint_op, brief(c->checkpoint_id), c->offset, m->count, c->snapshot_bytes,
+        c->nonce);
+}
+
+/** Bytes of a message's fixed part; what is shorter has no fields that may be read. */
+static size_t fixed_bytes(uint8_t type)
+{
+    static const uint8_t bytes[VSR_MESSAGE_COUNT] = {
+        [VSR_PREPARE] = sizeof(struct vsr_prepare),
+        [VSR_PREPARE_OK] = sizeof(struct vsr_prepare_ok),
+        [VSR_COMMIT] = sizeof(struct vsr_commit),
+        [VSR_COMMIT_OK] = sizeof(struct vsr_commit_ok),
+        [VSR_GET_STATE] = sizeof(struct vsr_get_state),
+        [VSR_NEW_STATE] = sizeof(struct vsr_new_state),
+        [VSR_START_VIEW_CHANGE] = sizeof(struct vsr_start_view_change),
+        [VSR_DO_VIEW_CHANGE] = sizeof(struct vsr_do_view_change),
+        [VSR_START_VIEW] = sizeof(struct vsr_start_view),
+        [VSR_RECOVERY] = sizeof(struct vsr_recovery),
+        [VSR_RECOVERY_RESPONSE] = sizeof(struct vsr_recovery_response),
+        [VSR_GET_CHUNK] = sizeof(struct vsr_get_chunk),
+        [VSR_CHUNK] = sizeof(struct vsr_chunk),
+        [VSR_PONG] = sizeof(struct vsr_pong),
+    };
+    return type < VSR_MESSAGE_COUNT && bytes[type] != 0 ? bytes[type] : sizeof(struct vsr_header);
+}
+
+static void add_fields(struct line *line, const struct vsr_header *m)
+{
+    switch ((enum vsr_message_type)m->type) {
+    case VSR_REQUEST:
+        add(line, ", %" PRIu32 " requests", m->count);
+        break;
+    case VSR_REPLY:
+        add(line, ", %" PRIu32 " replies", m->count);
+        break;
+    case VSR_PREPARE:
+    case VSR_PREPARE_OK:
+    case VSR_COMMIT:
+    case VSR_COMMIT_OK:
+        add_normal(line, m);
+        break;
+    case VSR_GET_STATE:
+    case VSR_NEW_STATE:
+        add_state_transfer(line, m);
+        break;
+    case VSR_START_VIEW_CHANGE:
+    case VSR_DO_VIEW_CHANGE:
+    case VSR_START_VIEW:
+        add_view_change(line, m);
+        break;
+    case VSR_RECOVERY:
+    case VSR_RECOVERY_RESPONSE:
+        add_recovery(line, m);
+        break;
+    case VSR_GET_CHUNK:
+    case VSR_CHUNK:
+        add_chunk(line, m);
+        break;
+    case VSR_PONG: {
+        const struct vsr_pong *p = (const struct vsr_pong *)(const void *)m;
+        add(line, " op %" PRIu64 " commit %" PRIu64, p->op, p->commit);
+        break;
+    }
+    case VSR_MESSAGE_NONE:
+    case VSR_NOT_PRIMARY:
+    case VSR_PING:
+    case VSR_NEW_VIEW:
+    case VSR_MESSAGE_COUNT:
+        break;
+    }
+}
+
+int vsr_trace_message(char *text, size_t bytes, const struct vsr_header *m)
+{
+    struct line line = {.text = text, .bytes = bytes};
+
+    if (bytes > 0) text[0] = '\0';
+    add(&line, "%s %" PRIu64 "->", vsr_message_name(m->type), m->from);
+    if (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY || m->to == VSR_TO_ALL)
+        add(&line, "*");
+    else
+        add(&line, "%u", (unsigned)m->to);
+    add(&line, " view %" PRIu64, m->view);
+    if (m->bytes < fixed_bytes(m->type))
+        add(&line, " (only %" PRIu32 " bytes)", m->bytes);
+    else
+        add_fields(&line, m);
+    return (int)line.length;
+}
+
+enum vsr_log_level vsr_trace_level(uint8_t type)
+{
+    switch ((enum vsr_message_type)type) {
+    case VSR_START_VIEW_CHANGE:
+    case VSR_DO_VIEW_CHANGE:
+    case VSR_START_VIEW:
+    case VSR_RECOVERY:
+    case VSR_RECOVERY_RESPONSE:
+    case VSR_GET_STATE:
+    case VSR_NEW_STATE:
+    case VSR_GET_CHUNK:
+    case VSR_CHUNK:
+    case VSR_NEW_VIEW:
+        return VSR_LOG_DEBUG;
+    case VSR_MESSAGE_NONE:
+    case VSR_REQUEST:
+    case VSR_REPLY:
+    case VSR_NOT_PRIMARY:
+    case VSR_PREPARE:
+    case VSR_PREPARE_OK:
+    case VSR_COMMIT:
+    case VSR_COMMIT_OK:
+    case VSR_PING:
+    case VSR_PONG:
+    case VSR_MESSAGE_COUNT:
+        break;
+    }
+    return VSR_LOG_TRACE;
+}
+
+static enum vsr_log_level read_level(void)
+{
+    static const char *const names[] = {"off", "info", "debug", "trace"};
+    const char *value = getenv("VSR_LOG");
+
+    if (value == NULL || value[0] == '\0') return VSR_LOG_OFF;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) return (enum vsr_log_level)i;
+    fprintf(stderr, "vsr: VSR_LOG is \"%s\"; accepted are off, info, debug and trace\n", value);
+    return VSR_LOG_OFF;
+}
+
+enum vsr_log_level vsr_log_level(void)
+{
+    /* Relaxed: the value carries nothing but itself, and two first readers find the same one. */
+    static _Atomic int known = -1;
+    int level = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (level < 0) {
+        level = (int)read_level();
+        atomic_store_explicit(&known, level, memory_order_relaxed);
+    }
+    return (enum vsr_log_level)level;
+}
