@@ -245,6 +245,11 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
         vsr_transfer_start(r, TRANSFER_BEHIND, (uint32_t)state->header.from, UINT64_MAX, 0, out);
         return VSR_DROP_NONE;
     }
+    if (state->op <= r->log.op) {
+        /* It has no more than we do. Two that lack the same would ask each other for ever. */
+        fetch->provider = next_provider(r, fetch->provider);
+        fetch->target = UINT64_MAX; /* not at once */
+    }
     enum vsr_drop why = append_body(r, state, out);
     if (!vsr_learn_commit(r, state->commit, state->commit_checksum, out)) return VSR_DROP_FORKED;
     return why;
