@@ -50,7 +50,7 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
     if (s->submitted >= w->load_goal || s->due > w->now ||
         vsr_client_session_state(c->core, session) != VSR_SESSION_READY)
         return;
-    if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 1000);
+    if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 3);
     memcpy(payload, &add, sizeof add);
     struct call *call = new_call(w);
     call->invoked = ++w->history_clock;

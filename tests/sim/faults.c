@@ -34,6 +34,9 @@ void faults_start(struct world *w)
 {
     for (uint32_t i = 0; i < FAULT_COUNT; i++)
         schedule_next(w, (enum fault)i);
+    /* Sometimes the very first superblock is the one that is lost. */
+    if (w->scenario.fault_period[FAULT_CRASH_PERSIST] != 0)
+        w->crashes_at_persist = random_percent(dice(w), 20);
 }
 
 /** Long enough to be suspected, mostly; sometimes for several view changes. */

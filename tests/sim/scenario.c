@@ -122,7 +122,7 @@ static void draw_sizes(struct scenario *s, struct random *r)
     o->replies_per_message = PICK(r, 0, 0, 1);
     o->queue_max = PICK(r, 1, 4, 16, 64);
     o->chunk_bytes_max = PICK(r, 1024, 1024, 2048, 8192);
-    o->checkpoint_ops = PICK(r, 0, 0, 1, 4, 16, 50);
+    o->checkpoint_ops = random_percent(r, 4) ? 1 : PICK(r, 0, 0, 4, 16, 50);
     if (is_profile(s, "snapshot")) o->checkpoint_ops = PICK(r, 0, 2, 8, 20);
     if (is_profile(s, "overload")) o->queue_max = PICK(r, 1, 2, 4);
 }
@@ -155,6 +155,12 @@ static void draw_network(struct scenario *s, struct random *r)
     s->tail_mean = TICK * PICK(r, 1, 5, 30, 200);
 }
 
+static void draw_length(struct scenario *s, struct random *r)
+{
+    s->fault_ticks = random_between(r, 100, 900);
+    if (random_percent(r, 5)) s->fault_ticks *= 4;
+}
+
 static void draw_load(struct scenario *s, struct random *r)
 {
     struct load *l = &s->load;
@@ -170,7 +176,9 @@ static void draw_load(struct scenario *s, struct random *r)
         l->clients = PICK(r, 3, 5, 8);
         l->think_ticks = PICK(r, 0, 0, 1);
     }
-    l->goal = 2000 / (l->clients * l->sessions) + 1;
+    l->goal = (random_percent(r, 10) ? 2000 : 400) / (l->clients * l->sessions) + 1;
+    /* Half of the runs have something to do all the time. */
+    if (random_percent(r, 50)) l->think_ticks = (uint32_t)(s->fault_ticks / l->goal);
     l->goal_end = PICK(r, 0, 1, 3);
     if (random_percent(r, 8)) l->goal = 0; /* nothing to do while things go wrong */
 
@@ -194,8 +202,6 @@ static void draw_load(struct scenario *s, struct random *r)
 /** Each run has a part of its profile's faults: a rare one then meets few others. */
 static void draw_faults(struct scenario *s, struct random *r)
 {
-    s->fault_ticks = random_between(r, 100, 900);
-    if (random_percent(r, 5)) s->fault_ticks *= 4;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const bool is_drawn = random_percent(r, is_profile(s, "mixed") ? 40 : 75);
         const uint32_t period = PICK(r, 15, 40, 100, 300);
@@ -217,6 +223,7 @@ void scenario_draw(struct scenario *s, uint64_t seed, const struct profile *prof
     draw_sizes(s, r);
     draw_timeouts(s, r);
     draw_network(s, r);
+    draw_length(s, r);
     draw_load(s, r);
     draw_faults(s, r);
 }

@@ -17,12 +17,12 @@ void world_init(struct world *w)
     w->end_random = random_stream(seed, STREAM_END);
     w->network.is_faulty = true;
     ghost_init(w);
+    faults_start(w);
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         host_init(w, i);
         host_start(w, &w->hosts[i]);
     }
     clients_start(w);
-    faults_start(w);
 }
 
 void world_advance(struct world *w, uint64_t time)
