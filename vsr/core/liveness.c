@@ -117,7 +117,10 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
     bool has_quorum = heard >= r->options.quorum_replication;
     if (has_quorum == !r->is_abdicating) return;
     r->is_abdicating = !has_quorum;
-    if (has_quorum) return;
+    if (has_quorum) {
+        vsr_withdraw_vote(r);
+        return;
+    }
     r->counts.abdications++;
     effects_notice(out, VSR_NOTICE_ABDICATED, r->options.replica, r->log.op);
 }

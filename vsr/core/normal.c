@@ -314,6 +314,8 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     if (r->options.replica_count == 1) return;
     if (r->is_abdicating) {
         vsr_send_ping(r, out); /* Whoever answers is heard, and nobody takes us for the primary. */
+        /* Those who wait for another view may lack just our vote. */
+        vsr_vote(r, out);
         return;
     }
     if (!vsr_take_message(r, VSR_COMMIT, sizeof(struct vsr_commit), sizeof(struct vsr_commit),

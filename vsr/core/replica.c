@@ -193,8 +193,9 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
     if (r->options.replica_count == 1) return;
     if (is_primary(r)) {
         vsr_look_at_quorum(r, out);
-        if (--r->ticks_to_heartbeat == 0) vsr_on_heartbeat_timeout(r, out);
         if (--r->ticks_to_resend == 0) vsr_on_resend_timeout(r, out);
+        /* The last: a primary that has abdicated may leave the view with it. */
+        if (--r->ticks_to_heartbeat == 0) vsr_on_heartbeat_timeout(r, out);
     } else {
         vsr_transfer_tick(r, out);
         vsr_backup_tick(r, out);
