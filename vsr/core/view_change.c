@@ -314,7 +314,9 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
 
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
     if (svc->target <= r->view) return VSR_DROP_STALE_VIEW;
-    /* One slot per sender: a vote that comes twice counts once. */
+    /* One slot per sender: a vote that comes twice counts once, and one that comes late lowers
+     * nothing. */
+    if (svc->target < r->change.votes[from]) return VSR_DROP_STALE;
     r->change.votes[from] = svc->target;
     r->change.vote_ticks[from] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
     vsr_count_votes(r, out);
