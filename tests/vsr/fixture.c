@@ -83,16 +83,15 @@ void fixture_clear(struct fixture *f)
 /** Executes operations: each counts up the counter its payload names and returns the count. */
 static void apply(struct fixture *f, const struct vsr_effect *e)
 {
-    static uint64_t counts[FIXTURE_COUNTERS];
-
     for (uint32_t i = 0; i < e->count; i++) {
         uint64_t index = 0;
         memcpy(&index, e->operations[i].payload, 8);
-        uint64_t value = ++counts[index % FIXTURE_COUNTERS];
+        uint64_t value = ++f->counts[index % FIXTURE_COUNTERS];
         memcpy(e->operations[i].result->data, &value, 8);
         e->operations[i].result->bytes = 8;
         f->applied_requests++;
     }
+    if (e->op < FIXTURE_OPS) f->executed[e->op] = vsr_log_at(&f->r->log, e->op)->entry.checksum;
     f->applies++;
     f->timestamp = e->timestamp;
 }
@@ -127,9 +126,10 @@ static void save(struct fixture *f, vsr_op op)
 {
     f->kept.count = 0;
     cr_assert(vsr_replica_save(f->r, write_blob, &f->kept));
+    write_blob(&f->kept, f->counts, sizeof f->counts);
     const struct vsr_snapshot snapshot = {
         .op = op,
-        .bytes = f->kept.count,
+        .bytes = f->keeps_nothing ? 0 : f->kept.count,
         .id = vsr_snapshot_id(f->kept.bytes, f->kept.count),
     };
     complete(f, (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = snapshot});
@@ -141,7 +141,11 @@ static void load(struct fixture *f, const struct vsr_snapshot *snapshot)
                     vsr_snapshot_id(f->incoming.bytes, f->incoming.count) == snapshot->id;
 
     f->incoming.at = 0;
-    if (is_whole) cr_assert(vsr_replica_load(f->r, read_blob, &f->incoming));
+    if (is_whole) {
+        cr_assert(vsr_replica_load(f->r, read_blob, &f->incoming));
+        cr_assert(read_blob(&f->incoming, f->counts, sizeof f->counts));
+        f->kept = f->incoming;
+    }
     complete(f, (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = is_whole});
 }
 
@@ -174,9 +178,9 @@ static void capture(struct fixture *f, const struct vsr_effect *e)
     case VSR_EFFECT_PERSIST:
         f->persists++;
         f->superblock = e->superblock;
-        if (!f->holds_persist)
-            complete(f,
-                     (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock});
+        if (f->holds_persist) break;
+        f->durable = e->superblock;
+        complete(f, (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock});
         break;
     case VSR_EFFECT_SAVE:
         save(f, e->snapshot.op);
@@ -219,6 +223,12 @@ enum vsr_drop fixture_message(struct fixture *f, struct vsr_buffer m)
     return fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_MESSAGE, .message = m});
 }
 
+void fixture_persisted(struct fixture *f)
+{
+    f->durable = f->superblock;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = f->superblock});
+}
+
 void fixture_turn_end(struct fixture *f)
 {
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TURN_END});
@@ -259,17 +269,23 @@ struct fixture *fixture_recover(const struct vsr_replica_options *options,
 
     o.incarnation = superblock.incarnation + 1;
     struct fixture *f = create(&o);
+    f->superblock = f->durable = superblock;
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_RECOVER, .superblock = superblock});
     return f;
 }
 
-void fixture_end(struct fixture *f)
+void fixture_free(struct fixture *f)
 {
     fixture_clear(f);
     vsr_replica_deinit(f->r);
     free(f->memory);
     free(f->out.list);
     free(f);
+}
+
+void fixture_end(struct fixture *f)
+{
+    fixture_free(f);
     cr_assert_eq(fixture_buffers_live, 0, "%ld buffers did not come back", fixture_buffers_live);
 }
 

@@ -15,8 +15,9 @@ enum {
     CLUSTER = 77,
     CLIENT = 0xC11E47,
     SENT_MAX = 8192,
-    FIXTURE_COUNTERS = 64,
-    FIXTURE_SNAPSHOT_BYTES = 8192
+    FIXTURE_COUNTERS = 256,
+    FIXTURE_SNAPSHOT_BYTES = 8192,
+    FIXTURE_OPS = 4096
 };
 
 /** A message that the replica sent. */
@@ -35,19 +36,23 @@ struct fixture {
     uint32_t sent_count;
     enum vsr_notice notices[64];
     uint32_t notice_count;
-    uint64_t applied_requests; /* given to the state machine */
-    uint64_t applies;          /* effects */
-    uint64_t timestamp;        /* of the last apply */
+    uint64_t counts[FIXTURE_COUNTERS];  /* the state machine */
+    vsr_checksum executed[FIXTURE_OPS]; /* of the entry that each op executed; 0 = none here */
+    uint64_t applied_requests;          /* given to the state machine */
+    uint64_t applies;                   /* effects */
+    uint64_t timestamp;                 /* of the last apply */
     uint32_t persists;
-    bool holds_persist; /* true: the persist effect stays incomplete */
-    bool holds_apply;   /* true: the apply effect stays incomplete */
-    struct vsr_superblock superblock;
+    bool holds_persist;               /* true: the persist effect stays incomplete */
+    bool holds_apply;                 /* true: the apply effect stays incomplete */
+    bool keeps_nothing;               /* true: the host has no room for a snapshot */
+    struct vsr_superblock superblock; /* of the last persist effect */
+    struct vsr_superblock durable;    /* of the last one that was completed */
     vsr_op held_op;
     struct fixture_blob {
         uint8_t bytes[FIXTURE_SNAPSHOT_BYTES];
         size_t count;
         size_t at;
-    } kept, incoming;         /* snapshots: the replica's part alone */
+    } kept, incoming;         /* snapshots: the replica's part, then the counts */
     struct vsr_event next[4]; /* completions to be said */
     uint32_t next_count;
 };
@@ -66,6 +71,10 @@ struct fixture *fixture_recover(const struct vsr_replica_options *options,
                                 struct vsr_superblock superblock);
 /** Ends it and asserts that every buffer came back. */
 void fixture_end(struct fixture *f);
+/** Ends it; others may go on, so buffers may still be out. */
+void fixture_free(struct fixture *f);
+/** Completes the persist effect that is held. */
+void fixture_persisted(struct fixture *f);
 
 /** One event, with the effects captured. Clears what was captured before. */
 enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event);
@@ -82,7 +91,7 @@ bool fixture_noticed(const struct fixture *f, enum vsr_notice notice);
 /** The n-th reply in all captured Reply messages, or NULL. */
 const struct vsr_reply *fixture_reply(const struct fixture *f, uint32_t nth);
 
-/* Messages. Each gives a buffer. */
+/* Messages of the fixture's view. Each gives a buffer. messages.h has those between views. */
 
 struct vsr_buffer make_header(const struct fixture *f, enum vsr_message_type type, uint32_t bytes,
                               uint64_t from);

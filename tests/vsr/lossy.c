@@ -188,14 +188,8 @@ static void finish(struct lossy *w)
     vsr_client_deinit(w->client);
     free(w->client_memory);
     free(w->effects.list);
-    for (uint32_t i = 0; i < w->count; i++) {
-        struct fixture *f = w->replicas[i];
-        fixture_clear(f);
-        vsr_replica_deinit(f->r);
-        free(f->memory);
-        free(f->out.list);
-        free(f);
-    }
+    for (uint32_t i = 0; i < w->count; i++)
+        fixture_free(w->replicas[i]);
     cr_assert_eq(fixture_buffers_live, 0);
 }
 
