@@ -1,0 +1,742 @@
+/**
+ * Logs on their way. DESIGN.md, "Rules", 7.1 and 7.2.
+ */
+#include "leak_check.h"
+#include "messages.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(rule_7_1);
+LEAK_CHECKED_SUITE(rule_7_2);
+
+static struct fixture *start(uint32_t replica_count, uint32_t replica)
+{
+    struct vsr_replica_options o = fixture_options(replica_count, replica);
+    return fixture_start(&o);
+}
+
+/** Replica 2 of 3 with the chain's first entries. */
+static struct fixture *backup(const struct chain *c, vsr_op op, vsr_op commit)
+{
+    struct fixture *f = start(3, 2);
+
+    chain_feed(f, c, op, commit);
+    return f;
+}
+
+/** Makes a NORMAL replica ask for what it lacks up to `op`. */
+static void make_gap(struct fixture *f, const struct chain *c, vsr_op op)
+{
+    struct vsr_buffer b = make_commit(f, f->r->commit, chain_checksum(c, f->r->commit));
+
+    BODY(b, vsr_commit)->op = op;
+    fixture_message(f, b);
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
+}
+
+static void leave(struct fixture *f, vsr_view view)
+{
+    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
+        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
+    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+}
+
+static uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < f->sent_count; i++)
+        if (f->sent[i].buffer.header->type == type) mask |= f->sent[i].to;
+    return mask;
+}
+
+/* 7.1: the primary is asked; without an answer, every T_resend the next one, never ourselves. */
+Test(rule_7_1, question_goes_round)
+{
+    static const uint32_t order[] = {0, 1, 3, 4, 0, 1};
+    struct chain c = chain_make(5, 5);
+    struct fixture *f = start(5, 2);
+
+    chain_feed(f, &c, 2, 1);
+    make_gap(f, &c, 5);
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        const struct vsr_get_state *get = SENT(f, VSR_GET_STATE, vsr_get_state);
+        cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << order[i], "question %zu", i);
+        cr_assert_eq(get->flags, 0);
+        cr_assert_eq(get->from_op, 2);
+        cr_assert_eq(get->from_checksum, chain_checksum(&c, 2));
+        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        const uint64_t nonce = get->nonce;
+        cr_assert_leq(tick_until_sent(f, VSR_GET_STATE, 10), f->options.resend_ticks);
+        cr_assert_neq(SENT(f, VSR_GET_STATE, vsr_get_state)->nonce, nonce);
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: a backup hands on what it has: the entries in the answer's body. */
+Test(rule_7_1, backup_answers_with_bodies)
+{
+    struct chain c = chain_make(3, 5);
+    struct fixture *f = backup(&c, 5, 3);
+
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 1, 0)), VSR_DROP_NONE);
+    const struct vsr_new_state *state = SENT(f, VSR_NEW_STATE, vsr_new_state);
+    cr_assert_eq(receivers(f, VSR_NEW_STATE), 1u << 1);
+    cr_assert_eq(state->nonce, 4711);
+    cr_assert_eq(state->base, 2);
+    cr_assert_eq(state->end, 5);
+    cr_assert_eq(state->op, 5);
+    cr_assert_eq(state->checksum, chain_checksum(&c, 5));
+    cr_assert_eq(state->commit, 3);
+    cr_assert_eq(state->header.count, 3);
+    cr_assert_eq(memcmp(state + 1, c.entry[3].header, c.entry[3].header->bytes), 0);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: an answer from a backup is as good as one from the primary. */
+Test(rule_7_1, relayed_bodies_are_appended_and_acknowledged)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 2, 1);
+
+    make_gap(f, &c, 6);
+    tick_until_sent(f, VSR_GET_STATE, 10);
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 2, 6, 6, 4)), VSR_DROP_NONE);
+    cr_assert(chain_is_log(&c, f, 6));
+    cr_assert_eq(f->r->commit, 4);
+    fixture_turn_end(f);
+    cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 6);
+    cr_assert_eq(receivers(f, VSR_PREPARE_OK), 1u << 0, "to the primary, whoever answered");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: only what is missing is appended; what has come another way is passed over. */
+Test(rule_7_1, overlap_is_passed_over)
+{
+    struct chain c = chain_make(3, 8);
+    struct fixture *f = backup(&c, 3, 1);
+
+    make_gap(f, &c, 8);
+    struct vsr_buffer answer = make_new_state(f, 0, &c, 3, 8, 8, 4);
+    for (vsr_op op = 4; op <= 5; op++)
+        fixture_message(f, copy_of(c.entry[op]));
+    cr_assert_eq(fixture_message(f, answer), VSR_DROP_NONE);
+    cr_assert(chain_is_log(&c, f, 8));
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: nothing is ever cut off: an answer that ends before our log changes nothing. */
+Test(rule_7_1, shorter_answer_cuts_nothing_off)
+{
+    struct chain c = chain_make(3, 8);
+    struct fixture *f = backup(&c, 4, 1);
+
+    make_gap(f, &c, 8);
+    fixture_message(f, make_new_state(f, 0, &c, 1, 3, 3, 2));
+    cr_assert(chain_is_log(&c, f, 4));
+    cr_assert_eq(f->r->commit, 2);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: an answer that brings a part is followed up at once, from where it ends. */
+Test(rule_7_1, part_is_followed_up_at_once)
+{
+    struct chain c = chain_make(3, 8);
+    struct fixture *f = backup(&c, 2, 1);
+
+    make_gap(f, &c, 8);
+    fixture_message(f, make_new_state(f, 0, &c, 2, 5, 8, 2));
+    fixture_turn_end(f);
+    cr_assert_eq(SENT(f, VSR_GET_STATE, vsr_get_state)->from_op, 5);
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 0, "it does answer");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: an answer holds what fits a message, and says where it ends. */
+Test(rule_7_1, answer_is_bounded)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct chain c = chain_make(3, 20);
+
+    o.batch_bytes_max = 1024;
+    struct fixture *f = fixture_start(&o);
+    chain_feed(f, &c, 20, 3);
+    vsr_op at = 1;
+    while (at < 20) {
+        fixture_message(f, make_get_state(f, 1, &c, at, 1, 0));
+        const struct vsr_new_state *state = SENT(f, VSR_NEW_STATE, vsr_new_state);
+        cr_assert_eq(state->base, at);
+        cr_assert_eq(state->end, at + state->header.count);
+        cr_assert(state->end > at && state->end <= 20);
+        cr_assert_leq(state->header.bytes, sizeof *state + o.batch_bytes_max);
+        cr_assert_eq(state->op, 20);
+        at = state->end;
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: the primary sends no more of its Prepares at once than the pipeline has. */
+Test(rule_7_1, primary_answers_with_a_pipeline_of_prepares)
+{
+    struct fixture *f = start(3, 0);
+    struct chain none = chain_make(3, 0);
+
+    for (uint64_t i = 1; i <= 12; i++) {
+        fixture_message(f, make_register(f, i));
+        fixture_turn_end(f);
+        acknowledge_all(f);
+    }
+    fixture_message(f, make_get_state(f, 2, &none, 0, 0, 0));
+    const struct vsr_new_state *state = SENT(f, VSR_NEW_STATE, vsr_new_state);
+    cr_assert_eq(state->end, f->options.pipeline_max);
+    cr_assert_eq(state->op, 12);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), f->options.pipeline_max);
+    fixture_end(f);
+}
+
+/* 7.1: entries of older views do not travel as this view's Prepares. */
+Test(rule_7_1, new_primary_answers_with_bodies)
+{
+    struct chain c = chain_make(3, 4);
+    struct fixture *f = start(3, 1);
+
+    chain_feed(f, &c, 4, 2);
+    leave(f, 1);
+    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 2));
+    fixture_message(f, make_get_state(f, 2, &c, 1, 1, 0));
+    cr_assert_eq(SENT(f, VSR_NEW_STATE, vsr_new_state)->header.count, 3);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1 responder: from_op is held, or there is nothing to say. */
+Test(rule_7_1, question_about_another_log_is_not_answered)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 2);
+    struct vsr_buffer b = make_get_state(f, 1, &c, 3, 2, 0);
+
+    BODY(b, vsr_get_state)->from_checksum++;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NOT_HELD);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 5, 2, 0)), VSR_DROP_NOT_HELD);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 3, 0)), VSR_DROP_MALFORMED);
+    cr_assert_eq(f->sent_count, 0);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 4, 2, 0)), VSR_DROP_NONE);
+    cr_assert_eq(SENT(f, VSR_NEW_STATE, vsr_new_state)->end, 4, "nothing more, and it says so");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1, G5: other views are neither asked nor answered. */
+Test(rule_7_1, only_the_same_view_is_answered)
+{
+    struct chain c = chain_make(3, 4);
+    struct fixture *f = backup(&c, 4, 2);
+
+    struct vsr_buffer b = make_get_state(f, 1, &c, 2, 2, 0);
+    b.header->view = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NEWER_VIEW);
+    b = make_get_state(f, 1, &c, 2, 2, 0);
+    fixture_message(f, make_start_view(f, 1, &c, 4, 2));
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_STALE_VIEW);
+    cr_assert_eq(fixture_sent_count(f, VSR_NEW_STATE), 0);
+    cr_assert_eq(fixture_sent_count(f, VSR_PONG), 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: what was not asked for, or was asked before, is not taken. */
+Test(rule_7_1, unasked_answers_are_not_taken)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 2, 1);
+
+    cr_assert_eq(fixture_message(f, make_new_state(f, 0, &c, 2, 6, 6, 4)), VSR_DROP_WRONG_NONCE);
+    make_gap(f, &c, 6);
+    struct vsr_buffer late = make_new_state(f, 0, &c, 2, 6, 6, 4);
+    tick_until_sent(f, VSR_GET_STATE, 10);
+    cr_assert_eq(fixture_message(f, late), VSR_DROP_WRONG_NONCE);
+    cr_assert(chain_is_log(&c, f, 2));
+    struct vsr_buffer twice = make_new_state(f, 1, &c, 2, 4, 6, 2);
+    cr_assert_eq(fixture_message(f, copy_of(twice)), VSR_DROP_NONE);
+    cr_assert_eq(fixture_message(f, twice), VSR_DROP_WRONG_NONCE);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1: an answer whose commit number names another entry than ours executes nothing. */
+Test(rule_7_1, answer_with_another_committed_entry_is_refused)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 1);
+
+    make_gap(f, &c, 6);
+    struct vsr_buffer b = make_new_state(f, 0, &c, 4, 6, 6, 3);
+    BODY(b, vsr_new_state)->commit_checksum++;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
+    cr_assert(fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
+    cr_assert_eq(f->r->applied, 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.1, 16: a backup that its primary does not reach learns from the others' Pongs, and asks them.
+ */
+Test(rule_7_1, backup_cut_off_from_its_primary_goes_on)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 1);
+
+    tick_until_sent(f, VSR_PING, 100);
+    cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 6, 5)), VSR_DROP_NONE);
+    cr_assert_eq(f->r->commit, 4);
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
+    cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 3, 6)), VSR_DROP_MALFORMED);
+    struct vsr_buffer b = make_pong(f, 1, 0, &c, 6, 4);
+    BODY(b, vsr_pong)->commit_checksum++;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/** Breaks one field of the second entry in an answer's body, or of the answer. */
+static enum vsr_drop spoil(struct vsr_buffer b, uint32_t how)
+{
+    struct vsr_new_state *state = BODY(b, vsr_new_state);
+    struct vsr_prepare *first = (struct vsr_prepare *)(void *)(state + 1);
+    struct vsr_prepare *p = (struct vsr_prepare *)(void *)((uint8_t *)first + first->header.bytes);
+    struct vsr_request *request = (struct vsr_request *)(void *)(p + 1);
+
+    switch (how) {
+    case 0:
+        return state->header.count++, VSR_DROP_MALFORMED;
+    case 1:
+        return p->header.bytes = sizeof *p - 8, VSR_DROP_MALFORMED;
+    case 2:
+        return p->header.bytes = 0, VSR_DROP_MALFORMED;
+    case 3:
+        return p->header.bytes += 8, VSR_DROP_MALFORMED;
+    case 4:
+        return p->header.bytes -= 4, VSR_DROP_MALFORMED;
+    case 5:
+        return p->header.bytes = UINT32_MAX & ~7u, VSR_DROP_MALFORMED;
+    case 6:
+        return p->header.type = VSR_COMMIT, VSR_DROP_MALFORMED;
+    case 7:
+        return p->header.count = 2, VSR_DROP_MALFORMED;
+    case 8:
+        return p->header.count = UINT32_MAX, VSR_DROP_MALFORMED;
+    case 9:
+        return p->entry.kind = VSR_KIND_COUNT, VSR_DROP_MALFORMED;
+    case 10:
+        return p->entry.op++, VSR_DROP_MALFORMED;
+    case 11:
+        return p->entry.op = UINT64_MAX, VSR_DROP_MALFORMED;
+    case 12:
+        return p->entry.parent_checksum++, VSR_DROP_FORKED;
+    case 13:
+        return p->entry.checksum++, VSR_DROP_FORKED;
+    case 14:
+        return p->entry.timestamp++, VSR_DROP_FORKED;
+    case 15:
+        return p->entry.view++, VSR_DROP_FORKED;
+    case 16:
+        return request->payload_bytes = 64, VSR_DROP_MALFORMED;
+    case 17:
+        return request->kind = VSR_KIND_COUNT, VSR_DROP_MALFORMED;
+    case 18:
+        return request->number++, VSR_DROP_FORKED;
+    case 19:
+        return state->commit = state->op + 1, VSR_DROP_MALFORMED;
+    case 20:
+        return state->base = state->op + 1, VSR_DROP_MALFORMED;
+    }
+    return VSR_DROP_NONE;
+}
+
+/* G1: an answer that is damaged in any field neither crashes nor gets into the log; what was whole
+ * before the damage may. The same bytes undamaged do. */
+Test(rule_7_1, damaged_answers_are_refused)
+{
+    struct chain c = chain_make(3, 5);
+
+    for (uint32_t how = 0; how <= 21; how++) {
+        for (int is_transfer = 0; is_transfer < 2; is_transfer++) {
+            struct fixture *f = backup(&c, 3, 2);
+            if (is_transfer)
+                fixture_message(f, make_start_view(f, 1, &c, 5, 2));
+            else
+                make_gap(f, &c, 5);
+            struct vsr_buffer b = make_new_state(f, is_transfer ? 1 : 0, &c, 3, 5, 5, 2);
+            enum vsr_drop expected = spoil(b, how);
+            /* One entry too many is not looked at when the target is reached. */
+            if (how == 0 && is_transfer) expected = VSR_DROP_NONE;
+            cr_assert_eq(fixture_message(f, b), expected, "damage %u, transfer %d", how,
+                         is_transfer);
+            const vsr_op most = how == 0 || how == 21 ? 5 : is_transfer ? 3 : 4;
+            cr_assert_leq(f->r->log.op, most, "damage %u, transfer %d", how, is_transfer);
+            cr_assert(chain_is_log(&c, f, f->r->log.op));
+            fixture_free(f);
+        }
+    }
+    chain_free(&c);
+    cr_assert_eq(fixture_buffers_live, 0);
+}
+
+/* An answer that finds no buffer is asked for again. */
+Test(rule_7_1, answer_without_a_buffer_comes_again)
+{
+    struct chain c = chain_make(3, 5);
+    struct fixture *f = backup(&c, 2, 1);
+
+    make_gap(f, &c, 5);
+    struct vsr_buffer b = make_new_state(f, 0, &c, 2, 5, 5, 2);
+    fixture_buffers_fail = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NO_BUFFER);
+    cr_assert(chain_is_log(&c, f, 2));
+    tick_until_sent(f, VSR_GET_STATE, 10);
+    b = make_get_state(f, 1, &c, 1, 1, 0);
+    fixture_buffers_fail = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NO_BUFFER, "nor is one given without");
+    fixture_buffers_fail = 0;
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: a later view is heard of: view and status follow, log, op and log_view do not. A Prepare
+ * that would be our next op is no exception: our tail may be stale. */
+Test(rule_7_2, later_view_leaves_the_log_alone)
+{
+    struct chain c = chain_make(3, 6);
+
+    for (uint32_t by = 0; by < 4; by++) {
+        struct fixture *f = backup(&c, 4, 2);
+        struct vsr_buffer b = by == 0   ? make_prepare(f, log_prepare(&c.entry[4]), 0, 0, 1, 0, 4)
+                              : by == 1 ? make_commit(f, 4, chain_checksum(&c, 4))
+                              : by == 2 ? make_pong(f, 1, 4, &c, 6, 5)
+                                        : make_pong(f, 0, 4, &c, 6, 5);
+        b.header->view = 4;
+        if (by < 2) b.header->from = 1;
+        cr_assert_eq(fixture_message(f, b), by < 2 ? VSR_DROP_NEWER_VIEW : VSR_DROP_NONE);
+        cr_assert_eq(f->r->view, 4);
+        cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(f->r->log_view, 0);
+        cr_assert(chain_is_log(&c, f, 4));
+        cr_assert_eq(f->r->commit, 2);
+        const struct vsr_get_state *get = SENT(f, VSR_GET_STATE, vsr_get_state);
+        cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1, "its primary is asked");
+        cr_assert_eq(get->header.view, 4);
+        cr_assert_eq(get->flags, VSR_GET_TRANSFER);
+        cr_assert_eq(get->commit, 2);
+        fixture_turn_end(f);
+        cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
+        fixture_free(f);
+    }
+    chain_free(&c);
+    cr_assert_eq(fixture_buffers_live, 0);
+}
+
+/* 7.2: replaced is everything after what the logs share; a longer tail goes; log and log_view in
+ * one record, then the acknowledgement. */
+Test(rule_7_2, answer_replaces_the_tail_in_one_step)
+{
+    struct chain ours = chain_make(3, 7);
+    struct chain theirs = chain_fork(&ours, 3);
+    struct fixture *f = backup(&ours, 7, 2);
+
+    while (theirs.op < 5)
+        chain_append(&theirs, 1, 1);
+    f->holds_persist = true;
+    fixture_message(f, make_pong(f, 1, 4, &theirs, 5, 5));
+    fixture_persisted(f);
+    cr_assert_eq(f->durable.view, 4);
+    cr_assert_eq(f->durable.log_view, 0);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &theirs, 2, 4, 5, 4)), VSR_DROP_NONE);
+    cr_assert(chain_is_log(&ours, f, 7), "nothing is cut off before all of it is there");
+    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &theirs, 4, 5, 5, 4)), VSR_DROP_NONE);
+    cr_assert(chain_is_log(&theirs, f, 5));
+    cr_assert_eq(f->superblock.log_view, 4);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
+    fixture_persisted(f);
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 5);
+    chain_free(&ours);
+    chain_free(&theirs);
+    fixture_end(f);
+}
+
+/* 7.2, 7.3: when a still later view change comes in between, our DoViewChange says the old, whole
+ * log with its own log_view, whatever was gathered. */
+Test(rule_7_2, unfinished_transfer_leaves_the_old_log_valid)
+{
+    struct chain ours = chain_make(3, 7);
+    struct chain theirs = chain_fork(&ours, 3);
+    struct fixture *f = backup(&ours, 7, 2);
+
+    while (theirs.op < 9)
+        chain_append(&theirs, 1, 1);
+    fixture_message(f, make_start_view(f, 4, &theirs, 9, 8));
+    fixture_message(f, make_new_state(f, 1, &theirs, 2, 8, 9, 8));
+    cr_assert_eq(f->r->transfer.op, 8);
+    fixture_message(f, make_dvc(f, 0, 6, 0, &ours, 7, 2));
+    const struct vsr_do_view_change *dvc = SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
+    cr_assert_eq(dvc->header.view, 6);
+    cr_assert_eq(dvc->log_view, 0);
+    cr_assert_eq(dvc->op, 7);
+    cr_assert_eq(dvc->checksum, chain_checksum(&ours, 7));
+    cr_assert_eq(f->r->transfer.kind, TRANSFER_NONE);
+    chain_free(&ours);
+    chain_free(&theirs);
+    fixture_end(f);
+}
+
+/* 7.2: while catching up there is no DoViewChange of that view; a timeout votes for the next. */
+Test(rule_7_2, catching_up_sends_no_do_view_change)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 2);
+    uint32_t votes = 0;
+
+    fixture_message(f, make_pong(f, 1, 4, &c, 6, 5));
+    for (int i = 0; i < 100; i++) {
+        fixture_tick(f);
+        cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 0);
+        votes += fixture_sent_count(f, VSR_START_VIEW_CHANGE);
+    }
+    cr_assert_gt(votes, 0);
+    cr_assert_eq(f->r->view, 4);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: the question is repeated every T_resend; after three the next one is asked, never us. */
+Test(rule_7_2, question_goes_round)
+{
+    static const uint32_t order[] = {1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0, 1};
+    struct chain c = chain_make(5, 6);
+    struct fixture *f = start(5, 4);
+
+    fixture_message(f, make_pong(f, 2, 6, &c, 6, 5));
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << order[i], "question %zu", i);
+        tick_until_sent(f, VSR_GET_STATE, f->options.resend_ticks);
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: answers to other questions, of other views and from others are not taken. */
+Test(rule_7_2, other_answers_are_not_taken)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 2);
+
+    fixture_message(f, make_pong(f, 1, 4, &c, 6, 5));
+    struct vsr_buffer late = make_new_state(f, 1, &c, 4, 6, 6, 5);
+    tick_until_sent(f, VSR_GET_STATE, 10);
+    cr_assert_eq(fixture_message(f, late), VSR_DROP_WRONG_NONCE);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 0, &c, 4, 6, 6, 5)), VSR_DROP_WRONG_SENDER);
+    struct vsr_buffer b = make_new_state(f, 1, &c, 4, 6, 6, 5);
+    b.header->view = 3;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_STALE_VIEW);
+    b = make_new_state(f, 1, &c, 4, 6, 6, 5);
+    b.header->view = 7;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NEWER_VIEW);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 5, 6, 6, 5)), VSR_DROP_STALE);
+    cr_assert(chain_is_log(&c, f, 4));
+    cr_assert_eq(f->r->log_view, 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: whole, but not what was announced: it begins anew. */
+Test(rule_7_2, log_with_another_end_is_not_installed)
+{
+    struct chain ours = chain_make(3, 4);
+    struct chain theirs = chain_fork(&ours, 4);
+    struct chain others = chain_fork(&ours, 4);
+    struct fixture *f = backup(&ours, 4, 2);
+
+    chain_append(&theirs, 1, 1);
+    chain_append(&others, 1, 2);
+    fixture_message(f, make_start_view(f, 4, &theirs, 5, 2));
+    fixture_message(f, make_new_state(f, 1, &others, 4, 5, 5, 2));
+    cr_assert(fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
+    cr_assert(chain_is_log(&ours, f, 4));
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
+    fixture_message(f, make_new_state(f, 1, &theirs, 4, 5, 5, 2));
+    cr_assert(chain_is_log(&theirs, f, 5));
+    chain_free(&ours);
+    chain_free(&theirs);
+    chain_free(&others);
+    fixture_end(f);
+}
+
+/* 7.2: the log changes at rest only: an op that is being executed is finished first. */
+Test(rule_7_2, installs_when_nothing_is_being_executed)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 0);
+
+    f->holds_apply = true;
+    fixture_message(f, make_commit(f, 2, chain_checksum(&c, 2)));
+    fixture_message(f, make_start_view(f, 4, &c, 6, 2));
+    fixture_message(f, make_new_state(f, 1, &c, 4, 6, 6, 2));
+    cr_assert(chain_is_log(&c, f, 4));
+    f->holds_apply = false;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 1});
+    for (uint32_t i = 0; i < f->options.resend_ticks; i++)
+        fixture_tick(f);
+    cr_assert(chain_is_log(&c, f, 6));
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: when both do not fit the ring, entries that are executed leave it. */
+Test(rule_7_2, executed_entries_make_room)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct chain c = chain_make(3, 40);
+
+    o.log_ops = 32;
+    struct fixture *f = fixture_start(&o);
+    chain_feed(f, &c, 30, 28);
+    fixture_message(f, make_start_view(f, 4, &c, 40, 30));
+    fixture_message(f, make_new_state(f, 1, &c, 30, 40, 40, 30));
+    cr_assert(chain_is_log(&c, f, 40));
+    cr_assert_eq(f->r->log.start, 8);
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: more than a ring holds cannot be gathered: a snapshot is asked for. */
+Test(rule_7_2, more_than_a_ring_asks_for_a_snapshot)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct chain c = chain_make(3, 40);
+
+    o.log_ops = 32;
+    struct fixture *f = fixture_start(&o);
+    fixture_message(f, make_start_view(f, 4, &c, 40, 30));
+    fixture_message(f, make_new_state(f, 1, &c, 0, 32, 40, 30));
+    cr_assert_eq(f->r->transfer.op, 32);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 32, 40, 40, 30)), VSR_DROP_LOG_FULL);
+    tick_until_sent(f, VSR_GET_CHUNK, 10);
+    cr_assert_eq(f->r->log.op, 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: the answer's log no longer reaches down to ours: a snapshot is asked for, and said so. */
+Test(rule_7_2, log_that_begins_later_asks_for_a_snapshot)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = backup(&c, 3, 2);
+    struct vsr_replica_report report;
+
+    fixture_message(f, make_start_view(f, 4, &c, 9, 8));
+    struct vsr_buffer b = make_new_state(f, 1, &c, 6, 6, 9, 8);
+    BODY(b, vsr_new_state)->is_behind = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
+    cr_assert_eq(receivers(f, VSR_GET_CHUNK), 1u << 1);
+    vsr_replica_report(f->r, &report);
+    cr_assert(report.is_behind_log);
+    cr_assert(chain_is_log(&c, f, 3));
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 3, 9, 9, 8)), VSR_DROP_WRONG_NONCE);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2 responder: between views nothing is answered: the old suffix would pass for the new view's.
+ */
+Test(rule_7_2, nothing_is_answered_between_views)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 2);
+
+    leave(f, 1);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 0, &c, 2, 2, 0)), VSR_DROP_STATUS);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 0, &c, 2, 2, VSR_GET_TRANSFER)),
+                 VSR_DROP_STATUS);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, VSR_GET_TRANSFER)),
+                 VSR_DROP_STATUS);
+    cr_assert_eq(fixture_sent_count(f, VSR_NEW_STATE), 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 6.4.3, 7.2: but the primary of the view that is to start gets the frozen log, and nobody else. */
+Test(rule_7_2, frozen_log_is_given_to_the_primary_elect)
+{
+    const uint32_t flags = VSR_GET_TRANSFER | VSR_GET_SELECTED;
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 4, 2);
+
+    leave(f, 1);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 0, &c, 2, 2, flags)), VSR_DROP_WRONG_SENDER);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, flags)), VSR_DROP_NONE);
+    const struct vsr_new_state *state = SENT(f, VSR_NEW_STATE, vsr_new_state);
+    cr_assert_eq(state->base, 2);
+    cr_assert_eq(state->end, 4);
+    cr_assert_eq(state->header.count, 2);
+
+    /* It has another op 3 or more: what follows its commit number. */
+    struct vsr_buffer b = make_get_state(f, 1, &c, 3, 1, flags);
+    BODY(b, vsr_get_state)->from_checksum++;
+    fixture_message(f, b);
+    cr_assert_eq(SENT(f, VSR_NEW_STATE, vsr_new_state)->base, 1);
+
+    /* Catching up, the log is not what our DoViewChange said any more; nor when NORMAL. */
+    fixture_message(f, make_start_view(f, 1, &c, 6, 2));
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, flags)), VSR_DROP_STATUS);
+    fixture_message(f, make_new_state(f, 1, &c, 4, 6, 6, 2));
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, flags)), VSR_DROP_STARTED_VIEW);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: entries that somebody is being sent stay in the log for T_suspect, or until it has them. */
+Test(rule_7_2, entries_on_their_way_are_kept)
+{
+    struct fixture *f = start(3, 0);
+    struct chain none = chain_make(3, 0);
+
+    for (uint64_t i = 1; i <= 4; i++) {
+        fixture_message(f, make_register(f, i));
+        fixture_turn_end(f);
+        acknowledge_all(f);
+    }
+    fixture_message(f, make_get_state(f, 2, &none, 0, 0, VSR_GET_TRANSFER));
+    for (uint32_t from = 1; from <= 2; from++) {
+        struct vsr_buffer b = make_header(f, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), from);
+        BODY(b, vsr_commit_ok)->op = BODY(b, vsr_commit_ok)->applied = 4;
+        fixture_message(f, b);
+    }
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.start, 0);
+    for (uint32_t i = 0; i < f->options.suspect_ticks - 1; i++)
+        fixture_tick(f);
+    cr_assert_eq(f->r->log.start, 0);
+    fixture_tick(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.start, 4);
+    fixture_end(f);
+}
