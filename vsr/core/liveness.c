@@ -86,7 +86,13 @@ void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
 
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    if (m->header->view > r->view) return VSR_DROP_NEWER_VIEW;
+    if (m->header->view > r->view) {
+        /* A view is only entered with a quorum's votes: who is left behind joins those who went,
+         * or they may be too few to go on, and so may we. */
+        vsr_enter_view_change(r, m->header->view, out);
+        return VSR_DROP_NONE;
+    }
+    if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
     send_pong(r, (uint32_t)m->header->from, out);
     return VSR_DROP_NONE;
 }

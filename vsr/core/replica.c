@@ -66,7 +66,8 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
                        FIXED(struct vsr_get_chunk)},
     [VSR_CHUNK] = {vsr_on_chunk, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
                    AT_LEAST(struct vsr_chunk)},
-    [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL, FIXED(struct vsr_header)},
+    [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
+                  FIXED(struct vsr_header)},
     [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
                   FIXED(struct vsr_pong)},
 };
