@@ -47,7 +47,7 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
     const uint32_t extra =
         (uint32_t)random_below(r, w->scenario.replica.op_bytes_max - sizeof add + 1);
 
-    if (s->submitted >= w->load_goal || s->due > w->now ||
+    if (s->submitted >= w->load_goal || (s->due > w->now && !w->has_ended) ||
         vsr_client_session_state(c->core, session) != VSR_SESSION_READY)
         return;
     if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 3);

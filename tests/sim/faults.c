@@ -52,8 +52,10 @@ uint64_t faults_restart_after(struct world *w)
     return random_percent(dice(w), 60) ? random_below(dice(w), 4 * TICK) : some_time(w);
 }
 
+/** In half of the runs mostly the same one: it meets what its earlier lives have left behind. */
 static struct host *some_host(struct world *w)
 {
+    if (w->scenario.has_victim && random_percent(dice(w), 60)) return &w->hosts[w->scenario.victim];
     return &w->hosts[random_below(dice(w), world_replicas(w))];
 }
 

@@ -449,6 +449,8 @@ static bool step_once(struct world *w, struct host *h, const struct vsr_event *e
     enum vsr_drop why = vsr_replica_step(h->core, event, &h->effects);
     if (event->kind == VSR_EVENT_MESSAGE) journal_reason(&w->journal, why);
     ghost_after_step(w, h);
+    if (before != h->seen.status && h->seen.status != VSR_STATUS_NORMAL)
+        network_replay_to(w, h->index);
     if (h->seen.status != VSR_STATUS_STARTING && h->seen.status != VSR_STATUS_RECOVERING)
         h->is_amnesic = false;
 

@@ -120,17 +120,35 @@ void network_from_client(struct world *w, uint32_t client, uint32_t to_mask,
     pool_unref(&w->pool, buffer);
 }
 
+static void replay(struct world *w, const struct event *archived)
+{
+    struct event event = *archived;
+
+    pool_ref(event.buffer);
+    event.time = w->now + delay_of(w);
+    w->stats.counts[COUNT_REPLAYED]++;
+    queue_push(&w->queue, event);
+}
+
 void network_replay(struct world *w)
 {
     struct network *n = &w->network;
-    uint64_t copies = random_between(&w->network_random, 1, 8);
+    const uint64_t copies = random_between(&w->network_random, 1, 8);
 
-    for (uint64_t i = 0; i < copies && n->archived > 0; i++) {
-        struct event event = n->archive[random_below(&w->network_random, n->archived)];
-        pool_ref(event.buffer);
-        event.time = w->now + delay_of(w);
-        w->stats.counts[COUNT_REPLAYED]++;
-        queue_push(&w->queue, event);
+    for (uint64_t i = 0; i < copies && n->archived > 0; i++)
+        replay(w, &n->archive[random_below(&w->network_random, n->archived)]);
+}
+
+void network_replay_to(struct world *w, uint32_t replica)
+{
+    struct network *n = &w->network;
+
+    if (!n->is_faulty || !random_percent(&w->network_random, 30)) return;
+    for (uint32_t i = 0; i < n->archived; i++) {
+        const struct event *event = &n->archive[i];
+        if (event->kind == EVENT_DELIVER && event->target == replica &&
+            random_percent(&w->network_random, 30))
+            replay(w, event);
     }
 }
 

@@ -133,9 +133,9 @@ static void draw_timeouts(struct scenario *s, struct random *r)
     struct vsr_replica_options *o = &s->replica;
 
     s->skew_percent = PICK(r, 0, 2, 10, 30);
-    o->heartbeat_ticks = PICK(r, 1, 2, 3, 5);
+    o->heartbeat_ticks = PICK(r, 1, 1, 2, 3, 5);
     o->resend_ticks = PICK(r, 1, 3, 5, 8);
-    o->suspect_ticks = 3 * o->heartbeat_ticks + 6 + (uint32_t)random_below(r, 20);
+    o->suspect_ticks = 3 * o->heartbeat_ticks + 6 + (uint32_t)random_below(r, PICK(r, 4, 20));
     o->abdicate_ticks = 3 * o->heartbeat_ticks + 6 + (uint32_t)random_below(r, 30);
     s->turn_delay = PICK(r, 0, 0, 1, 20, 200);
     s->apply_delay = random_percent(r, 70) ? 0 : PICK(r, 1, 50, 500, 3000);
@@ -176,7 +176,7 @@ static void draw_load(struct scenario *s, struct random *r)
         l->clients = PICK(r, 3, 5, 8);
         l->think_ticks = PICK(r, 0, 0, 1);
     }
-    l->goal = (random_percent(r, 10) ? 2000 : 400) / (l->clients * l->sessions) + 1;
+    l->goal = PICK(r, 50, 100, 200, 400, 400, 2000) / (l->clients * l->sessions) + 1;
     /* Half of the runs have something to do all the time. */
     if (random_percent(r, 50)) l->think_ticks = (uint32_t)(s->fault_ticks / l->goal);
     l->goal_end = PICK(r, 0, 1, 3);
@@ -202,9 +202,12 @@ static void draw_load(struct scenario *s, struct random *r)
 /** Each run has a part of its profile's faults: a rare one then meets few others. */
 static void draw_faults(struct scenario *s, struct random *r)
 {
+    s->has_victim = random_percent(r, 50);
+    s->victim = (uint32_t)random_below(r, s->replica.replica_count);
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         const bool is_drawn = random_percent(r, is_profile(s, "mixed") ? 40 : 75);
-        const uint32_t period = PICK(r, 15, 40, 100, 300);
+        /* Between several and one in many suspicions. */
+        const uint32_t period = s->replica.suspect_ticks * PICK(r, 1, 2, 5, 15);
         if ((s->profile->faults >> i & 1) != 0 && is_drawn) s->fault_period[i] = period;
     }
 }

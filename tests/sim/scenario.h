@@ -46,7 +46,9 @@ struct scenario {
     uint32_t quorum_replication;
     uint32_t quorum_view_change;
 
-    uint64_t fault_ticks;               /* how long faults happen */
+    uint64_t fault_ticks; /* how long faults happen */
+    bool has_victim;      /* ... and mostly to one replica */
+    uint32_t victim;
     uint32_t fault_period[FAULT_COUNT]; /* mean ticks between two; 0 = never */
     uint64_t delay_min, delay_jitter;   /* of a message, in units */
     uint32_t loss_ppm, duplicate_ppm, tail_ppm;

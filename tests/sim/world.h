@@ -191,6 +191,8 @@ void network_send_client(struct world *w, uint32_t from, vsr_address to, struct 
 void network_from_client(struct world *w, uint32_t client, uint32_t to_mask,
                          struct vsr_buffer buffer);
 void network_replay(struct world *w);
+/** Sometimes, what this replica was sent in earlier lives and views comes again. */
+void network_replay_to(struct world *w, uint32_t replica);
 void network_calm(struct world *w);
 void network_deinit(struct world *w);
 
