@@ -239,7 +239,7 @@ void fixture_tick(struct fixture *f)
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK});
 }
 
-static struct fixture *create(const struct vsr_replica_options *options)
+struct fixture *fixture_create(const struct vsr_replica_options *options)
 {
     struct fixture *f = calloc(1, sizeof *f);
     size_t bytes = (vsr_replica_bytes(options) + 63) & ~(size_t)63;
@@ -256,7 +256,7 @@ static struct fixture *create(const struct vsr_replica_options *options)
 
 struct fixture *fixture_start(const struct vsr_replica_options *options)
 {
-    struct fixture *f = create(options);
+    struct fixture *f = fixture_create(options);
 
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
     return f;
@@ -268,7 +268,7 @@ struct fixture *fixture_recover(const struct vsr_replica_options *options,
     struct vsr_replica_options o = *options;
 
     o.incarnation = superblock.incarnation + 1;
-    struct fixture *f = create(&o);
+    struct fixture *f = fixture_create(&o);
     f->superblock = f->durable = superblock;
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_RECOVER, .superblock = superblock});
     return f;

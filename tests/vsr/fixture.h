@@ -64,7 +64,9 @@ extern long fixture_buffers_fail;
 
 /** Options of a small replica; change them, then fixture_start. */
 struct vsr_replica_options fixture_options(uint32_t replica_count, uint32_t replica);
-/** Lays out the replica and takes it through START. */
+/** Lays out the replica; nothing has been said to it yet. */
+struct fixture *fixture_create(const struct vsr_replica_options *options);
+/** Likewise, and takes it through START. */
 struct fixture *fixture_start(const struct vsr_replica_options *options);
 /** Likewise, but a replica that has lost its memory: only the superblock is left. */
 struct fixture *fixture_recover(const struct vsr_replica_options *options,

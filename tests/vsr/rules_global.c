@@ -5,7 +5,6 @@
 #include "leak_check.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(rule_G);
@@ -136,16 +135,9 @@ Test(rule_G, G5_messages_of_other_views_change_nothing)
 Test(rule_G, G7_silent_until_the_superblock_is_durable)
 {
     struct vsr_replica_options o = fixture_options(3, 0);
-    struct fixture *f = calloc(1, sizeof *f);
-    size_t bytes = (vsr_replica_bytes(&o) + 63) & ~(size_t)63;
+    struct fixture *f = fixture_create(&o);
 
-    f->options = o;
     f->holds_persist = true;
-    f->memory = aligned_alloc(64, bytes);
-    memset(f->memory, 0, bytes);
-    f->r = vsr_replica_init(f->memory, &o);
-    f->out.capacity = vsr_replica_effects_max(&o);
-    f->out.list = calloc(f->out.capacity, sizeof *f->out.list);
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
     cr_assert_eq(f->persists, 1);
 
@@ -155,7 +147,7 @@ Test(rule_G, G7_silent_until_the_superblock_is_durable)
         fixture_tick(f);
         cr_assert_eq(f->sent_count, 0);
     }
-    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = f->superblock});
+    fixture_persisted(f);
     DROPS(f, make_register(f, 1), NONE);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 1);
