@@ -255,6 +255,23 @@ struct vsr_buffer make_chunk(const struct fixture *f, uint32_t from, const struc
     return b;
 }
 
+uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < f->sent_count; i++)
+        if (f->sent[i].buffer.header->type == type) mask |= f->sent[i].to;
+    return mask;
+}
+
+void leave(struct fixture *f, vsr_view view)
+{
+    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
+        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
+    cr_assert_eq(f->r->view, view);
+    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+}
+
 uint32_t tick_until_sent(struct fixture *f, enum vsr_message_type type, uint32_t most)
 {
     for (uint32_t ticks = 1; ticks <= most; ticks++) {

@@ -60,6 +60,10 @@ struct vsr_buffer make_get_chunk(const struct fixture *f, uint32_t from,
 struct vsr_buffer make_chunk(const struct fixture *f, uint32_t from, const struct fixture *donor,
                              uint64_t offset, uint32_t bytes);
 
+/** The replicas that captured messages of a type go to, as a mask. */
+uint32_t receivers(const struct fixture *f, enum vsr_message_type type);
+/** Votes of as many others as it takes to leave for a view. */
+void leave(struct fixture *f, vsr_view view);
 /** Ticks until a message of this type is sent; returns after how many, or fails after `most`. */
 uint32_t tick_until_sent(struct fixture *f, enum vsr_message_type type, uint32_t most);
 

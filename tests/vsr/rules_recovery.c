@@ -24,22 +24,6 @@ static struct fixture *recover(uint32_t replica_count, uint32_t replica, vsr_vie
     return fixture_recover(&o, (struct vsr_superblock){.view = view, .incarnation = 1});
 }
 
-static void leave(struct fixture *f, vsr_view view)
-{
-    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
-        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-}
-
-static uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
-{
-    uint32_t mask = 0;
-
-    for (uint32_t i = 0; i < f->sent_count; i++)
-        if (f->sent[i].buffer.header->type == type) mask |= f->sent[i].to;
-    return mask;
-}
-
 /** An answer to its Recovery, with the log c; returns whether it asks for that log now. */
 static bool answer(struct fixture *f, uint32_t from, vsr_view view, const struct chain *c)
 {

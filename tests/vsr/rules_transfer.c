@@ -36,22 +36,6 @@ static void make_gap(struct fixture *f, const struct chain *c, vsr_op op)
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
 }
 
-static void leave(struct fixture *f, vsr_view view)
-{
-    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
-        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-}
-
-static uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
-{
-    uint32_t mask = 0;
-
-    for (uint32_t i = 0; i < f->sent_count; i++)
-        if (f->sent[i].buffer.header->type == type) mask |= f->sent[i].to;
-    return mask;
-}
-
 /* 7.1: the primary is asked; without an answer, every T_resend the next one, never ourselves. */
 Test(rule_7_1, question_goes_round)
 {

@@ -18,15 +18,6 @@ static struct fixture *start(uint32_t replica_count, uint32_t replica)
     return fixture_start(&o);
 }
 
-/** Votes of as many others as it takes. */
-static void leave(struct fixture *f, vsr_view view)
-{
-    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
-        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
-    cr_assert_eq(f->r->view, view);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-}
-
 /** Replica 1 of 3 with the first `op` entries; then `view` is to be started by it. */
 static struct fixture *primary_elect(const struct chain *c, vsr_op op, vsr_op commit, vsr_view view)
 {
@@ -43,15 +34,6 @@ static uint32_t claims(const struct fixture *f)
     return fixture_sent_count(f, VSR_START_VIEW) + fixture_sent_count(f, VSR_PREPARE) +
            fixture_sent_count(f, VSR_COMMIT) + fixture_sent_count(f, VSR_NEW_STATE) +
            fixture_sent_count(f, VSR_REPLY);
-}
-
-static uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
-{
-    uint32_t mask = 0;
-
-    for (uint32_t i = 0; i < f->sent_count; i++)
-        if (f->sent[i].buffer.header->type == type) mask |= f->sent[i].to;
-    return mask;
 }
 
 /* 6.3: v < view: dropped, and a NORMAL replica says what the view is. */

@@ -17,15 +17,6 @@ static struct fixture *start(uint32_t replica_count, uint32_t replica)
     return fixture_start(&o);
 }
 
-/** Votes of as many others as it takes. */
-static void leave(struct fixture *f, vsr_view view)
-{
-    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
-        if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
-    cr_assert_eq(f->r->view, view);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-}
-
 /** A vote, and the view that it leads to. */
 static void vote(struct fixture *f, uint32_t from, vsr_view target, vsr_view expected)
 {

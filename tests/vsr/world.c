@@ -54,6 +54,8 @@ static void check_agreement(struct world *w, uint32_t replica)
     }
 }
 
+_Static_assert(VSR_NOTICE_COUNT <= 32, "a mask of them");
+
 /** Puts what the last step of a replica sent on its way. */
 static void collect(struct world *w, uint32_t replica)
 {
@@ -66,6 +68,8 @@ static void collect(struct world *w, uint32_t replica)
         for (uint32_t to = 0; to < w->count; to++)
             if ((s->to >> to & 1) != 0) post(w, replica, to, s->buffer);
     }
+    for (uint32_t i = 0; i < f->notice_count; i++)
+        w->noticed[replica] |= 1u << f->notices[i];
     fixture_clear(f);
     check_agreement(w, replica);
 }
@@ -291,6 +295,11 @@ uint32_t world_answered(const struct world *w, vsr_session session, uint64_t num
         count += w->answers[i].session == session && w->answers[i].number == number &&
                  w->answers[i].status == VSR_REPLY_OK;
     return count;
+}
+
+bool world_noticed(const struct world *w, uint32_t replica, enum vsr_notice notice)
+{
+    return (w->noticed[replica] >> notice & 1) != 0;
 }
 
 bool world_agrees(const struct world *w)

@@ -22,6 +22,7 @@ struct world {
     uint32_t count;
     struct fixture *replicas[VSR_REPLICAS_MAX];          /* NULL: down */
     struct vsr_superblock superblocks[VSR_REPLICAS_MAX]; /* of those that are down */
+    uint32_t noticed[VSR_REPLICAS_MAX];                  /* 1 << notice, ever */
     vsr_checksum executed[FIXTURE_OPS];                  /* by anybody, ever */
     bool is_cut[VSR_REPLICAS_MAX][VSR_REPLICAS_MAX];     /* [from][to]: nothing new passes */
     struct packet packets[WORLD_PACKETS_MAX];            /* in the order they were sent */
@@ -79,6 +80,9 @@ void world_request(struct world *w, uint32_t to, vsr_session session, uint32_t s
 struct world_answer world_open(struct world *w, uint32_t to, uint64_t client_id);
 /** How often a request was answered with a result. */
 uint32_t world_answered(const struct world *w, vsr_session session, uint64_t number);
+
+/** Whether a replica has given this notice, ever. */
+bool world_noticed(const struct world *w, uint32_t replica, enum vsr_notice notice);
 
 /** Whether all that are up are NORMAL in one view, with one log, all of it executed. */
 bool world_agrees(const struct world *w);

@@ -1,0 +1,304 @@
+/**
+ * Snapshots: taken and sent. DESIGN.md, "Rules", 10.
+ */
+#include "leak_check.h"
+#include "messages.h"
+#include "world.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(rule_10_take);
+LEAK_CHECKED_SUITE(rule_10_send);
+
+static struct fixture *start(uint32_t replica, uint32_t checkpoint_ops)
+{
+    struct vsr_replica_options o = fixture_options(3, replica);
+
+    o.checkpoint_ops = checkpoint_ops;
+    o.chunk_bytes_max = 1024;
+    return fixture_start(&o);
+}
+
+/** Who has executed the chain up to `op` and keeps a snapshot of that. */
+static struct fixture *donor(const struct chain *c, vsr_op op)
+{
+    struct fixture *f = start(1, (uint32_t)op);
+
+    chain_feed(f, c, op, op);
+    cr_assert_eq(f->r->checkpoint.snapshot.op, op);
+    cr_assert_gt(f->kept.count, 2048, "three chunks at least");
+    return f;
+}
+
+/* 10: taken at exactly op % C == 0, inside the execution, however many ops are committed at once.
+ */
+Test(rule_10_take, snapshots_are_taken_at_exact_ops)
+{
+    struct chain c = chain_make(3, 11);
+    struct fixture *f = start(2, 3);
+    uint64_t counts[FIXTURE_COUNTERS];
+    struct vsr_replica_report report;
+
+    chain_feed(f, &c, 11, 0);
+    fixture_message(f, make_commit(f, 11, chain_checksum(&c, 11)));
+    cr_assert_eq(f->r->applied, 11);
+    vsr_replica_report(f->r, &report);
+    cr_assert_eq(report.snapshots_saved, 3);
+    cr_assert_eq(f->r->checkpoint.periodic.op, 9);
+    memcpy(counts, f->kept.bytes + f->kept.count - sizeof counts, sizeof counts);
+    cr_assert_eq(counts[0], 8, "ops 2 .. 9, and not 10 and 11");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: every C-th op and no other, at C - 1, C, C + 1. */
+Test(rule_10_take, no_snapshot_at_other_ops)
+{
+    for (vsr_op op = 3; op <= 5; op++) {
+        struct chain c = chain_make(3, 5);
+        struct fixture *f = start(2, 4);
+        chain_feed(f, &c, op, op);
+        cr_assert_eq(f->r->checkpoint.snapshot.op, op < 4 ? 0 : 4);
+        chain_free(&c);
+        fixture_end(f);
+    }
+}
+
+/* 10: the primary's and the backups' are byte-identical, whatever their pending numbers, batches
+ * and times of execution. */
+Test(rule_10_take, ids_are_the_same_everywhere)
+{
+    static struct world w;
+    struct vsr_replica_options o = fixture_options(3, 0);
+
+    o.checkpoint_ops = 4;
+    world_start(&w, &o);
+    struct world_answer a = world_open(&w, 0, 1);
+    struct world_answer b = world_open(&w, 0, 2);
+    w.replicas[2]->holds_apply = true; /* executes late */
+    for (uint64_t number = 1; number <= 7; number++) {
+        world_request(&w, 0, a.session, a.slot, number, 3);
+        world_request(&w, 0, b.session, b.slot, number, 4);
+        if (number < 7) world_settle(&w);
+    }
+    /* The primary has requests in its log that nobody has executed. */
+    world_drop(&w, VSR_PREPARE_OK, ANY, ANY);
+    w.replicas[2]->holds_apply = false;
+    fixture_step(w.replicas[2],
+                 (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = w.replicas[2]->held_op});
+    world_run(&w, 30);
+    const struct vsr_snapshot *first = &w.replicas[0]->r->checkpoint.periodic;
+    cr_assert_geq(first->op, 12);
+    for (uint32_t i = 1; i < 3; i++) {
+        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.op, first->op);
+        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.id, first->id);
+        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.bytes, first->bytes);
+    }
+    world_end(&w);
+}
+
+/* 10: another snapshot at the same op: the machine is not deterministic. Halts. */
+Test(rule_10_take, diverged_replica_halts)
+{
+    static struct world w;
+    struct vsr_replica_options o = fixture_options(3, 0);
+
+    o.checkpoint_ops = 4;
+    world_start(&w, &o);
+    struct world_answer a = world_open(&w, 0, 1);
+    world_request(&w, 0, a.session, a.slot, 1, 3);
+    world_settle(&w);
+    world_tick(&w, 0, 5);
+    world_settle(&w);
+    w.replicas[2]->counts[3] ^= 64;
+    for (uint64_t number = 2; number <= 3; number++) {
+        world_request(&w, 0, a.session, a.slot, number, 3);
+        world_settle(&w);
+    }
+    world_run(&w, 10);
+    cr_assert(world_noticed(&w, 2, VSR_NOTICE_DIVERGED));
+    cr_assert_eq(w.replicas[2]->r->status, VSR_STATUS_HALTED);
+    cr_assert_eq(w.replicas[1]->r->status, VSR_STATUS_NORMAL);
+    world_end(&w);
+}
+
+/* 10: only snapshots of the same op are compared. */
+Test(rule_10_take, snapshot_of_another_op_says_nothing)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = start(2, 4);
+
+    chain_feed(f, &c, 9, 9);
+    for (vsr_op op = 0; op <= 12; op += 4) {
+        struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
+        BODY(b, vsr_commit)->checkpoint_op = op;
+        BODY(b, vsr_commit)->checkpoint_id = op == 8 ? f->r->checkpoint.periodic.id : 12345;
+        cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
+    }
+    struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
+    BODY(b, vsr_commit)->checkpoint_op = 8;
+    BODY(b, vsr_commit)->checkpoint_id = 12345;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
+    cr_assert(fixture_noticed(f, VSR_NOTICE_DIVERGED));
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* A host without room for a snapshot: execution goes on, and who waits asks again. */
+Test(rule_10_take, host_without_room)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = start(2, 3);
+
+    f->keeps_nothing = true;
+    chain_feed(f, &c, 9, 9);
+    cr_assert_eq(f->r->checkpoint.snapshot.op, 0);
+    cr_assert_eq(f->r->counts.snapshots_saved, 0);
+    fixture_message(f, make_get_chunk(f, 1, NULL, 0));
+    cr_assert_eq(fixture_sent_count(f, VSR_CHUNK), 0);
+    f->keeps_nothing = false;
+    fixture_message(f, make_get_chunk(f, 1, NULL, 0));
+    cr_assert_eq(fixture_sent_count(f, VSR_CHUNK), 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: what is kept is sent by id and offset, in chunks of at most chunk_bytes_max. */
+Test(rule_10_send, chunks_cover_the_snapshot)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = donor(&c, 6);
+    const struct vsr_snapshot kept = f->r->checkpoint.snapshot;
+    uint64_t at = 0;
+
+    while (at < kept.bytes) {
+        fixture_message(f, make_get_chunk(f, 2, at == 0 ? NULL : &kept, at));
+        const struct vsr_chunk *chunk = SENT(f, VSR_CHUNK, vsr_chunk);
+        cr_assert_not_null(chunk);
+        cr_assert_eq(receivers(f, VSR_CHUNK), 1u << 2);
+        cr_assert_eq(chunk->nonce, 4712);
+        cr_assert_eq(chunk->checkpoint_op, 6);
+        cr_assert_eq(chunk->checkpoint_id, kept.id);
+        cr_assert_eq(chunk->checkpoint_checksum, chain_checksum(&c, 6));
+        cr_assert_eq(chunk->snapshot_bytes, kept.bytes);
+        cr_assert_eq(chunk->offset, at);
+        cr_assert_eq(chunk->header.count, kept.bytes - at < 1024 ? kept.bytes - at : 1024);
+        cr_assert_eq(memcmp(chunk + 1, f->kept.bytes + at, chunk->header.count), 0);
+        at += chunk->header.count;
+    }
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, &kept, kept.bytes)), VSR_DROP_MALFORMED);
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, &kept, kept.bytes - 1)), VSR_DROP_NONE);
+    cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->header.count, 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: a snapshot that is superseded: the new one, from its beginning. */
+Test(rule_10_send, superseded_snapshot_begins_anew)
+{
+    struct chain c = chain_make(3, 12);
+    struct fixture *f = donor(&c, 6);
+    const struct vsr_snapshot old = f->r->checkpoint.snapshot;
+
+    for (vsr_op op = 7; op <= 12; op++)
+        fixture_message(f, copy_of(c.entry[op]));
+    fixture_message(f, make_commit(f, 12, chain_checksum(&c, 12)));
+    fixture_message(f, make_get_chunk(f, 2, &old, 1024));
+    const struct vsr_chunk *chunk = SENT(f, VSR_CHUNK, vsr_chunk);
+    cr_assert_eq(chunk->checkpoint_op, 12);
+    cr_assert_eq(chunk->offset, 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: without one a snapshot is taken now, of what is executed; nothing executed, nothing sent. */
+Test(rule_10_send, snapshot_is_taken_when_asked_for)
+{
+    struct chain c = chain_make(3, 5);
+    struct fixture *f = start(1, 0);
+
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NOT_HELD);
+    chain_feed(f, &c, 5, 0);
+    f->holds_apply = true;
+    fixture_message(f, make_commit(f, 4, chain_checksum(&c, 4)));
+    f->holds_apply = false;
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NOT_HELD);
+    f->holds_apply = true;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 1});
+    f->holds_apply = false;
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NONE);
+    cr_assert_eq(fixture_sent_count(f, VSR_CHUNK), 0, "op 2 is being executed");
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 2});
+    cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->checkpoint_op, 2);
+    cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->nonce, 4712);
+    cr_assert_eq(f->r->applied, 4, "and it goes on");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: a snapshot that the log no longer follows is of no use: another one is taken. */
+Test(rule_10_send, snapshot_that_the_log_left_behind_is_taken_anew)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = donor(&c, 6);
+
+    for (vsr_op op = 7; op <= 9; op++)
+        fixture_message(f, copy_of(c.entry[op]));
+    for (vsr_op released = 6; released <= 8; released++) {
+        struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
+        BODY(b, vsr_commit)->released = released;
+        fixture_message(f, b);
+        if (released == 7) continue; /* 6 keeps, 8 does not */
+        fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+        cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->checkpoint_op, released == 6 ? 6 : 9);
+        for (int i = 0; i < 20; i++) { /* until nothing is pinned any more */
+            fixture_tick(f);
+            fixture_message(f, make_commit(f, 9, chain_checksum(&c, 9)));
+        }
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10: while a snapshot is being sent, the log that follows it stays, for T_suspect. */
+Test(rule_10_send, log_after_the_snapshot_is_kept)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = donor(&c, 6);
+
+    for (vsr_op op = 7; op <= 9; op++)
+        fixture_message(f, copy_of(c.entry[op]));
+    fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+    for (uint32_t i = 0; i <= f->options.suspect_ticks; i++) {
+        struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
+        BODY(b, vsr_commit)->released = 9;
+        fixture_message(f, b);
+        cr_assert_eq(f->r->log.start, i < f->options.suspect_ticks ? 6 : 9, "after %u ticks", i);
+        fixture_tick(f);
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10, G5: between views and to other views nothing is sent. */
+Test(rule_10_send, nothing_is_sent_between_views)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = donor(&c, 6);
+    struct vsr_buffer old = make_get_chunk(f, 2, NULL, 0);
+    struct vsr_buffer newer = make_get_chunk(f, 2, NULL, 0);
+
+    newer.header->view = 1;
+    cr_assert_eq(fixture_message(f, newer), VSR_DROP_NEWER_VIEW);
+    fixture_message(f, make_vote(f, 0, 1));
+    fixture_message(f, make_vote(f, 2, 1));
+    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_STATUS);
+    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 6, 6));
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(fixture_message(f, old), VSR_DROP_STALE_VIEW);
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NONE);
+    chain_free(&c);
+    fixture_end(f);
+}
