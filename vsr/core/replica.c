@@ -199,6 +199,7 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
         if (--r->ticks_to_heartbeat == 0) vsr_on_heartbeat_timeout(r, out);
     } else {
         vsr_transfer_tick(r, out);
+        if (r->transfer.is_loading) return; /* Nothing comes between a load and its end. */
         vsr_backup_tick(r, out);
     }
 }

@@ -401,6 +401,7 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 
     if (change->ticks_left > 0) change->ticks_left--;
     vsr_transfer_tick(r, out);
+    if (r->transfer.is_loading) return; /* Nothing comes between a load and its end. */
     if (r->status != VSR_STATUS_VIEW_CHANGE || --change->ticks_to_resend > 0) return;
 
     change->ticks_to_resend = r->options.resend_ticks;
