@@ -3,6 +3,8 @@
  */
 #include "world.h"
 
+#include "messages.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -249,6 +251,40 @@ void world_suspect(struct world *w, uint32_t replica)
     }
 }
 
+void world_vote(struct world *w, vsr_view view, uint32_t who)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        if ((who >> i & 1) == 0) continue;
+        for (uint32_t from = 0; from < w->count && w->replicas[i]->r->view < view; from++)
+            if (from != i) world_say(w, i, make_vote(w->replicas[i], from, view));
+        cr_assert_eq(w->replicas[i]->r->view, view);
+    }
+}
+
+void world_change_view(struct world *w, vsr_view view, uint32_t who)
+{
+    world_vote(w, view, who);
+    world_settle(w);
+    for (uint32_t i = 0; i < w->count; i++) {
+        if ((who >> i & 1) == 0) continue;
+        cr_assert_eq(w->replicas[i]->r->view, view);
+        cr_assert_eq(w->replicas[i]->r->status, VSR_STATUS_NORMAL);
+    }
+}
+
+uint32_t world_primary(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (w->replicas[i] == NULL || !is_serving(w->replicas[i]->r)) continue;
+        for (uint32_t k = 0; k < w->count; k++)
+            if (k != i && w->replicas[k] != NULL &&
+                w->replicas[k]->r->view == w->replicas[i]->r->view)
+                return i;
+    }
+    cr_assert_fail("nobody serves");
+    return 0;
+}
+
 void world_crash(struct world *w, uint32_t replica)
 {
     w->superblocks[replica] = w->replicas[replica]->durable;
@@ -295,6 +331,13 @@ uint32_t world_answered(const struct world *w, vsr_session session, uint64_t num
         count += w->answers[i].session == session && w->answers[i].number == number &&
                  w->answers[i].status == VSR_REPLY_OK;
     return count;
+}
+
+void world_all_counted(const struct world *w, uint64_t counter, uint64_t times)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        cr_assert_eq(w->replicas[i]->counts[counter], times, "replica %u has counted %llu", i,
+                     (unsigned long long)w->replicas[i]->counts[counter]);
 }
 
 bool world_noticed(const struct world *w, uint32_t replica, enum vsr_notice notice)

@@ -68,6 +68,14 @@ void world_run(struct world *w, uint32_t ticks);
 /** Ticks one replica until it votes for the next view. */
 void world_suspect(struct world *w, uint32_t replica);
 
+/** A quorum's votes, made up, reach these replicas, a mask, and move them. A vote promises nothing
+ * and may come at any time. */
+void world_vote(struct world *w, vsr_view view, uint32_t who);
+/** The same; and the view starts among them. */
+void world_change_view(struct world *w, vsr_view view, uint32_t who);
+/** Who serves a view that others are in too. */
+uint32_t world_primary(const struct world *w);
+
 /** Everything but its superblock is gone. */
 void world_crash(struct world *w, uint32_t replica);
 void world_recover(struct world *w, uint32_t replica);
@@ -81,6 +89,8 @@ struct world_answer world_open(struct world *w, uint32_t to, uint64_t client_id)
 /** How often a request was answered with a result. */
 uint32_t world_answered(const struct world *w, vsr_session session, uint64_t number);
 
+/** Asserts that every replica has counted this counter so often. */
+void world_all_counted(const struct world *w, uint64_t counter, uint64_t times);
 /** Whether a replica has given this notice, ever. */
 bool world_noticed(const struct world *w, uint32_t replica, enum vsr_notice notice);
 
