@@ -417,3 +417,125 @@ Test(client, 5_4_client_ids_are_never_used_again)
     }
     close_desk(&d);
 }
+
+static void receive_header(struct desk *d, enum vsr_message_type type, vsr_view view)
+{
+    const struct vsr_header m = {.magic = VSR_MAGIC,
+                                 .version = VSR_VERSION,
+                                 .type = (uint8_t)type,
+                                 .cluster = CLUSTER,
+                                 .view = view,
+                                 .from = view % 3,
+                                 .bytes = sizeof m};
+    vsr_client_receive(d->c, &m, &d->out);
+    vsr_client_turn_end(d->c, &d->out);
+}
+
+/* 5.1: news of a later view, whatever brings it: what is outstanding goes to its primary at once,
+ * with the same number, and once. */
+Test(client, 5_1_news_of_a_later_view_moves_what_is_outstanding)
+{
+    static const enum vsr_message_type types[] = {VSR_NEW_VIEW, VSR_NOT_PRIMARY, VSR_REPLY};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct desk d = ready_desk(3, 0);
+        uint32_t to;
+        submit(&d, 0);
+        submit(&d, 2);
+        vsr_client_turn_end(d.c, &d.out);
+        drop_effects(&d);
+        receive_header(&d, types[i], 4);
+        const struct vsr_request *r = request(&d, 0, &to);
+        cr_assert_eq(to, 1u << 1);
+        cr_assert_eq(r->session, 100);
+        cr_assert_eq(r->number, 1);
+        cr_assert_eq(request(&d, 1, &to)->session, 102);
+        cr_assert_null(request(&d, 2, NULL), "the one that waits for nothing says nothing");
+        drop_effects(&d);
+        receive_header(&d, types[i], 4);
+        receive_header(&d, types[i], 3);
+        cr_assert_eq(d.out.count, 0, "no news");
+        reply_to(&d, 0, 1, VSR_REPLY_OK);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_RESULT), 1);
+        close_desk(&d);
+    }
+}
+
+/* 5.1: a Register moves, too. */
+Test(client, 5_1_register_moves_to_the_new_primary)
+{
+    struct desk d = open_desk(2, 0);
+    uint64_t id[2][2];
+    uint32_t to;
+
+    vsr_client_open(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    memcpy(id[0], request(&d, 1, &to) + 1, sizeof id[0]);
+    cr_assert_eq(to, 1u << 0);
+    drop_effects(&d);
+    receive_header(&d, VSR_NEW_VIEW, 2);
+    memcpy(id[1], request(&d, 1, &to) + 1, sizeof id[1]);
+    cr_assert_eq(to, 1u << 2);
+    cr_assert_arr_eq(id[0], id[1], sizeof id[0], "the same id: one session");
+    close_desk(&d);
+}
+
+/* 5.1: the timeout begins anew with the new primary. */
+Test(client, 5_1_moved_request_is_still_retried)
+{
+    struct desk d = ready_desk(1, 0);
+    uint32_t retries = 0;
+
+    submit(&d, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    drop_effects(&d);
+    receive_header(&d, VSR_NEW_VIEW, 1);
+    drop_effects(&d);
+    for (uint32_t tick = 0; tick < 60; tick++) {
+        vsr_client_tick(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+        retries += request(&d, 0, NULL) != NULL;
+        drop_effects(&d);
+    }
+    cr_assert_geq(retries, 2);
+    close_desk(&d);
+}
+
+/** Opens session `index` of the desk with the Register that it has sent as `nth`. */
+static void register_as(struct desk *d, const uint64_t id[2], vsr_session session, uint32_t slot)
+{
+    receive_reply(d, (struct vsr_reply){.session = session, .slot = slot, .payload_bytes = 16}, id,
+                  0);
+}
+
+/* 5.3: two sessions of one client that have the same slot, one after the other: the older one is
+ * told that it is gone, the younger one gets its replies, in whatever order the news comes. */
+Test(client, 5_3_sessions_that_share_a_slot)
+{
+    for (int is_late = 0; is_late < 2; is_late++) {
+        struct desk d = open_desk(2, 0);
+        uint64_t id[2][2];
+        vsr_client_open(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+        for (uint32_t i = 0; i < 2; i++)
+            memcpy(id[i], request(&d, i, NULL) + 1, sizeof id[i]);
+        register_as(&d, id[is_late], is_late ? 9 : 5, 0);
+        register_as(&d, id[!is_late], is_late ? 5 : 9, 0);
+        drop_effects(&d);
+        const uint32_t older = 0; /* session 5, evicted by 9 */
+        const uint32_t younger = 1;
+        submit(&d, older);
+        submit(&d, younger);
+        receive_reply(&d, (struct vsr_reply){.session = 9, .number = 1, .slot = 0}, NULL, 0);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_RESULT), 1);
+        cr_assert_eq(d.out.list[0].session, younger);
+        drop_effects(&d);
+        receive_reply(
+            &d,
+            (struct vsr_reply){.session = 5, .number = 1, .slot = 0, .status = VSR_REPLY_EVICTED},
+            NULL, 0);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_EVICTED), 1);
+        cr_assert_eq(d.out.list[0].session, older);
+        close_desk(&d);
+    }
+}

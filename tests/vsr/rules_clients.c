@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 #include "leak_check.h"
+#include "messages.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -268,4 +269,87 @@ Test(rule_5, exhausted_buffers_lose_nothing_for_good)
         cr_assert_eq(f->applied_requests, 1);
         fixture_end(f);
     }
+}
+
+/* C1: with Qr = 1 taking in a request may execute the batch before it, and a Register in that take
+ * the request's slot: the new session's numbers are its own. */
+Test(rule_5, C1_request_whose_slot_is_taken_meanwhile_blocks_nobody)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+    o.sessions_max = 1;
+    o.quorum_replication = 1;
+    o.quorum_view_change = 3;
+    struct fixture *f = fixture_start(&o);
+    vsr_session old;
+    uint32_t slot = open_session(f, 1, &old);
+
+    fixture_message(f, make_register(f, 2));
+    fixture_message(f, make_request(f, old, slot, 1, 1)); /* closes the Register's batch */
+    const struct vsr_client_entry *entry = vsr_client_table_at(&f->r->clients, slot);
+    cr_assert_neq(entry->session, old);
+    cr_assert_eq(entry->pending, 0);
+    fixture_turn_end(f);
+    execute(f, entry->session, slot, 1);
+    cr_assert_eq(f->applied_requests, 1);
+    fixture_end(f);
+}
+
+/* 5.3: a Register that is in the log twice, the second time beside one that evicts its session. */
+Test(rule_5, 3_repeated_register_whose_session_is_evicted_beside_it)
+{
+    struct fixture *f = start(3, 2);
+
+    fixture_message(f, make_register(f, 1));
+    fixture_message(f, make_register(f, 2));
+    fixture_turn_end(f);
+    fixture_message(f, make_register(f, 1));
+    fixture_message(f, make_register(f, 3));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 2);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->clients.count, 2);
+    cr_assert_eq(fixture_reply(f, 2)->session, 2, "of client 3");
+    cr_assert_null(fixture_reply(f, 3), "client 1 has to ask again");
+    fixture_end(f);
+}
+
+/* 5.1: a new primary tells the clients of its view, each address once, some at a time. */
+Test(rule_5, 1_new_primary_tells_every_client)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+    const struct chain none = {.replica_count = 3};
+    bool is_told[50] = {false};
+    uint32_t told = 0;
+
+    o.sessions_max = 100;
+    o.log_ops = 256;
+    struct fixture *f = fixture_start(&o);
+    for (uint64_t i = 0; i < 100; i++) {
+        struct vsr_buffer b = make_register(f, i + 1);
+        ((struct vsr_register *)(void *)((struct vsr_request *)(void *)(b.header + 1) + 1))
+            ->address = i / 2; /* two sessions of each client */
+        fixture_message(f, b);
+        fixture_turn_end(f);
+        acknowledge_all(f);
+    }
+    struct vsr_buffer dvc = make_dvc(f, 2, 3, 0, &none, 0, 0);
+    leave(f, 3);
+    fixture_message(f, dvc);
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    for (uint32_t turn = 0; turn < 10; turn++) {
+        uint32_t now = 0;
+        fixture_turn_end(f);
+        for (uint32_t i = 0; i < f->sent_count; i++) {
+            if (f->sent[i].buffer.header->type != VSR_NEW_VIEW) continue;
+            cr_assert_eq(f->sent[i].buffer.header->view, 3);
+            cr_assert(!is_told[f->sent[i].address], "twice");
+            is_told[f->sent[i].address] = true;
+            now++;
+        }
+        cr_assert_leq(now, 16);
+        told += now;
+    }
+    cr_assert_eq(told, 50);
+    fixture_end(f);
 }

@@ -663,6 +663,29 @@ Test(rule_4, replica_behind_the_ring_is_told_and_named)
     fixture_end(f);
 }
 
+/* A ring full of entries that are not executed takes no more, and says so, at n - 1, n and n + 1.
+ */
+Test(rule_4, ring_full_of_unexecuted_entries_takes_no_more)
+{
+    struct vsr_replica_options o = fixture_options(3, 1);
+    o.log_ops = 32;
+    struct fixture *f = fixture_start(&o);
+    struct vsr_buffer last = fill_backup(f, 30);
+
+    for (vsr_op op = 32; op <= 33; op++) {
+        struct vsr_buffer next = make_prepare(f, prepare_of(last), 0, 0, 1, 0, op - 1);
+        cr_assert_eq(fixture_message(f, copy_of(next)),
+                     op == 32 ? VSR_DROP_NONE : VSR_DROP_LOG_FULL);
+        cr_assert_eq(fixture_noticed(f, VSR_NOTICE_LOG_FULL), op == 33);
+        fixture_buffers.unref(NULL, last.handle);
+        last = next;
+    }
+    fixture_message(f, make_commit(f, 1, vsr_log_at(&f->r->log, 1)->entry.checksum));
+    cr_assert_eq(fixture_message(f, last), VSR_DROP_NONE);
+    cr_assert_eq(f->r->log.start, 1);
+    fixture_end(f);
+}
+
 /* A backup behind the ring says so, and asks for a snapshot. */
 Test(rule_4, backup_behind_the_ring_asks_for_a_snapshot_and_says_so)
 {

@@ -146,6 +146,23 @@ Test(rule_7_1, part_is_followed_up_at_once)
     fixture_end(f);
 }
 
+/* 7.1: one that has no more than we do is not asked at once again, but another one is later: two
+ * that lack the same would ask each other for ever. */
+Test(rule_7_1, empty_answer_is_not_followed_up_at_once)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup(&c, 2, 1);
+
+    make_gap(f, &c, 6);
+    fixture_message(f, make_new_state(f, 0, &c, 2, 2, 2, 2));
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 0);
+    cr_assert_leq(tick_until_sent(f, VSR_GET_STATE, 10), f->options.resend_ticks);
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 7.1: an answer holds what fits a message, and says where it ends. */
 Test(rule_7_1, answer_is_bounded)
 {
@@ -606,6 +623,26 @@ Test(rule_7_2, executed_entries_make_room)
     cr_assert(chain_is_log(&c, f, 40));
     cr_assert_eq(f->r->log.start, 8);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: likewise entries that are committed and not known to be: the log that comes says so. */
+Test(rule_7_2, committed_entries_are_executed_to_make_room)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct chain c = chain_make(3, 40);
+
+    o.log_ops = 32;
+    struct fixture *f = fixture_start(&o);
+    chain_feed(f, &c, 30, 5);
+    fixture_message(f, make_start_view(f, 4, &c, 40, 38));
+    fixture_message(f, make_new_state(f, 1, &c, 30, 40, 40, 38));
+    for (uint32_t i = 0; i < f->options.resend_ticks; i++)
+        fixture_tick(f);
+    cr_assert(chain_is_log(&c, f, 40));
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(f->r->applied, 38);
     chain_free(&c);
     fixture_end(f);
 }

@@ -533,3 +533,22 @@ Test(rule_6_7, abdicated_primary_leaves_with_the_others)
     cr_assert(!f->r->is_abdicating);
     fixture_end(f);
 }
+
+/* 6.7, 16: and votes itself: those who wait for another view may lack just its vote. It takes the
+ * vote back when it hears a quorum again. */
+Test(rule_6_7, abdicated_primary_votes)
+{
+    for (int is_heard = 0; is_heard < 2; is_heard++) {
+        struct fixture *f = start(3, 0);
+        claims(f, 40);
+        tick_until_sent(f, VSR_START_VIEW_CHANGE, 10);
+        cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 1);
+        cr_assert_eq(f->r->view, 0);
+        if (is_heard) {
+            fixture_message(f, make_prepare_ok(f, 2, 0));
+            fixture_tick(f);
+        }
+        vote(f, 1, 1, is_heard ? 0 : 1);
+        fixture_end(f);
+    }
+}

@@ -237,6 +237,62 @@ Test(options, replica_ranges)
     REFUSED(resend_ticks, 0);
     REFUSED(suspect_ticks, 5);
     ACCEPTED(suspect_ticks, 6);
+    ACCEPTED(suspect_ticks, 1 << 24);
+    REFUSED(suspect_ticks, (1 << 24) + 1);
+}
+
+/* replica.h: the options of views, recovery and snapshots, likewise. */
+Test(options, replica_ranges_between_views)
+{
+    struct vsr_replica_options o = fixture_options(5, 0);
+
+    REFUSED(abdicate_ticks, 4);
+    REFUSED(abdicate_ticks, 5);
+    ACCEPTED(abdicate_ticks, 6);
+    ACCEPTED(abdicate_ticks, 1 << 24);
+    REFUSED(abdicate_ticks, (1 << 24) + 1);
+    ACCEPTED(checkpoint_ops, 0);
+    ACCEPTED(checkpoint_ops, 1);
+    ACCEPTED(checkpoint_ops, UINT32_MAX);
+    REFUSED(chunk_bytes_max, 1023);
+    ACCEPTED(chunk_bytes_max, 1024);
+    ACCEPTED(chunk_bytes_max, 1025);
+    ACCEPTED(chunk_bytes_max, VSR_CHUNK_BYTES_MAX);
+    REFUSED(chunk_bytes_max, VSR_CHUNK_BYTES_MAX + 1);
+    ACCEPTED(recovery_quorum, 0);
+    ACCEPTED(recovery_quorum, 1);
+    ACCEPTED(recovery_quorum, 4);
+    REFUSED(recovery_quorum, 5);
+    ACCEPTED(batch_bytes_max, VSR_MESSAGE_BYTES_MAX - 128);
+    REFUSED(batch_bytes_max, VSR_MESSAGE_BYTES_MAX - 127);
+    ACCEPTED(reply_bytes_max, VSR_MESSAGE_BYTES_MAX);
+    REFUSED(reply_bytes_max, VSR_MESSAGE_BYTES_MAX + 1);
+    ACCEPTED(queue_max, 1 << 22);
+    REFUSED(queue_max, 1 << 23);
+    REFUSED(log_ops, 2 * VSR_LOG_OPS_MAX);
+    o.batch_bytes_max = o.reply_bytes_max = 65536;
+    ACCEPTED(op_bytes_max, VSR_OP_BYTES_MAX);
+    ACCEPTED(result_bytes_max, VSR_RESULT_BYTES_MAX);
+    o.log_ops = 256;
+    ACCEPTED(pipeline_max, VSR_PIPELINE_MAX);
+    o = fixture_options(1, 0);
+    ACCEPTED(recovery_quorum, 1);
+    REFUSED(recovery_quorum, 2);
+}
+
+/* replica.h: 0 is a majority, and as many answers of others as the view change quorum needs. */
+Test(options, quorums_that_are_not_given)
+{
+    static const uint32_t majority[] = {0, 1, 2, 2, 3, 3, 4, 4};
+
+    for (uint32_t n = 1; n <= 7; n++) {
+        struct vsr_replica_options o = fixture_options(n, 0);
+        struct fixture *f = fixture_start(&o);
+        cr_assert_eq(f->r->options.quorum_replication, majority[n]);
+        cr_assert_eq(f->r->options.quorum_view_change, majority[n]);
+        cr_assert_eq(f->r->options.recovery_quorum, n - majority[n] + 1);
+        fixture_end(f);
+    }
 }
 
 /* DESIGN.md, "Quorums": Qr + Qv > N, and Qv >= 2 when N >= 2. */
