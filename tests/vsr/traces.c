@@ -262,6 +262,8 @@ Test(rule_4_3, overtaken_prepares_are_put_in_order)
         w.packets[to] = swapped;
     }
     world_settle(&w);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq(replica(i)->log.op, 10, "without waiting for a timer");
     world_converge(&w, 100);
     for (uint32_t i = 0; i < 5; i++)
         world_all_counted(&w, i, 1);
