@@ -52,6 +52,14 @@ static inline struct vsr_result *vsr_client_entry_result(struct vsr_client_entry
     return (struct vsr_result *)(void *)&entry->result_bytes;
 }
 
+/** The entry whose cached reply this is. */
+static inline const struct vsr_client_entry *vsr_client_entry_of(const struct vsr_result *result)
+{
+    return (const struct vsr_client_entry *)(const void *)((const uint8_t *)result -
+                                                           offsetof(struct vsr_client_entry,
+                                                                    result_bytes));
+}
+
 /** The entry of a session that is open, or NULL. Any slot and session may be asked for. */
 static inline struct vsr_client_entry *vsr_client_table_find(const struct vsr_client_table *table,
                                                              vsr_session session, uint32_t slot)

@@ -69,6 +69,7 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
     else
         count = list_operations(r, prepare);
     r->is_applying = true;
+    r->operation_count = count;
     r->requests_executed += count;
     struct vsr_effect *effect = effects_next(out, VSR_EFFECT_APPLY);
     effect->op = prepare->entry.op;
@@ -84,17 +85,6 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     r->commit = op;
     r->commit_checksum = vsr_log_at(&r->log, op)->entry.checksum;
     vsr_execute(r, out);
-}
-
-static void answer_operation(struct vsr_replica *r, const struct vsr_request *request, vsr_op op,
-                             struct vsr_effects *out)
-{
-    const struct vsr_client_entry *entry =
-        vsr_client_table_find(&r->clients, request->session, request->slot);
-
-    if (entry == NULL || entry->last_op != op) return; /* It was a no-op. */
-    VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
-    vsr_reply_from_table(r, request->slot, out);
 }
 
 static void answer_register(struct vsr_replica *r, const struct vsr_request *request,
@@ -114,12 +104,13 @@ static void answer_clients(struct vsr_replica *r, const struct vsr_prepare *prep
 {
     uint32_t offset = sizeof *prepare;
 
+    if (prepare->entry.kind != VSR_KIND_REGISTER) {
+        vsr_reply_to_operations(r, out);
+        return;
+    }
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
-        if (request->kind == VSR_KIND_REGISTER)
-            answer_register(r, request, out);
-        else
-            answer_operation(r, request, prepare->entry.op, out);
+        answer_register(r, request, out);
         offset += request_bytes(request);
     }
 }

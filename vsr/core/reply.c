@@ -56,42 +56,105 @@ static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address addr
     return open;
 }
 
-void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_reply *reply,
-               const void *payload, struct vsr_effects *out)
+/** The open message that `bytes` more for an address fit in, or NULL: the reply is lost then. */
+static struct vsr_open_reply *reply_room(struct vsr_replica *r, vsr_address address, uint32_t bytes,
+                                         struct vsr_effects *out)
 {
-    const uint32_t most = r->options.replies_per_message;
-    const uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
     struct vsr_open_reply *open = find_open(r, address);
 
     /* An op's replies always fit. Answers to repeated requests may use the list up; what is not
      * said to those will be asked again. */
     if (out->count + r->options.pipeline_max + EFFECTS_SPARE > out->capacity) {
         drop(r, VSR_DROP_NO_BUFFER);
-        return;
+        return NULL;
     }
     if (open != NULL && open->bytes + bytes > r->options.reply_bytes_max) {
         close_reply(open, out);
         open = NULL;
     }
     if (open == NULL) open = open_reply(r, address, bytes, out);
-    if (open == NULL) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return;
-    }
+    if (open == NULL) drop(r, VSR_DROP_NO_BUFFER);
+    return open;
+}
 
-    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
-    __builtin_prefetch(to + WRITE_AHEAD, 1);
-    /* Field by field: a copy would load in wide words what was just stored in narrow ones. */
-    struct vsr_reply *copy = (struct vsr_reply *)(void *)to;
-    copy->session = reply->session;
-    copy->number = reply->number;
-    copy->slot = reply->slot;
-    copy->payload_bytes = reply->payload_bytes;
-    copy->status = reply->status;
-    copy->reserved = 0;
+void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_reply *reply,
+               const void *payload, struct vsr_effects *out)
+{
+    const uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
+    struct vsr_open_reply *open = reply_room(r, address, bytes, out);
+
+    if (open == NULL) return;
+    struct vsr_reply *copy =
+        (struct vsr_reply *)(void *)((uint8_t *)open->buffer.header + open->bytes);
+    *copy = *reply;
     copy_words(copy + 1, payload, reply->payload_bytes);
     open->bytes += bytes;
-    if (++open->count == most) close_reply(open, out);
+    if (++open->count == r->options.replies_per_message) close_reply(open, out);
+}
+
+static uint32_t reply_bytes(const struct vsr_client_entry *entry)
+{
+    return (uint32_t)sizeof(struct vsr_reply) + VSR_PADDED(entry->result_bytes);
+}
+
+/**
+ * Appends replies to an open message: those for its address that follow each other and fit.
+ *
+ * Returns: the first operation that is not answered; the first one given always is.
+ */
+static const struct vsr_operation *fill_reply(const struct vsr_replica *r,
+                                              struct vsr_open_reply *open,
+                                              const struct vsr_operation *next,
+                                              const struct vsr_operation *end)
+{
+    const uint32_t bytes_max = r->options.reply_bytes_max;
+    const uint32_t result_bytes_max = r->options.result_bytes_max;
+    const vsr_address address = open->address;
+    const struct vsr_operation *const first = next;
+    uint32_t at = open->bytes;
+
+    do {
+        const struct vsr_client_entry *entry = vsr_client_entry_of(next->result);
+        const uint32_t result_bytes = entry->result_bytes;
+        VSR_ASSERT(result_bytes <= result_bytes_max);
+        if (entry->address != address || at + reply_bytes(entry) > bytes_max) break;
+
+        const struct vsr_request *request = (const struct vsr_request *)next->payload - 1;
+        struct vsr_reply *reply = (struct vsr_reply *)(void *)((uint8_t *)open->buffer.header + at);
+        __builtin_prefetch((uint8_t *)reply + WRITE_AHEAD, 1);
+        reply->session = entry->session;
+        reply->number = entry->number;
+        reply->slot = request->slot;
+        reply->payload_bytes = (uint16_t)result_bytes;
+        reply->status = VSR_REPLY_OK;
+        reply->reserved = 0;
+        copy_words(reply + 1, next->result->data, result_bytes);
+        at += reply_bytes(entry);
+    } while (++next < end);
+    open->bytes = at;
+    open->count += (uint32_t)(next - first);
+    return next;
+}
+
+void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const uint32_t most = r->options.replies_per_message;
+    const struct vsr_operation *next = r->operations;
+    const struct vsr_operation *const end = next + r->operation_count;
+
+    while (next < end) {
+        const struct vsr_client_entry *entry = vsr_client_entry_of(next->result);
+        VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
+        struct vsr_open_reply *open = reply_room(r, entry->address, reply_bytes(entry), out);
+        if (open == NULL) {
+            next++;
+            continue;
+        }
+        const size_t left = (size_t)(end - next);
+        const size_t room = most == 0 ? left : most - open->count;
+        next = fill_reply(r, open, next, next + (room < left ? room : left));
+        if (open->count == most) close_reply(open, out);
+    }
 }
 
 void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out)

@@ -203,6 +203,7 @@ struct vsr_replica {
 
     uint64_t now_ns;                  /* the host's clock at the last tick */
     struct vsr_operation *operations; /* batch_requests_max, of the apply effect that is out */
+    uint32_t operation_count;         /* of them in use */
 
     uint64_t requests_executed;
     uint64_t requests_repeated;
@@ -301,6 +302,8 @@ void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_reply *reply,
                const void *payload, struct vsr_effects *out);
 void vsr_flush_replies(struct vsr_replica *r, struct vsr_effects *out);
+/** Answers the operations that were executed: r->operations, whose results are in the table. */
+void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out);
 /** Repeats the reply that a client table entry holds. */
 void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out);
 /** Answers a Register. */
