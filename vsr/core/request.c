@@ -124,6 +124,12 @@ static void answer_status(struct vsr_replica *r, vsr_address client,
 /** What is to be done with a request, and by the way why not. */
 enum verdict { VERDICT_APPEND, VERDICT_DROP };
 
+/** Whether a request is its session's next, and nothing of the session waits in the log. */
+static bool is_next(const struct vsr_client_entry *entry, const struct vsr_request *request)
+{
+    return request->number == entry->number + 1 && entry->pending == entry->number;
+}
+
 /** Source: VRR §4.1 steps 1-2; rules 4.1.1 to 4.1.4 of DESIGN.md. */
 static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
                                     const struct vsr_request *request,
@@ -139,8 +145,7 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
         }
         return VERDICT_DROP;
     }
-    if (request->number == entry->number + 1 && entry->pending == entry->number)
-        return VERDICT_APPEND;
+    if (is_next(entry, request)) return VERDICT_APPEND;
 
     if (request->number > entry->pending || request->number == 0) {
         drop(r, VSR_DROP_OUT_OF_ORDER);
@@ -168,6 +173,43 @@ static enum verdict judge_register(struct vsr_replica *r, const struct vsr_reque
 }
 
 /**
+ * Appends the operations from `offset` on that need no more than that: each its session's next, all
+ * of them fit in the open batch. They are judged one by one and copied together.
+ *
+ * Returns: where the first other request lies, or header->bytes.
+ */
+static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset)
+{
+    struct vsr_batch *batch = &r->batch;
+    if (batch->buffer.header == NULL || batch->kind != VSR_KIND_OPERATION) return offset;
+
+    uint8_t *const to = (uint8_t *)batch->buffer.header + batch->bytes;
+    const uint32_t room = r->options.batch_bytes_max - batch->bytes;
+    const uint32_t count_max = r->options.batch_requests_max - batch->count;
+    const uint32_t left = header->bytes - offset;
+    uint32_t run = 0;
+    uint32_t count = 0;
+
+    while (run < left && count < count_max) {
+        const struct vsr_request *request = request_at(header, offset + run);
+        const uint32_t bytes = request_bytes(request);
+        struct vsr_client_entry *entry =
+            vsr_client_table_find(&r->clients, request->session, request->slot);
+        if (request->kind != VSR_KIND_OPERATION || run + bytes > room || entry == NULL ||
+            !is_next(entry, request) || request->payload_bytes > r->options.op_bytes_max)
+            break;
+        __builtin_prefetch(to + run + WRITE_AHEAD, 1);
+        entry->pending = request->number;
+        run += bytes;
+        count++;
+    }
+    memcpy(to, request_at(header, offset), run);
+    batch->bytes += run;
+    batch->count += count;
+    return offset + run;
+}
+
+/**
  * Takes in the requests of a message from `offset` on.
  *
  * Returns: where it stopped for want of room; header->bytes when all are dealt with.
@@ -176,6 +218,8 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
                         struct vsr_effects *out)
 {
     for (; offset < header->bytes; offset += request_bytes(request_at(header, offset))) {
+        offset = append_run(r, header, offset);
+        if (offset == header->bytes) break;
         const struct vsr_request *request = request_at(header, offset);
         struct vsr_client_entry *entry = NULL;
         enum verdict verdict;
