@@ -14,16 +14,15 @@
 enum { SWEEP_TICKS = 8 };
 enum { EFFECTS_SPARE = 8 };
 
+/** For payloads of up to 24 bytes one cache line. */
 struct session {
-    vsr_session session; /* 0 = none */
-    uint64_t number;     /* of the last request submitted */
-    uint64_t due_tick;   /* when the outstanding request is sent again */
-    uint64_t client_id[2];
-    uint32_t slot;
-    uint32_t payload_bytes;
-    uint32_t attempts; /* of the outstanding request */
-    uint8_t state;     /* enum vsr_session_state */
+    uint64_t due_tick;          /* when the outstanding request is sent again */
+    uint32_t attempts;          /* of the outstanding request */
+    uint8_t state;              /* enum vsr_session_state */
+    struct vsr_request request; /* the last one as it is sent; its payload follows, padded */
 };
+
+_Static_assert(sizeof(struct session) + sizeof(struct vsr_register) == 64, "one cache line");
 
 /** A Request message being filled. */
 struct open_request {
@@ -35,8 +34,7 @@ struct open_request {
 
 struct vsr_client {
     struct vsr_client_options options;
-    struct session *sessions;
-    uint8_t *payloads;    /* of the outstanding requests, `stride` bytes each */
+    uint8_t *sessions;    /* struct session and payload, `stride` bytes each */
     uint32_t *session_of; /* slot -> session index + 1 */
     uint32_t stride;
     struct open_request first; /* to the primary */
@@ -110,47 +108,34 @@ static bool open_request(struct vsr_client *c, struct open_request *open, uint32
     return true;
 }
 
-static uint8_t *payload_of(const struct vsr_client *c, uint32_t index)
+static struct session *session_at(const struct vsr_client *c, uint32_t index)
 {
-    return c->payloads + (size_t)index * c->stride;
+    return (struct session *)(void *)(c->sessions + (size_t)index * c->stride);
+}
+
+/** Makes room for a request in a message. Out of line: most requests find room. */
+__attribute__((noinline)) static bool make_room(struct vsr_client *c, struct open_request *open,
+                                                uint32_t bytes, struct vsr_client_effects *out)
+{
+    close_request(open, out);
+    return open_request(c, open, bytes);
 }
 
 /** Appends the session's outstanding request to an open message; without a buffer a tick will. */
-static void append(struct vsr_client *c, struct open_request *open, uint32_t index,
-                   struct vsr_client_effects *out)
+static inline void append(struct vsr_client *c, struct open_request *open, const struct session *s,
+                          struct vsr_client_effects *out)
 {
-    const struct session *s = &c->sessions[index];
-    const bool is_register = s->state == VSR_SESSION_REGISTERING;
-    const uint32_t payload_bytes =
-        is_register ? (uint32_t)sizeof(struct vsr_register) : s->payload_bytes;
-    const uint32_t bytes = (uint32_t)sizeof(struct vsr_request) + VSR_PADDED(payload_bytes);
+    const struct vsr_request *from = &s->request;
+    const uint32_t bytes = (uint32_t)sizeof *from + VSR_PADDED(from->payload_bytes);
+    bool has_room =
+        open->buffer.header != NULL && open->bytes + bytes <= c->options.request_bytes_max;
 
-    if (open->buffer.header != NULL && open->bytes + bytes > c->options.request_bytes_max)
-        close_request(open, out);
-    if (open->buffer.header == NULL && !open_request(c, open, bytes)) return;
-
-    struct vsr_request *request =
-        (struct vsr_request *)(void *)((uint8_t *)open->buffer.header + open->bytes);
-    __builtin_prefetch((uint8_t *)request + WRITE_AHEAD, 1);
-    request->payload_bytes = (uint16_t)payload_bytes;
-    request->reserved = 0;
-    if (is_register) {
-        request->session = request->number = request->slot = 0;
-        request->kind = VSR_KIND_REGISTER;
-        *(struct vsr_register *)(void *)(request + 1) = (struct vsr_register){
-            .client_id = {s->client_id[0], s->client_id[1]},
-            .address = c->options.address,
-        };
-    } else {
-        request->session = s->session;
-        request->number = load_word(&s->number); /* it was counted up a moment ago */
-        request->slot = s->slot;
-        request->kind = VSR_KIND_OPERATION;
-        copy_words(request + 1, payload_of(c, index), payload_bytes);
-    }
+    if (!has_room && !make_room(c, open, bytes, out)) return;
+    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
+    __builtin_prefetch(to + WRITE_AHEAD, 1);
+    copy_words(to, from, bytes);
     open->bytes += bytes;
-    open->count++;
-    if (open->count == c->options.requests_per_message) close_request(open, out);
+    if (++open->count == c->options.requests_per_message) close_request(open, out);
 }
 
 /** When to ask again: twice as late each time, up to a bound, and not all at once. */
@@ -160,34 +145,42 @@ static void set_due(struct vsr_client *c, struct session *s, uint64_t ticks)
     s->due_tick = c->tick + ticks + jitter;
 }
 
-static void send_first(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+static void send_first(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
 {
-    struct session *s = &c->sessions[index];
-
     s->attempts = 0;
     set_due(c, s, c->options.retry_ticks);
-    append(c, &c->first, index, out);
+    append(c, &c->first, s, out);
+}
+
+/** The payload while the session registers. */
+static struct vsr_register *register_of(struct session *s)
+{
+    return (struct vsr_register *)(void *)(&s->request + 1);
 }
 
 /** Registers with an id that was never used: an old Register that comes late opens nothing of ours.
  */
 static void start_register(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
 {
-    struct session *s = &c->sessions[index];
+    struct session *s = session_at(c, index);
 
     s->state = VSR_SESSION_REGISTERING;
-    s->session = 0;
-    s->number = 0;
-    s->client_id[0] = next_random(c);
+    s->request = (struct vsr_request){
+        .kind = VSR_KIND_REGISTER,
+        .payload_bytes = sizeof(struct vsr_register),
+    };
+    struct vsr_register *payload = register_of(s);
+    payload->client_id[0] = next_random(c);
     /* The low half names the session here, so that the answer finds its way. */
-    s->client_id[1] = (next_random(c) & ~(uint64_t)UINT32_MAX) | index;
-    send_first(c, index, out);
+    payload->client_id[1] = (next_random(c) & ~(uint64_t)UINT32_MAX) | index;
+    payload->address = c->options.address;
+    send_first(c, s, out);
 }
 
 void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out)
 {
     for (uint32_t i = 0; i < c->options.sessions; i++)
-        if (c->sessions[i].state == VSR_SESSION_CLOSED) start_register(c, i, out);
+        if (session_at(c, i)->state == VSR_SESSION_CLOSED) start_register(c, i, out);
 }
 
 int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payload,
@@ -195,40 +188,41 @@ int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payloa
 {
     if (session >= c->options.sessions) return -EINVAL;
     if (payload_bytes > c->options.op_bytes_max) return -EMSGSIZE;
-    struct session *s = &c->sessions[session];
+    struct session *s = session_at(c, session);
     if (s->state != VSR_SESSION_READY) return -EBUSY;
 
-    uint8_t *kept = payload_of(c, session);
+    uint8_t *kept = (uint8_t *)(&s->request + 1);
     copy_words(kept, payload, payload_bytes & ~7u);
     if (payload_bytes % 8 != 0) {
         const uint32_t whole = payload_bytes & ~7u;
         memset(kept + whole, 0, 8);
         memcpy(kept + whole, (const uint8_t *)payload + whole, payload_bytes % 8);
     }
-    s->payload_bytes = payload_bytes;
-    s->number++;
+    s->request.payload_bytes = (uint16_t)payload_bytes;
+    s->request.number++;
     s->state = VSR_SESSION_WAITING;
     c->report.submitted++;
-    send_first(c, session, out);
+    send_first(c, s, out);
     return 0;
 }
 
 static bool is_waiting_for(const struct session *s, const struct vsr_reply *reply)
 {
-    return s->session == reply->session && s->slot == reply->slot &&
-           s->state == VSR_SESSION_WAITING && s->number == reply->number;
+    return s->request.session == reply->session && s->request.slot == reply->slot &&
+           s->request.number == reply->number && s->state == VSR_SESSION_WAITING;
 }
 
-/** The session that a reply is for: ours, waiting for just this. Or NULL. */
-static struct session *find_session(struct vsr_client *c, const struct vsr_reply *reply)
+/** The session that a reply is for: ours, waiting for just this. Its index, or UINT32_MAX. */
+static uint32_t find_session(const struct vsr_client *c, const struct vsr_reply *reply)
 {
-    if (reply->slot >= c->options.sessions_max || c->session_of[reply->slot] == 0) return NULL;
-    struct session *s = &c->sessions[c->session_of[reply->slot] - 1];
-    if (is_waiting_for(s, reply)) return s;
+    if (reply->slot >= c->options.sessions_max || c->session_of[reply->slot] == 0)
+        return UINT32_MAX;
+    const uint32_t index = c->session_of[reply->slot] - 1;
+    if (is_waiting_for(session_at(c, index), reply)) return index;
     /* Another session of ours has taken the slot since; this one has to learn that it is gone. */
     for (uint32_t i = 0; reply->status == VSR_REPLY_EVICTED && i < c->options.sessions; i++)
-        if (is_waiting_for(&c->sessions[i], reply)) return &c->sessions[i];
-    return NULL;
+        if (is_waiting_for(session_at(c, i), reply)) return i;
+    return UINT32_MAX;
 }
 
 static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
@@ -242,62 +236,69 @@ static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
         c->report.replies_ignored++;
         return;
     }
-    struct session *s = &c->sessions[index];
-    if (s->state != VSR_SESSION_REGISTERING || s->client_id[0] != result->client_id[0] ||
-        s->client_id[1] != result->client_id[1]) {
+    struct session *s = session_at(c, index);
+    const uint64_t *id = register_of(s)->client_id;
+    if (s->state != VSR_SESSION_REGISTERING || id[0] != result->client_id[0] ||
+        id[1] != result->client_id[1]) {
         c->report.replies_ignored++;
         return;
     }
-    s->session = reply->session;
-    s->slot = reply->slot;
+    s->request.session = reply->session;
+    s->request.slot = reply->slot;
+    s->request.kind = VSR_KIND_OPERATION;
     s->state = VSR_SESSION_READY;
     /* Replies may come in another order than sessions took the slot: it is the newest one's. */
-    const uint32_t holder = c->session_of[s->slot];
-    if (holder == 0 || c->sessions[holder - 1].slot != s->slot ||
-        c->sessions[holder - 1].session < s->session)
-        c->session_of[s->slot] = index + 1;
+    const uint32_t holder = c->session_of[reply->slot];
+    const struct vsr_request *held =
+        holder != 0 ? &session_at(c, holder - 1)->request : &s->request;
+    if (held->slot != reply->slot || held->session <= reply->session)
+        c->session_of[reply->slot] = index + 1;
     next_effect(out, VSR_CLIENT_OPENED, index);
 }
 
 /** The session is gone: what became of its request cannot be known. It opens anew. */
-static void on_evicted(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
+static void on_evicted(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
 {
-    uint32_t index = (uint32_t)(s - c->sessions);
-
     c->report.evicted++;
-    next_effect(out, VSR_CLIENT_EVICTED, index)->number = s->number;
+    next_effect(out, VSR_CLIENT_EVICTED, index)->number = session_at(c, index)->request.number;
     start_register(c, index, out);
 }
 
-static void on_reply(struct vsr_client *c, const struct vsr_header *m,
-                     const struct vsr_reply *reply, struct vsr_client_effects *out)
+/** What is neither a result nor the answer to a Register. */
+static void on_refusal(struct vsr_client *c, const struct vsr_header *m,
+                       const struct vsr_reply *reply, struct vsr_client_effects *out)
 {
-    if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
-        on_registered(c, reply, out);
-        return;
-    }
-    struct session *s = find_session(c, reply);
+    const uint32_t index = find_session(c, reply);
     /* C8: a primary of an older view may not know our session yet. */
     bool is_old_news = reply->status == VSR_REPLY_EVICTED && m->view < c->view_hint;
-    if (s == NULL || is_old_news) {
+
+    if (index == UINT32_MAX || is_old_news || reply->status > VSR_REPLY_BUSY) {
         c->report.replies_ignored++;
-        return;
-    }
-    if (reply->status == VSR_REPLY_EVICTED) {
-        on_evicted(c, s, out);
-    } else if (reply->status == VSR_REPLY_BUSY) {
+    } else if (reply->status == VSR_REPLY_EVICTED) {
+        on_evicted(c, index, out);
+    } else {
+        struct session *s = session_at(c, index);
         c->report.busy++;
         s->attempts++;
         set_due(c, s, c->options.busy_ticks);
-    } else {
-        uint32_t index = (uint32_t)(s - c->sessions);
-        struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_RESULT, index);
-        effect->result = reply + 1;
-        effect->result_bytes = reply->payload_bytes;
-        effect->number = s->number;
-        s->state = VSR_SESSION_READY;
-        c->report.answered++;
     }
+}
+
+static inline void on_result(struct vsr_client *c, const struct vsr_reply *reply,
+                             struct vsr_client_effects *out)
+{
+    const uint32_t index = find_session(c, reply);
+
+    if (index == UINT32_MAX) {
+        c->report.replies_ignored++;
+        return;
+    }
+    struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_RESULT, index);
+    effect->result = reply + 1;
+    effect->result_bytes = reply->payload_bytes;
+    effect->number = reply->number;
+    session_at(c, index)->state = VSR_SESSION_READY;
+    c->report.answered++;
 }
 
 static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
@@ -324,15 +325,22 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
     }
     if (m->type != VSR_REPLY) return;
 
-    for (uint32_t i = 0; i < m->count && m->bytes - offset >= sizeof(struct vsr_reply); i++) {
+    const uint32_t end = m->bytes;
+    for (uint32_t left = m->count; left > 0 && end - offset >= sizeof(struct vsr_reply); left--) {
         const struct vsr_reply *reply =
             (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
         uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
-        if (bytes > m->bytes - offset || out->count + EFFECTS_SPARE > out->capacity) {
+        __builtin_prefetch((const uint8_t *)reply + READ_AHEAD);
+        if (bytes > end - offset || out->count + EFFECTS_SPARE > out->capacity) {
             c->report.replies_ignored++;
             return;
         }
-        on_reply(c, m, reply, out);
+        if (reply->status != VSR_REPLY_OK)
+            on_refusal(c, m, reply, out);
+        else if (reply->number == 0)
+            on_registered(c, reply, out);
+        else
+            on_result(c, reply, out);
         offset += bytes;
     }
 }
@@ -348,7 +356,8 @@ static void move_to_primary(struct vsr_client *c, struct vsr_client_effects *out
 {
     for (; c->moved < c->options.sessions; c->moved++) {
         if (out->count + EFFECTS_SPARE > out->capacity) return;
-        if (is_outstanding(&c->sessions[c->moved])) send_first(c, c->moved, out);
+        struct session *s = session_at(c, c->moved);
+        if (is_outstanding(s)) send_first(c, s, out);
     }
 }
 
@@ -361,15 +370,14 @@ void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out)
     close_request(&c->again, out);
 }
 
-static void retry(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+static void retry(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
 {
-    struct session *s = &c->sessions[index];
     uint32_t doublings =
         s->attempts < c->options.retry_doublings ? s->attempts : c->options.retry_doublings;
     s->attempts++;
     c->report.retries++;
     set_due(c, s, (uint64_t)c->options.retry_ticks << doublings);
-    append(c, &c->again, index, out);
+    append(c, &c->again, s, out);
 }
 
 void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
@@ -380,10 +388,10 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
     c->tick++;
     c->again.to = all_mask(c);
     for (uint32_t i = 0; i < look_at; i++) {
-        const struct session *s = &c->sessions[c->sweep];
+        struct session *s = session_at(c, c->sweep);
         if (is_outstanding(s) && s->due_tick <= c->tick) {
             if (out->count + EFFECTS_SPARE > out->capacity) return; /* the rest at the next tick */
-            retry(c, c->sweep, out);
+            retry(c, s, out);
         }
         c->sweep = c->sweep + 1 < sessions ? c->sweep + 1 : 0;
     }
@@ -393,14 +401,16 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
 
 struct layout {
     size_t sessions;
-    size_t payloads;
     size_t session_of;
     size_t end;
 };
 
-static uint32_t payload_stride(const struct vsr_client_options *o)
+static uint32_t session_stride(const struct vsr_client_options *o)
 {
-    return VSR_PADDED(o->op_bytes_max) + 8;
+    const uint32_t payload = VSR_PADDED(o->op_bytes_max);
+    const uint32_t least = sizeof(struct vsr_register);
+    const uint32_t bytes = (uint32_t)sizeof(struct session) + (payload < least ? least : payload);
+    return (bytes + 63) & ~63u;
 }
 
 static size_t take_bytes(size_t *at, size_t bytes)
@@ -416,8 +426,7 @@ static struct layout lay_out(const struct vsr_client_options *o)
     size_t at = 0;
 
     take_bytes(&at, sizeof(struct vsr_client));
-    l.sessions = take_bytes(&at, o->sessions * sizeof(struct session));
-    l.payloads = take_bytes(&at, (size_t)o->sessions * payload_stride(o));
+    l.sessions = take_bytes(&at, (size_t)o->sessions * session_stride(o));
     l.session_of = take_bytes(&at, o->sessions_max * sizeof(uint32_t));
     l.end = at;
     return l;
@@ -446,10 +455,9 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     VSR_ASSERT((uintptr_t)memory % 64 == 0);
     VSR_ASSERT(vsr_client_options_check(options, NULL) == 0);
     c->options = *options;
-    c->sessions = (struct session *)(void *)(base + l.sessions);
-    c->payloads = base + l.payloads;
+    c->sessions = base + l.sessions;
     c->session_of = (uint32_t *)(void *)(base + l.session_of);
-    c->stride = payload_stride(options);
+    c->stride = session_stride(options);
     c->random = options->seed;
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
@@ -469,7 +477,7 @@ void vsr_client_deinit(struct vsr_client *c)
 enum vsr_session_state vsr_client_session_state(const struct vsr_client *c, uint32_t session)
 {
     VSR_ASSERT(session < c->options.sessions);
-    return (enum vsr_session_state)c->sessions[session].state;
+    return (enum vsr_session_state)session_at(c, session)->state;
 }
 
 void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *report)
@@ -477,7 +485,7 @@ void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *rep
     *report = c->report;
     report->view_hint = c->view_hint;
     for (uint32_t i = 0; i < c->options.sessions; i++) {
-        const struct session *s = &c->sessions[i];
+        const struct session *s = session_at(c, i);
         report->ready += s->state == VSR_SESSION_READY;
         report->waiting += s->state == VSR_SESSION_WAITING;
         report->registering += s->state == VSR_SESSION_REGISTERING;

@@ -15,6 +15,9 @@
  */
 enum { WRITE_AHEAD = 512 };
 
+/** The same for bytes that another core has written and this one reads for the first time. */
+enum { READ_AHEAD = 512 };
+
 /** Loads a word by itself. See copy_words. */
 static inline uint64_t load_word(const uint64_t *from)
 {
