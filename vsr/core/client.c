@@ -131,9 +131,17 @@ static inline void append(struct vsr_client *c, struct open_request *open, const
         open->buffer.header != NULL && open->bytes + bytes <= c->options.request_bytes_max;
 
     if (!has_room && !make_room(c, open, bytes, out)) return;
-    uint8_t *to = (uint8_t *)open->buffer.header + open->bytes;
-    __builtin_prefetch(to + WRITE_AHEAD, 1);
-    copy_words(to, from, bytes);
+    struct vsr_request *to =
+        (struct vsr_request *)(void *)((uint8_t *)open->buffer.header + open->bytes);
+    __builtin_prefetch((uint8_t *)to + WRITE_AHEAD, 1);
+    /* Field by field: some were stored a moment ago, see copy_words. */
+    to->session = from->session;
+    to->number = load_word(&from->number);
+    to->slot = from->slot;
+    to->payload_bytes = from->payload_bytes;
+    to->kind = from->kind;
+    to->reserved = 0;
+    copy_words(to + 1, from + 1, from->payload_bytes);
     open->bytes += bytes;
     if (++open->count == c->options.requests_per_message) close_request(open, out);
 }
@@ -326,6 +334,7 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
     if (m->type != VSR_REPLY) return;
 
     const uint32_t end = m->bytes;
+    uint32_t size = 0;
     for (uint32_t left = m->count; left > 0 && end - offset >= sizeof(struct vsr_reply); left--) {
         const struct vsr_reply *reply =
             (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
@@ -341,7 +350,7 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
             on_registered(c, reply, out);
         else
             on_result(c, reply, out);
-        offset += bytes;
+        offset = step_over(offset, bytes, &size);
     }
 }
 

@@ -5,6 +5,7 @@
  * in the client table and gives the host the operations with the places of their results, which are
  * the cached replies; vsr_on_applied() answers the clients.
  */
+#include "message.h"
 #include "state.h"
 
 /** Opens the sessions of a Register op. The core does that itself; the machine sees nothing. */
@@ -31,21 +32,25 @@ static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepa
  */
 static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare *prepare)
 {
+    /* Copies, so that no store in the loop makes the compiler load them again. */
+    const struct vsr_client_table clients = r->clients;
+    const vsr_op op = prepare->entry.op;
     struct vsr_operation *next = r->operations;
     uint32_t offset = sizeof *prepare;
+    uint32_t size = 0;
 
-    for (uint32_t i = 0; i < prepare->header.count; i++) {
+    for (uint32_t left = prepare->header.count; left > 0; left--) {
         const struct vsr_request *request = request_at(prepare, offset);
         struct vsr_client_entry *entry =
-            vsr_client_table_find(&r->clients, request->session, request->slot);
+            vsr_client_table_find(&clients, request->session, request->slot);
 
-        offset += request_bytes(request);
+        offset = step_over(offset, request_bytes(request), &size);
         if (entry == NULL || request->number != entry->number + 1) {
             r->requests_repeated++;
             continue;
         }
         entry->number = request->number;
-        entry->last_op = prepare->entry.op;
+        entry->last_op = op;
         *next++ = (struct vsr_operation){
             .payload = request + 1,
             .result = vsr_client_entry_result(entry),

@@ -1,6 +1,8 @@
 /**
  * Making and checking messages.
  */
+#include "message.h"
+
 #include "state.h"
 
 const char *vsr_message_name(uint8_t type)
@@ -37,15 +39,19 @@ bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_
 
 bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset)
 {
-    for (uint32_t i = 0; i < header->count; i++) {
-        if (header->bytes - offset < sizeof(struct vsr_request)) return false;
+    const uint32_t end = header->bytes;
+    uint32_t size = 0;
+
+    for (uint32_t left = header->count; left > 0; left--) {
+        if (end - offset < sizeof(struct vsr_request)) return false;
         const struct vsr_request *request = request_at(header, offset);
-        if (request_bytes(request) > header->bytes - offset) return false;
-        if (request->kind >= VSR_KIND_COUNT) return false;
-        if (request->kind == VSR_KIND_REGISTER &&
-            request->payload_bytes != sizeof(struct vsr_register))
+        __builtin_prefetch((const uint8_t *)request + READ_AHEAD);
+        if (request_bytes(request) > end - offset) return false;
+        if (request->kind != VSR_KIND_OPERATION &&
+            (request->kind != VSR_KIND_REGISTER ||
+             request->payload_bytes != sizeof(struct vsr_register)))
             return false;
-        offset += request_bytes(request);
+        offset = step_over(offset, request_bytes(request), &size);
     }
-    return offset == header->bytes;
+    return offset == end;
 }

@@ -189,6 +189,7 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
     const uint32_t left = header->bytes - offset;
     uint32_t run = 0;
     uint32_t count = 0;
+    uint32_t size = 0;
 
     while (run < left && count < count_max) {
         const struct vsr_request *request = request_at(header, offset + run);
@@ -200,7 +201,7 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
             break;
         __builtin_prefetch(to + run + WRITE_AHEAD, 1);
         entry->pending = request->number;
-        run += bytes;
+        run = step_over(run, bytes, &size);
         count++;
     }
     memcpy(to, request_at(header, offset), run);
