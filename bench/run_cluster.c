@@ -50,6 +50,7 @@ struct bench_client {
     uint32_t *idle; /* sessions without an operation: a stack */
     uint32_t idle_count;
     uint64_t submitted;
+    uint64_t answered_count; /* `answered` takes it over at the turn's end */
     uint64_t wrong_results;
     uint64_t unexpected; /* results that nobody waits for */
     uint64_t evictions;
@@ -154,8 +155,7 @@ static void on_result(void *context, struct vsr_client_actor *actor, uint32_t se
         histogram_add(&c->latency, c->now_ns - s->sent_ns);
     c->out_count--;
     c->idle[c->idle_count++] = session;
-    unsigned long long answered = atomic_load_explicit(&c->answered, memory_order_relaxed);
-    atomic_store_explicit(&c->answered, answered + 1, memory_order_relaxed);
+    c->answered_count++;
     submit_more(c, actor);
 }
 
@@ -176,6 +176,7 @@ static void on_turn_end(void *context, struct vsr_client_actor *actor)
     look_at_clock(c);
     /* The end of the opening comes without a message: a tick brings us here. */
     if (c->phase != PHASE_OPENING) submit_more(c, actor);
+    atomic_store_explicit(&c->answered, c->answered_count, memory_order_relaxed);
     bool is_over = c->phase == PHASE_STOP || c->is_at_end;
     if (is_over && c->out_count == 0) atomic_store_explicit(&c->is_quiet, 1, memory_order_relaxed);
     c->now_ns = 0;
