@@ -162,8 +162,8 @@ Test(service, call_times_out_while_the_primary_is_gone)
     start(&w, 3, 1, 4);
     cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
     cr_assert_eq(call(caller, 1, 1, &value), 0);
-    cr_assert_eq(vsr_cluster_kill(w.cluster, 0), 0);
-    cr_assert_eq(vsr_cluster_kill(w.cluster, 0), -EALREADY);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 0, VSR_KILL_SAFELY), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 0, VSR_KILL_SAFELY), -EALREADY);
     cr_assert_eq(vsr_caller_call(caller, &add, sizeof add, &value, &bytes, SECOND / 20),
                  -ETIMEDOUT);
     vsr_caller_close(caller);

@@ -1,11 +1,13 @@
 /**
- * A cluster in one process: starts, inspects and stops replica actors.
+ * A cluster in one process: starts, stops and inspects replica actors; kills and pauses their
+ * replicas.
  */
 #include "node.h"
 
 #include <act/timer.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,9 +15,10 @@
 struct vsr_cluster {
     struct vsr_cluster_options options;
     act_id peers[VSR_REPLICAS_MAX];
-    struct node_storage storage[VSR_REPLICAS_MAX];
+    uint32_t spawned; /* actors: the first so many */
+    struct node_storage *storage;
     struct node_event stopped[VSR_REPLICAS_MAX];
-    bool is_alive[VSR_REPLICAS_MAX]; /* spawned and not killed */
+    pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
 };
 
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster)
@@ -60,8 +63,52 @@ static void stop_patiently(act_id id)
         nanosleep(&pause, NULL);
 }
 
+/* Controls: what a thread asks of a replica's actor. The thread needs a port. */
+
+/** Returns 0 or -ENOMEM; then await has to be called. */
+static int ask(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
+{
+    struct act_message *m = act_message_create(NODE_CONTROL, sizeof control);
+
+    if (m == NULL) return -ENOMEM;
+    memcpy(m->body, &control, sizeof control);
+    node_event_init(&control->done);
+    send_patiently(cluster->peers[replica], m);
+    return 0;
+}
+
+/** Returns the answer. */
+static int await(struct node_control *control)
+{
+    node_event_wait(&control->done);
+    node_event_deinit(&control->done);
+    return control->error;
+}
+
+static int command(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
+{
+    int error = ask(cluster, replica, control);
+    return error != 0 ? error : await(control);
+}
+
+static int inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                   struct vsr_cluster_report *report)
+{
+    struct node_control control = {
+        .command = NODE_INSPECT, .report = report, .wants_digest = wants_digest};
+    return command(cluster, replica, &control);
+}
+
+/* Start and stop. */
+
 static int check(const struct vsr_cluster_options *options, struct vsr_error *why)
 {
+    if (options->is_formatting && options->superblock_directory == NULL) {
+        if (why != NULL)
+            *why = (struct vsr_error){
+                .option = "is_formatting", .value = 1, .rule = "needs a superblock_directory"};
+        return -EINVAL;
+    }
     if (options->runtime == NULL || options->create_machine == NULL || options->tick_ns < 100000) {
         if (why != NULL)
             *why = (struct vsr_error){
@@ -81,12 +128,11 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
 static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
 {
     const struct vsr_cluster_options *o = &cluster->options;
-    int error;
-
     struct node_replica *replica =
-        node_replica_create(o, i, &cluster->storage[i], &cluster->stopped[i], &error);
-    if (replica == NULL) return error;
-    error = act_spawn(
+        node_replica_create(o, i, cluster->storage, &cluster->stopped[i]);
+
+    if (replica == NULL) return -ENOMEM;
+    int error = act_spawn(
         &(struct act_spawn_options){
             .behaviour = &node_replica_behaviour,
             .state = replica,
@@ -99,40 +145,102 @@ static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
         node_replica_destroy(replica);
         return error;
     }
-    cluster->is_alive[i] = true;
+    cluster->spawned++;
     return 0;
 }
 
-/** Tells every replica who the others are, which starts it. */
-static int introduce(struct vsr_cluster *cluster)
+/** Makes what a replica begins with. Returns 0, or a negative errno and *why. */
+static int prepare(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control,
+                   struct vsr_error *why)
+{
+    struct vsr_superblock superblock;
+
+    *control = (struct node_control){.command = NODE_BEGIN, .peers = cluster->peers};
+    int error = node_storage_read(cluster->storage, replica, &superblock, why);
+    if (error != 0) return error;
+    return node_life_create(&cluster->options, replica, &superblock, &control->life);
+}
+
+/** Starts all replicas: they are made before the first begins, so that none has to wait. */
+static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 {
     const uint32_t count = vsr_cluster_replica_count(cluster);
-    const uint32_t bytes = count * (uint32_t)sizeof cluster->peers[0];
+    struct node_control controls[VSR_REPLICAS_MAX];
+    uint32_t asked = 0;
+    uint32_t made = 0;
+    int error = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct act_message *m = act_message_create(NODE_START, bytes);
-        if (m == NULL) return -ENOMEM;
-        memcpy(m->body, cluster->peers, bytes);
-        send_patiently(cluster->peers[i], m);
+    while (made < count && error == 0) {
+        error = prepare(cluster, made, &controls[made], why);
+        made += error == 0;
+    }
+    while (asked < made && error == 0) {
+        error = ask(cluster, asked, &controls[asked]);
+        asked += error == 0;
+    }
+    for (uint32_t i = 0; i < asked; i++) {
+        int answer = await(&controls[i]);
+        if (error == 0) error = answer;
+    }
+    /* A replica that has begun has taken its life and left an empty one. */
+    for (uint32_t i = 0; i < made; i++)
+        node_life_destroy(&controls[i].life);
+    return error;
+}
+
+/** Waits until every replica's first superblock is durable. */
+static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster);) {
+        struct vsr_cluster_report report;
+        int error = inspect(cluster, i, false, &report);
+        if (error != 0) return error;
+        if (report.run_state == VSR_FAILED) {
+            if (why != NULL) {
+                *why = (struct vsr_error){.option = "superblock_directory", .value = i, .rule = ""};
+                snprintf(why->text, sizeof why->text,
+                         "replica %u: its superblock could not be written; look at the disk of %s",
+                         i, cluster->options.superblock_directory);
+            }
+            return -EIO;
+        }
+        if (report.replica.status != VSR_STATUS_STARTING)
+            i++;
+        else
+            nanosleep(&pause, NULL);
     }
     return 0;
 }
 
-static void stop_replica(struct vsr_cluster *cluster, uint32_t i)
+/** Stops the actors; the storage is left. */
+static void stop_replicas(struct vsr_cluster *cluster)
 {
-    if (!cluster->is_alive[i]) return;
-    cluster->is_alive[i] = false;
-    stop_patiently(cluster->peers[i]);
-    node_event_wait(&cluster->stopped[i]);
+    for (uint32_t i = 0; i < cluster->spawned; i++)
+        stop_patiently(cluster->peers[i]);
+    for (uint32_t i = 0; i < cluster->spawned; i++)
+        node_event_wait(&cluster->stopped[i]);
 }
 
 static void destroy(struct vsr_cluster *cluster)
 {
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        stop_replica(cluster, i);
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
         node_event_deinit(&cluster->stopped[i]);
-    }
+    pthread_mutex_destroy(&cluster->mutex);
     free(cluster);
+}
+
+static int start_replicas(struct vsr_cluster *cluster, struct vsr_error *why)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster) && error == 0; i++)
+        error = spawn_replica(cluster, i);
+    if (error == 0) error = begin(cluster, why);
+    if (error == 0) error = await_started(cluster, why);
+    if (error != 0) stop_replicas(cluster);
+    return error;
 }
 
 int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
@@ -145,22 +253,23 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     struct vsr_cluster *c = calloc(1, sizeof *c);
     if (c == NULL) return -ENOMEM;
     c->options = *options;
+    pthread_mutex_init(&c->mutex, NULL);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++)
         node_event_init(&c->stopped[i]);
     error = node_port_borrow(c->options.runtime, &port);
     if (error != 0) goto undo;
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(c) && error == 0; i++)
-        error = spawn_replica(c, i);
-    if (error == 0) error = introduce(c);
+    error = node_storage_create(&c->options, &c->storage, why);
     if (error != 0) goto undo_port;
+    error = start_replicas(c, why);
+    if (error != 0) goto undo_storage;
     node_port_return(port);
     *cluster = c;
     return 0;
 
+undo_storage:
+    node_storage_undo(c->storage);
 undo_port:
-    destroy(c);
     node_port_return(port);
-    return error;
 undo:
     destroy(c);
     return error;
@@ -174,82 +283,179 @@ void vsr_cluster_stop(struct vsr_cluster *cluster)
     /* A port gets free when another thread closes its own. */
     while (node_port_borrow(cluster->options.runtime, &port) != 0)
         nanosleep(&pause, NULL);
+    stop_replicas(cluster);
+    node_storage_destroy(cluster->storage);
     destroy(cluster);
     node_port_return(port);
 }
 
-int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica)
-{
-    struct act_port *port;
+/* Lives and deaths. */
 
-    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
-    if (!cluster->is_alive[replica]) return -EALREADY;
-    int error = node_port_borrow(cluster->options.runtime, &port);
-    if (error != 0) return error;
-    stop_replica(cluster, replica);
-    node_port_return(port);
-    return 0;
+uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
+{
+    const struct vsr_replica_options *o = &cluster->options.replica;
+    const uint32_t majority = o->replica_count / 2 + 1;
+    const uint32_t qr = o->quorum_replication != 0 ? o->quorum_replication : majority;
+    const uint32_t qv = o->quorum_view_change != 0 ? o->quorum_view_change : majority;
+    const uint32_t answers =
+        o->recovery_quorum != 0 ? o->recovery_quorum : o->replica_count - qv + 1;
+    uint32_t needed = qr > qv ? qr : qv;
+
+    if (answers > needed) needed = answers;
+    return needed < o->replica_count ? o->replica_count - needed : 0;
 }
 
-static int inspect_replica(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                           struct vsr_cluster_report *report)
+/** Whether a replica has, as far as the others are concerned, no log. */
+static bool is_lost(const struct vsr_cluster_report *report)
 {
-    struct node_inspect inspect = {.report = report, .wants_digest = wants_digest};
-    struct node_inspect *pointer = &inspect;
-    struct act_port *port;
+    return report->run_state == VSR_DOWN || report->run_state == VSR_FAILED ||
+           report->replica.status == VSR_STATUS_STARTING ||
+           report->replica.status == VSR_STATUS_RECOVERING ||
+           report->replica.status == VSR_STATUS_HALTED;
+}
 
-    if (replica >= vsr_cluster_replica_count(cluster) || !cluster->is_alive[replica])
-        return -EINVAL;
-    int error = node_port_borrow(cluster->options.runtime, &port);
-    if (error != 0) return error;
-    struct act_message *m = act_message_create(NODE_INSPECT, sizeof pointer);
-    if (m == NULL) {
-        node_port_return(port);
-        return -ENOMEM;
+/** Returns 0, -EBUSY when one more may not be lost, or what inspect returned. */
+static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
+{
+    uint32_t lost = 1;
+
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
+        struct vsr_cluster_report report;
+        if (i == replica) continue;
+        int error = inspect(cluster, i, false, &report);
+        if (error != 0) return error;
+        lost += is_lost(&report);
     }
-    memcpy(m->body, &pointer, sizeof pointer);
-    node_event_init(&inspect.done);
-    send_patiently(cluster->peers[replica], m);
-    node_event_wait(&inspect.done);
-    node_event_deinit(&inspect.done);
-    node_port_return(port);
-    return 0;
+    return lost <= vsr_cluster_down_max(cluster) ? 0 : -EBUSY;
 }
+
+/** Begins a call about a replica; end it with leave. Returns 0, or a negative errno. */
+static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port **port)
+{
+    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    pthread_mutex_lock(&cluster->mutex);
+    int error = node_port_borrow(cluster->options.runtime, port);
+    if (error != 0) pthread_mutex_unlock(&cluster->mutex);
+    return error;
+}
+
+static void leave(struct vsr_cluster *cluster, struct act_port *port)
+{
+    node_port_return(port);
+    pthread_mutex_unlock(&cluster->mutex);
+}
+
+int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kill how)
+{
+    struct node_control control = {.command = NODE_KILL};
+    struct vsr_cluster_report report;
+    struct act_port *port;
+    int error = enter(cluster, replica, &port);
+    if (error != 0) return error;
+
+    error = inspect(cluster, replica, false, &report);
+    if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
+    if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
+    if (error == 0) error = command(cluster, replica, &control);
+    /* Here and not by the actor: a large state machine takes its time, which other actors of the
+     * worker would miss. */
+    node_life_destroy(&control.life);
+    leave(cluster, port);
+    return error;
+}
+
+int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vsr_error *why)
+{
+    struct node_control control = {.command = NODE_BEGIN};
+    struct vsr_cluster_report report;
+    struct act_port *port;
+    int error = enter(cluster, replica, &port);
+    if (error != 0) return error;
+
+    error = inspect(cluster, replica, false, &report);
+    if (error == 0 && report.run_state != VSR_DOWN && report.run_state != VSR_FAILED)
+        error = -EALREADY;
+    if (error == 0) error = prepare(cluster, replica, &control, why);
+    if (error == 0) error = command(cluster, replica, &control);
+    node_life_destroy(&control.life);
+    leave(cluster, port);
+    return error;
+}
+
+static int tell(struct vsr_cluster *cluster, uint32_t replica, enum node_command what)
+{
+    struct node_control control = {.command = what};
+    struct act_port *port;
+    int error = enter(cluster, replica, &port);
+    if (error != 0) return error;
+
+    error = command(cluster, replica, &control);
+    leave(cluster, port);
+    return error;
+}
+
+int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica)
+{
+    return tell(cluster, replica, NODE_PAUSE);
+}
+
+int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica)
+{
+    return tell(cluster, replica, NODE_RESUME);
+}
+
+/* Looking. */
 
 int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
                         struct vsr_cluster_report *report)
 {
-    return inspect_replica(cluster, replica, true, report);
+    struct act_port *port;
+
+    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    int error = node_port_borrow(cluster->options.runtime, &port);
+    if (error != 0) return error;
+    error = inspect(cluster, replica, true, report);
+    node_port_return(port);
+    return error;
 }
 
-/** Whether the living replicas have executed the same log to its end. */
+/** Whether the replicas that run have executed the same log to its end. -ESRCH: none runs. */
 static int look(struct vsr_cluster *cluster, bool *is_settled)
 {
-    struct vsr_cluster_report report;
-    vsr_op op = UINT64_MAX;
+    struct vsr_replica_report first = {0};
+    uint32_t running = 0;
 
     *is_settled = true;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        if (!cluster->is_alive[i]) continue;
-        int error = inspect_replica(cluster, i, false, &report);
+        struct vsr_cluster_report report;
+        const struct vsr_replica_report *r = &report.replica;
+        int error = inspect(cluster, i, false, &report);
         if (error != 0) return error;
-        if (op == UINT64_MAX) op = report.replica.op;
-        if (report.replica.op != op || report.replica.applied != op) *is_settled = false;
+        if (report.run_state != VSR_RUNNING) continue;
+        if (running++ == 0) first = *r;
+        if (r->status != VSR_STATUS_NORMAL || r->op != first.op || r->applied != first.op ||
+            r->head_checksum != first.head_checksum)
+            *is_settled = false;
     }
-    return 0;
+    return running > 0 ? 0 : -ESRCH;
 }
 
 int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     const uint64_t start = act_now_ns();
+    struct act_port *port;
+    bool is_settled = false;
 
-    for (;;) {
-        bool is_settled;
-        int error = look(cluster, &is_settled);
-        if (error != 0) return error;
-        if (is_settled) return 0;
-        if (act_now_ns() - start > timeout_ns) return -ETIMEDOUT;
+    int error = node_port_borrow(cluster->options.runtime, &port);
+    if (error != 0) return error;
+    while ((error = look(cluster, &is_settled)) == 0 && !is_settled) {
+        if (act_now_ns() - start > timeout_ns) {
+            error = -ETIMEDOUT;
+            break;
+        }
         nanosleep(&pause, NULL);
     }
+    node_port_return(port);
+    return error;
 }

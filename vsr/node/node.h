@@ -16,9 +16,10 @@
 enum {
     NODE_MESSAGE = 0x56530100, /* body: a protocol message */
     NODE_TICK,
-    NODE_INSPECT, /* body: struct node_inspect * */
-    NODE_START,   /* body: the replicas' ids */
-    NODE_SUBMIT,  /* to a service. Body: struct node_submit, then the payload */
+    NODE_CONTROL,   /* to a replica. Body: struct node_control * */
+    NODE_PERSISTED, /* to a replica. Body: struct node_persisted */
+    NODE_START,     /* to a client */
+    NODE_SUBMIT,    /* to a service. Body: struct node_submit, then the payload */
 };
 
 struct node_submit {
@@ -49,12 +50,6 @@ void node_event_set(struct node_event *event);
 void node_event_wait(struct node_event *event);
 void node_event_deinit(struct node_event *event);
 
-struct node_inspect {
-    struct vsr_cluster_report *report;
-    bool wants_digest; /* which a large state machine takes its time for */
-    struct node_event done;
-};
-
 /**
  * Messages that their receiver had no room for. They are offered again at the end of every turn and
  * at every tick; when the outbox itself is full a message is dropped, which the protocol mends.
@@ -78,16 +73,42 @@ void node_outbox_deinit(struct node_outbox *outbox);
 /** Ownership: takes m. */
 void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m);
 void node_outbox_retry(struct node_outbox *outbox);
+/** Ends all that waits. */
+void node_outbox_clear(struct node_outbox *outbox);
 
 /** The cluster's options, and its replicas' ids: peers()[0 .. replica_count-1]. */
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster);
 const act_id *node_cluster_peers(const struct vsr_cluster *cluster);
 
-/** A superblock's place outside the replica: what survives the replica's memory. */
-struct node_storage {
+/** Superblocks: what survives a replica's memory. */
+struct node_storage;
+
+/** The answer to a node_storage_persist that takes its time. */
+struct node_persisted {
     struct vsr_superblock superblock;
-    bool is_written;
+    uint64_t ticket; /* of the request */
+    int error;       /* 0, or why the superblock may not be durable */
 };
+
+/** Opens or formats the files, if there are to be any. Returns 0, or as vsr_cluster_start. */
+int node_storage_create(const struct vsr_cluster_options *options, struct node_storage **storage,
+                        struct vsr_error *why);
+void node_storage_destroy(struct node_storage *storage);
+/** Destroys it, and removes the files that were formatted: the cluster did not start. */
+void node_storage_undo(struct node_storage *storage);
+/**
+ * Makes a superblock durable. Only from the replica's actor, one at a time.
+ *
+ * Returns: true: it is durable. false: a NODE_PERSISTED with the ticket comes to the actor.
+ */
+bool node_storage_persist(struct node_storage *storage, uint32_t replica,
+                          const struct vsr_superblock *superblock, uint64_t ticket);
+/**
+ * The superblock of a replica that is not running; incarnation 0: it never ran. What it had asked
+ * for last may or may not have become durable. Blocks.
+ */
+int node_storage_read(struct node_storage *storage, uint32_t replica,
+                      struct vsr_superblock *superblock, struct vsr_error *why);
 
 struct node_blob {
     uint8_t *bytes;
@@ -114,15 +135,50 @@ bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
                         const struct vsr_snapshot *snapshot);
 void node_snapshots_deinit(struct node_snapshots *s);
 
-/** One replica's actor. */
+/** What a replica loses when it dies. Zeroed = dead. */
+struct node_life {
+    struct vsr_replica *core;
+    struct vsr_effects effects;
+    struct vsr_state_machine machine;
+    struct node_snapshots snapshots;
+    struct vsr_superblock superblock; /* it begins with; incarnation 0: the replica never ran */
+};
+
+/** Makes a state machine and a core. Returns 0, -ENOMEM or what create_machine returned. */
+int node_life_create(const struct vsr_cluster_options *options, uint32_t replica,
+                     const struct vsr_superblock *superblock, struct node_life *life);
+/** Threads: a worker, or a thread with a port. */
+void node_life_destroy(struct node_life *life);
+
+enum node_command { NODE_BEGIN, NODE_KILL, NODE_PAUSE, NODE_RESUME, NODE_INSPECT };
+
+/** What one thread asks of a replica's actor, and waits for. */
+struct node_control {
+    enum node_command command;
+    int error;             /* the answer */
+    struct node_life life; /* BEGIN: the new one. The answer, of KILL too: the old one */
+    const act_id *peers;   /* BEGIN */
+    struct vsr_cluster_report *report; /* INSPECT */
+    bool wants_digest;                 /* INSPECT: a large state machine takes its time for it */
+    struct node_event done;
+};
+
+/** One replica's actor: a shell that lives as long as the cluster, for one life after the other. */
 struct node_replica;
 
+/** Returns NULL without memory. */
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped, int *error);
+                                         struct node_event *stopped);
 /** For a replica whose actor was never spawned. */
 void node_replica_destroy(struct node_replica *replica);
 
 extern const struct act_behaviour node_replica_behaviour;
+
+/* VSR_LOG: lines on stderr. */
+
+void node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m);
+void node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op);
+void node_log_event(uint32_t replica, const char *what);
 
 #endif

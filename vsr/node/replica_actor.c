@@ -2,11 +2,16 @@
  * A replica as an actor: turns messages into events and performs the effects.
  *
  * A message is one event, the turn's end another; what the core sends in a turn leaves at its end.
+ *
+ * The actor is a shell that outlives its replica: killed, it drops the replica's memory and ends
+ * what it is sent, as the network of a dead process would; restarted, it has a new one that knows
+ * the superblock only.
  */
 #include "node.h"
 
 #include <act/timer.h>
 #include <vsr/replica.h>
+#include <vsr/trace.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,10 +20,9 @@
 #include <time.h>
 
 struct node_replica {
-    struct vsr_replica *core;
-    struct vsr_effects effects;
-    struct vsr_state_machine machine;
-    struct node_snapshots snapshots;
+    bool is_watched; /* not running, or logged: messages are looked at before the core gets them */
+    enum vsr_run_state run_state;
+    struct node_life life;
     struct node_outbox outbox;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
@@ -26,21 +30,57 @@ struct node_replica {
     uint64_t tick_ns;
     struct node_storage *storage;
     struct node_event *stopped;
+    uint64_t changed_ns;     /* when run_state did */
+    uint64_t messages_ended; /* that came while it was not running */
+    uint64_t ticket; /* of the last request to the storage; a dead life's is never answered */
+    struct node_persisted persisted; /* an answer that came during a pause */
+    bool has_persisted;
+    bool has_timer;
+    bool is_logged;
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
     void *notice_context;
 };
 
-static void print_notice(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
+static void print_notice(void *context, uint32_t replica, enum vsr_notice what, uint32_t about,
                          vsr_op op)
 {
     (void)context;
-    fprintf(stderr, "vsr: replica %u: %s (replica %u, op %llu)\n", replica, vsr_notice_text(notice),
+    if (vsr_log_level() >= VSR_LOG_INFO) return; /* It stands there already. */
+    fprintf(stderr, "vsr: replica %u: %s (replica %u, op %llu)\n", replica, vsr_notice_text(what),
             about, (unsigned long long)op);
+}
+
+static void notice(struct node_replica *n, enum vsr_notice what, uint32_t about, vsr_op op)
+{
+    if (vsr_log_level() >= VSR_LOG_INFO) node_log_notice(n->index, what, about, op);
+    n->on_notice(n->notice_context, n->index, what, about, op);
+}
+
+static void set_run_state(struct node_replica *n, enum vsr_run_state state)
+{
+    static const char *const texts[] = {[VSR_RUNNING] = "runs",
+                                        [VSR_PAUSED] = "is paused",
+                                        [VSR_DOWN] = "is down: its memory is gone",
+                                        [VSR_FAILED] = "has failed"};
+
+    n->run_state = state;
+    n->changed_ns = act_now_ns();
+    n->is_watched = state != VSR_RUNNING || n->is_logged;
+    if (vsr_log_level() >= VSR_LOG_INFO) node_log_event(n->index, texts[state]);
+}
+
+/** The disk did not take the superblock: what it holds is not known, and nothing may be promised.
+ */
+static void fail(struct node_replica *n)
+{
+    set_run_state(n, VSR_FAILED);
+    notice(n, VSR_NOTICE_STORAGE_FAILED, n->index, 0);
 }
 
 static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct act_message *m)
 {
+    if (n->is_logged) node_log_message(n->index, "->", m->body);
     for (uint32_t i = 0; i < n->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
@@ -77,39 +117,41 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
         send_to_replicas(n, e->to, node_message(&e->buffer));
         break;
     case VSR_EFFECT_SEND_CLIENT:
+        if (n->is_logged) node_log_message(n->index, "->", e->buffer.header);
         node_outbox_send(&n->outbox, e->address, node_message(&e->buffer));
         break;
     case VSR_EFFECT_APPLY:
         if (e->count > 0)
-            n->machine.apply(n->machine.state, e->op, e->timestamp, e->operations, e->count);
+            n->life.machine.apply(n->life.machine.state, e->op, e->timestamp, e->operations,
+                                  e->count);
         done->has_applied = true;
         done->op = e->op;
         break;
     case VSR_EFFECT_PERSIST:
-        /* In process, durable means: outside of the replica's memory. */
-        n->storage->superblock = e->superblock;
-        n->storage->is_written = true;
-        done->has_persisted = true;
+        done->has_persisted =
+            node_storage_persist(n->storage, n->index, &e->superblock, ++n->ticket);
         done->superblock = e->superblock;
         break;
     case VSR_EFFECT_SAVE:
         done->has_saved = true;
-        done->snapshot = node_snapshot_save(&n->snapshots, n->core, &n->machine, e->snapshot.op);
+        done->snapshot =
+            node_snapshot_save(&n->life.snapshots, n->life.core, &n->life.machine, e->snapshot.op);
         break;
     case VSR_EFFECT_SEND_CHUNK:
-        node_snapshot_fill(&n->snapshots, e);
+        node_snapshot_fill(&n->life.snapshots, e);
         send_to_replicas(n, e->to, node_message(&e->buffer));
         break;
     case VSR_EFFECT_STORE_CHUNK:
-        node_snapshot_store(&n->snapshots, e);
+        node_snapshot_store(&n->life.snapshots, e);
         act_message_unref(node_message(&e->buffer));
         break;
     case VSR_EFFECT_LOAD:
         done->has_loaded = true;
-        done->is_loaded = node_snapshot_load(&n->snapshots, n->core, &n->machine, &e->snapshot);
+        done->is_loaded =
+            node_snapshot_load(&n->life.snapshots, n->life.core, &n->life.machine, &e->snapshot);
         break;
     case VSR_EFFECT_NOTICE:
-        n->on_notice(n->notice_context, n->index, e->notice, e->replica, e->at_op);
+        notice(n, e->notice, e->replica, e->at_op);
         break;
     }
 }
@@ -143,11 +185,13 @@ static bool step(struct node_replica *n, const struct vsr_event *event)
     struct vsr_event next = *event;
     bool has_applied = false;
 
+    struct vsr_effects *effects = &n->life.effects;
+
     do {
-        n->effects.count = 0;
-        vsr_replica_step(n->core, &next, &n->effects);
-        for (uint32_t i = 0; i < n->effects.count; i++)
-            perform(n, &n->effects.list[i], &done);
+        effects->count = 0;
+        vsr_replica_step(n->life.core, &next, effects);
+        for (uint32_t i = 0; i < effects->count; i++)
+            perform(n, &effects->list[i], &done);
         has_applied |= done.has_applied;
     } while (next_completion(&done, &next));
     return has_applied;
@@ -165,6 +209,7 @@ static void on_tick(struct node_replica *n)
     struct timespec now;
 
     start_tick(n);
+    if (n->run_state != VSR_RUNNING) return;
     clock_gettime(CLOCK_REALTIME, &now);
     node_outbox_retry(&n->outbox);
     step(n,
@@ -172,15 +217,126 @@ static void on_tick(struct node_replica *n)
                              .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec});
 }
 
-static void on_inspect(struct node_replica *n, const struct act_message *m)
+static void on_persisted(struct node_replica *n, const struct act_message *m)
 {
-    struct node_inspect *inspect;
+    struct node_persisted done;
 
-    memcpy(&inspect, m->body, sizeof inspect);
-    vsr_replica_report(n->core, &inspect->report->replica);
-    if (inspect->wants_digest) inspect->report->digest = n->machine.digest(n->machine.state);
-    inspect->report->messages_dropped = n->outbox.dropped;
-    node_event_set(&inspect->done);
+    memcpy(&done, m->body, sizeof done);
+    if (done.ticket != n->ticket) return; /* of a life that ended meanwhile */
+    if (done.error != 0) {
+        fail(n);
+    } else if (n->run_state == VSR_PAUSED) {
+        n->persisted = done;
+        n->has_persisted = true;
+    } else if (n->run_state == VSR_RUNNING) {
+        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = done.superblock});
+    }
+}
+
+/* What the cluster's owner asks. Each returns the answer. */
+
+/** Puts one life in the place of another. Ownership: takes life, gives the old one in its place. */
+static void exchange(struct node_replica *n, struct node_life *life)
+{
+    const struct node_life old = n->life;
+
+    n->life = *life;
+    *life = old;
+    n->ticket++;
+    n->has_persisted = false;
+    node_outbox_clear(&n->outbox);
+}
+
+static int on_begin(struct node_replica *n, struct node_control *c)
+{
+    if (n->run_state != VSR_DOWN && n->run_state != VSR_FAILED) return -EALREADY;
+    memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
+    exchange(n, &c->life);
+    set_run_state(n, VSR_RUNNING);
+    if (!n->has_timer) start_tick(n);
+    n->has_timer = true;
+    bool is_first = n->life.superblock.incarnation == 0;
+    step(n, &(struct vsr_event){.kind = is_first ? VSR_EVENT_START : VSR_EVENT_RECOVER,
+                                .superblock = n->life.superblock});
+    return 0;
+}
+
+static int on_kill(struct node_replica *n, struct node_control *c)
+{
+    if (n->run_state == VSR_DOWN) return -EALREADY;
+    exchange(n, &c->life);
+    set_run_state(n, VSR_DOWN);
+    return 0;
+}
+
+static int on_pause(struct node_replica *n)
+{
+    if (n->run_state == VSR_PAUSED) return -EALREADY;
+    if (n->run_state != VSR_RUNNING) return -ESRCH;
+    set_run_state(n, VSR_PAUSED);
+    return 0;
+}
+
+static int on_resume(struct node_replica *n)
+{
+    if (n->run_state == VSR_RUNNING) return -EALREADY;
+    if (n->run_state != VSR_PAUSED) return -ESRCH;
+    set_run_state(n, VSR_RUNNING);
+    if (n->has_persisted)
+        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED,
+                                    .superblock = n->persisted.superblock});
+    n->has_persisted = false;
+    return 0;
+}
+
+static int on_inspect(struct node_replica *n, const struct node_control *c)
+{
+    *c->report = (struct vsr_cluster_report){
+        .run_state = n->run_state,
+        .changed_ns = n->changed_ns,
+        .messages_dropped = n->outbox.dropped,
+        .messages_ended = n->messages_ended,
+    };
+    if (n->life.core == NULL) return 0;
+    vsr_replica_report(n->life.core, &c->report->replica);
+    if (c->wants_digest) c->report->digest = n->life.machine.digest(n->life.machine.state);
+    return 0;
+}
+
+static void on_control(struct node_replica *n, const struct act_message *m)
+{
+    struct node_control *c;
+
+    memcpy(&c, m->body, sizeof c);
+    switch (c->command) {
+    case NODE_BEGIN:
+        c->error = on_begin(n, c);
+        break;
+    case NODE_KILL:
+        c->error = on_kill(n, c);
+        break;
+    case NODE_PAUSE:
+        c->error = on_pause(n);
+        break;
+    case NODE_RESUME:
+        c->error = on_resume(n);
+        break;
+    case NODE_INSPECT:
+        c->error = on_inspect(n, c);
+        break;
+    }
+    node_event_set(&c->done); /* the last look at *c */
+}
+
+/** A message to a replica that does not run, or is logged. Returns whether the core gets it. */
+static bool watch(struct node_replica *n, const struct act_message *m)
+{
+    if (n->run_state != VSR_RUNNING) {
+        n->messages_ended++;
+        return false;
+    }
+    node_log_message(n->index, "<-", m->body);
+    return true;
 }
 
 static void receive(void *state, struct act_message *m)
@@ -190,7 +346,8 @@ static void receive(void *state, struct act_message *m)
     if (m->type == NODE_MESSAGE) {
         /* A body that is no whole message never reaches the core. */
         const struct vsr_header *header = m->body;
-        if (m->body_bytes < sizeof *header || m->body_bytes != header->bytes) {
+        if (m->body_bytes < sizeof *header || m->body_bytes != header->bytes ||
+            (n->is_watched && !watch(n, m))) {
             act_message_unref(m);
             return;
         }
@@ -198,14 +355,12 @@ static void receive(void *state, struct act_message *m)
                                     .message = {.header = m->body, .handle = m}});
         return;
     }
-    if (m->type == NODE_START) {
-        memcpy(n->peers, m->body, n->peer_count * sizeof n->peers[0]);
-        start_tick(n);
-        step(n, &(struct vsr_event){.kind = VSR_EVENT_START});
-    } else if (m->type == NODE_TICK) {
+    if (m->type == NODE_TICK) {
         on_tick(n);
-    } else if (m->type == NODE_INSPECT) {
-        on_inspect(n, m);
+    } else if (m->type == NODE_CONTROL) {
+        on_control(n, m);
+    } else if (m->type == NODE_PERSISTED) {
+        on_persisted(n, m);
     } /* ACT_TYPE_ROOM: the turn's end tries again. */
     act_message_unref(m);
 }
@@ -214,6 +369,7 @@ static void turn_end(void *state)
 {
     struct node_replica *n = state;
 
+    if (n->run_state != VSR_RUNNING) return;
     while (step(n, &(struct vsr_event){.kind = VSR_EVENT_TURN_END})) {
         /* A batch that commits at once (one replica) has replies: they belong to this turn. */
     }
@@ -226,7 +382,6 @@ static void stopped(void *state, int reason)
     struct node_event *event = n->stopped;
 
     (void)reason;
-    vsr_replica_deinit(n->core);
     node_replica_destroy(n);
     node_event_set(event);
 }
@@ -239,58 +394,29 @@ const struct act_behaviour node_replica_behaviour = {
 
 void node_replica_destroy(struct node_replica *n)
 {
+    node_life_destroy(&n->life);
     node_outbox_deinit(&n->outbox);
-    if (n->machine.destroy != NULL) n->machine.destroy(n->machine.state);
-    node_snapshots_deinit(&n->snapshots);
-    free(n->effects.list);
-    free(n->core);
     free(n);
-}
-
-/** Lays out the core and its list of effects. */
-static int create_core(struct node_replica *n, struct vsr_replica_options *o,
-                       const struct node_storage *storage)
-{
-    const size_t bytes = (vsr_replica_bytes(o) + 63) & ~(size_t)63;
-    void *memory = aligned_alloc(64, bytes);
-
-    if (memory == NULL) return -ENOMEM;
-    memset(memory, 0, bytes);
-    o->incarnation = storage->is_written ? storage->superblock.incarnation + 1 : 1;
-    n->core = vsr_replica_init(memory, o);
-    n->effects.capacity = vsr_replica_effects_max(o);
-    n->effects.list = calloc(n->effects.capacity, sizeof *n->effects.list);
-    return n->effects.list != NULL ? 0 : -ENOMEM;
 }
 
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped_event, int *error)
+                                         struct node_event *stopped_event)
 {
-    struct vsr_replica_options o = options->replica;
     struct node_replica *n = calloc(1, sizeof *n);
 
-    *error = -ENOMEM;
     if (n == NULL) return NULL;
+    n->is_watched = true;
+    n->run_state = VSR_DOWN;
     n->index = replica;
-    n->peer_count = o.replica_count;
+    n->peer_count = options->replica.replica_count;
     n->tick_ns = options->tick_ns;
     n->storage = storage;
     n->stopped = stopped_event;
+    n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;
     n->notice_context = options->notice_context;
-    if (node_outbox_init(&n->outbox, options) != 0) goto undo;
-    *error = options->create_machine(options->machine_context, replica, &n->machine);
-    if (*error != 0) goto undo_machine;
-    o.replica = replica;
-    o.buffers = node_buffers;
-    *error = create_core(n, &o, storage);
-    if (*error != 0) goto undo;
-    return n;
-
-undo_machine:
-    n->machine.destroy = NULL;
-undo:
-    node_replica_destroy(n);
+    if (node_outbox_init(&n->outbox, options) == 0) return n;
+    free(n);
     return NULL;
 }

@@ -100,10 +100,16 @@ int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_option
     return outbox->parcels != NULL ? 0 : -ENOMEM;
 }
 
-void node_outbox_deinit(struct node_outbox *outbox)
+void node_outbox_clear(struct node_outbox *outbox)
 {
     for (uint32_t i = 0; i < outbox->count; i++)
         act_message_unref(outbox->parcels[i].message);
+    outbox->count = 0;
+}
+
+void node_outbox_deinit(struct node_outbox *outbox)
+{
+    node_outbox_clear(outbox);
     free(outbox->parcels);
 }
 

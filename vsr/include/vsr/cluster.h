@@ -1,8 +1,16 @@
 /**
  * Replicas as actors: a whole cluster in one process.
  *
- * Threads: these functions block; call them from threads that are not workers. They use the calling
- * thread's port, or open one for the call.
+ * WHAT IT SURVIVES. Logs live in memory. With majority quorums at most f = (N - 1) / 2 replicas,
+ * with others at most min(N - Qr, N - Qv), may be down or recovering AT THE SAME TIME. One more and
+ * operations that were acknowledged may be gone: the cluster then stops FOR GOOD rather than go on
+ * without them. A replica that was killed counts until it has recovered, not until it is restarted.
+ * A superblock file keeps a replica's promises, not its data: it changes nothing of this. All
+ * replicas of one process share its fate.
+ *
+ * Threads: these functions block; call them from threads that are not workers, any number at once
+ * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
+ * -ENOMEM when there is none).
  */
 #ifndef VSR_CLUSTER_H
 #define VSR_CLUSTER_H
@@ -35,27 +43,51 @@ struct vsr_cluster_options {
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
     void *notice_context;
+    /**
+     * Where the replicas' superblock files lie (vsr/superblock.h); it must exist. NULL: they
+     * are kept in memory outside of the replicas, which is enough for replicas that come and go
+     * while the process lives. With files a thread of the cluster writes them; it needs a port.
+     */
+    const char *superblock_directory;
+    bool is_formatting; /* makes the files of a new cluster; with files there already, no start */
     /** Instead of act_send, for tests that lose, delay or repeat messages. Same contract. */
     int (*send)(void *context, act_id to, struct act_message *m);
     void *send_context;
 };
 
+enum vsr_run_state {
+    VSR_RUNNING,
+    VSR_PAUSED, /* has its memory, hears and says nothing */
+    VSR_DOWN,   /* killed: its memory is gone */
+    VSR_FAILED, /* its superblock could not be written: says nothing more; kill it or restart it */
+};
+
 /** A replica as seen from outside: its report, and its state machine's digest at `applied`. */
 struct vsr_cluster_report {
-    struct vsr_replica_report replica;
-    uint64_t digest;
+    enum vsr_run_state run_state;
+    uint64_t changed_ns;               /* act_now_ns() when run_state last changed */
+    struct vsr_replica_report replica; /* all zero when it is VSR_DOWN */
+    uint64_t digest;                   /* likewise */
     uint64_t messages_dropped; /* for want of room at the receiver; the protocol sent them again */
+    uint64_t messages_ended;   /* that came while it was not running */
 };
 
 void vsr_cluster_options_init(struct vsr_cluster_options *options);
 
 /**
- * Starts the replicas.
+ * Starts the replicas; returns when each has its first superblock durable and takes part.
+ *
+ * A process that has lost all replicas at once, log and all, cannot start them from their
+ * superblock files: it is told so, and has to remove the files and format.
  *
  * Ownership: borrows options; gives the caller *cluster, to be ended by vsr_cluster_stop before the
  *            runtime stops.
  * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range; -ENOMEM; what
- *            create_machine or act_spawn returned. On an error nothing is left behind.
+ *            create_machine or act_spawn returned; with files, and in why->text which one, why and
+ *            what to do: -EEXIST: is_formatting, and there is one; -ENOENT: one is missing;
+ * -EBADMSG: one has no valid copy; -EINVAL: one is another replica's; -EBUSY: another process has
+ *            one; -ENOTRECOVERABLE: they ran before; -EIO: one could not be written; what the file
+ *            system said. On an error nothing is left behind.
  */
 int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
                       struct vsr_error *why) VSR_MUST_CHECK;
@@ -64,24 +96,69 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
  */
 void vsr_cluster_stop(struct vsr_cluster *cluster);
 
-/** Looks at a replica, between two of its turns. Returns 0, or -EINVAL, -ENOMEM, -EAGAIN. */
+/**
+ * Looks at a replica, between two of its turns; at one that does not run, too.
+ *
+ * Returns: 0, -EINVAL, -ENOMEM, -EAGAIN.
+ */
 int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
                         struct vsr_cluster_report *report) VSR_MUST_CHECK;
 
 /**
- * Waits until every replica has executed the same log to its end, which needs clients at rest.
+ * Waits until every replica that runs is VSR_STATUS_NORMAL and has executed the same log to its
+ * end, which needs clients at rest. Replicas that are paused, down or failed are not waited for.
  *
- * Returns: 0, -ETIMEDOUT when they have not after timeout_ns.
+ * Returns: 0; -ETIMEDOUT when they have not after timeout_ns; -ESRCH when no replica runs; -ENOMEM,
+ *          -EAGAIN.
  */
 int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns) VSR_MUST_CHECK;
 
+enum vsr_kill {
+    VSR_KILL_SAFELY, /* not when too many would be down or recovering at once */
+    VSR_KILL_FORCED, /* MAY STOP THE CLUSTER FOR GOOD: see the head of this file */
+};
+
 /**
- * Stops one replica's actor and leaves it stopped, as a crash would.
+ * Destroys a replica's core and state machine, as a crash of its process would. What it is sent
+ * from then on is ended, until it is restarted.
  *
- * Returns: 0, -EINVAL, -EALREADY when it is stopped.
+ * Returns: 0; -EINVAL; -EALREADY when it is down; -EBUSY, unless forced, when more replicas than
+ * the cluster survives would be down, failed, halted or recovering; -ENOMEM, -EAGAIN.
  */
-int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CHECK;
+int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica,
+                     enum vsr_kill how) VSR_MUST_CHECK;
+
+/**
+ * Gives a replica that is down, or has failed, a new state machine and a new core, which know what
+ * its superblock says and ask the others for the rest. It has recovered when its status is
+ * VSR_STATUS_NORMAL (VSR_NOTICE_RECOVERED): until then it counts as down.
+ *
+ * Returns: 0; -EINVAL; -EALREADY when it runs or is paused; what create_machine returned; with
+ * files as vsr_cluster_start, and why->text (why may be NULL); -ENOMEM, -EAGAIN.
+ */
+int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica,
+                        struct vsr_error *why) VSR_MUST_CHECK;
+
+/**
+ * Stops a replica in its tracks, memory kept, as SIGSTOP would; what it is sent meanwhile is lost.
+ * While more are paused or down than the cluster survives nothing is committed.
+ *
+ * Returns: 0; -EINVAL; -EALREADY when it is paused; -ESRCH when it is down or has failed; -ENOMEM,
+ *          -EAGAIN.
+ */
+int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CHECK;
+
+/**
+ * Lets a paused replica go on.
+ *
+ * Returns: 0; -EINVAL; -EALREADY when it runs; -ESRCH when it is down or has failed; -ENOMEM,
+ *          -EAGAIN.
+ */
+int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CHECK;
 
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster);
+
+/** How many replicas may be down or recovering at once. */
+uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster);
 
 #endif

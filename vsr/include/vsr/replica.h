@@ -131,7 +131,8 @@ enum vsr_effect_kind {
     X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
     X(DIVERGED, "its snapshot differs from the primary's at the same op: the state machine is "    \
                 "not deterministic; halts")                                                        \
-    X(DATA_LOST, "the logs of a quorum end before an op that was committed; halts")
+    X(DATA_LOST, "the logs of a quorum end before an op that was committed; halts")                \
+    X(STORAGE_FAILED, "its superblock could not be written; it stops, kill it or restart it")
 
 enum vsr_notice {
 #define X(name, text) VSR_NOTICE_##name,

@@ -58,6 +58,8 @@ struct vsr_buffers {
     void (*unref)(void *context, void *handle);
 };
 
+enum { VSR_ERROR_TEXT_BYTES = 768 };
+
 /** Why an option was refused: `option` was `value`; accepted is min..max, and `rule` says more. */
 struct vsr_error {
     const char *option;
@@ -65,6 +67,9 @@ struct vsr_error {
     uint64_t min;
     uint64_t max;
     const char *rule; /* "" when the range says it all */
+    /** "", or all of it in words, where the world and not the number was at fault: which file, why,
+     * what to do. */
+    char text[VSR_ERROR_TEXT_BYTES];
 };
 
 #endif

@@ -1,0 +1,42 @@
+/**
+ * What VSR_LOG shows: one line on stderr for an event, a notice or a message.
+ */
+#include "node.h"
+
+#include <act/timer.h>
+#include <vsr/trace.h>
+
+#include <stdio.h>
+
+static void print(uint32_t replica, const char *text)
+{
+    const uint64_t us = act_now_ns() / 1000;
+
+    fprintf(stderr, "vsr: %llu.%06llu replica %u %s\n", (unsigned long long)(us / 1000000),
+            (unsigned long long)(us % 1000000), replica, text);
+}
+
+void node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m)
+{
+    char line[512];
+    int used;
+
+    if (vsr_trace_level(m->type) > vsr_log_level()) return;
+    used = snprintf(line, sizeof line, "%s ", direction);
+    vsr_trace_message(line + used, sizeof line - (size_t)used, m);
+    print(replica, line);
+}
+
+void node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op)
+{
+    char line[512];
+
+    snprintf(line, sizeof line, "%s (replica %u, op %llu)", vsr_notice_text(notice), about,
+             (unsigned long long)op);
+    print(replica, line);
+}
+
+void node_log_event(uint32_t replica, const char *what)
+{
+    print(replica, what);
+}
