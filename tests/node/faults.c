@@ -1,5 +1,6 @@
 /**
- * A whole cluster under load while messages are lost, repeated and delayed at random.
+ * A whole cluster under load while messages are lost, repeated and delayed at random, and replicas
+ * are killed, restarted and paused.
  *
  * Property: when the faults end, every operation that was submitted has been answered once, the
  * sessions' counters count exactly them, all replicas have the same digest, all memory is back.
@@ -7,33 +8,21 @@
  * Every message of replicas and clients goes to a gremlin first, an actor that loses it, sends it
  * twice, keeps it for a while, or passes it on.
  */
+#include "load.h"
+
 #include <act/port.h>
 #include <act/runtime.h>
 #include <act/timer.h>
-#include <vsr/client_actor.h>
 #include <vsr/cluster.h>
-#include <vsr/counter.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { CLIENTS = 2, SESSIONS = 40, KEPT_MAX = 512, GREMLIN_TICK = 7, GREMLIN_START = 8 };
+enum { KEPT_MAX = 512, GREMLIN_TICK = 7, GREMLIN_START = 8 };
 
-#define CHECK(claim)                                                                               \
-    do {                                                                                           \
-        if (!(claim)) {                                                                            \
-            fprintf(stderr, "stress_cluster: seed %llu: not so: %s (%s:%d)\n",                     \
-                    (unsigned long long)seed, #claim, __FILE__, __LINE__);                         \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static uint64_t seed = 1;
 static atomic_uint is_faulty; /* relaxed: a switch */
-static atomic_uint is_over;
 
 /** Where a message was going; appended behind its bytes while the gremlin has it. */
 struct gremlin {
@@ -52,12 +41,6 @@ struct envelope {
 };
 
 static atomic_ullong gremlin_id;
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
-    return *state >> 33;
-}
 
 /** vsr_cluster_options.send: by way of the gremlin. */
 static int send_by_gremlin(void *context, act_id to, struct act_message *m)
@@ -96,7 +79,7 @@ static void release_kept(struct gremlin *g, bool all)
     uint32_t left = 0;
 
     for (uint32_t i = 0; i < g->kept_count; i++) {
-        if (!all && next_random(&g->random) % 4 != 0) {
+        if (!all && load_random(&g->random) % 4 != 0) {
             g->kept[left++] = g->kept[i];
             continue;
         }
@@ -110,7 +93,7 @@ static void gremlin_receive(void *state, struct act_message *m)
 {
     struct gremlin *g = state;
     const bool faulty = atomic_load_explicit(&is_faulty, memory_order_relaxed) != 0;
-    const uint64_t dice = next_random(&g->random) % 100;
+    const uint64_t dice = load_random(&g->random) % 100;
 
     if (m->type == GREMLIN_TICK || m->type == GREMLIN_START) {
         release_kept(g, !faulty);
@@ -142,69 +125,6 @@ static void gremlin_stopped(void *state, int reason)
 static const struct act_behaviour gremlin_behaviour = {.receive = gremlin_receive,
                                                        .stopped = gremlin_stopped};
 
-struct load {
-    uint32_t first;
-    uint64_t submitted[SESSIONS];
-    uint64_t answered[SESSIONS];
-    atomic_ullong total;
-    atomic_uint waiting;
-    atomic_uint has_stopped;
-};
-
-static void submit(struct load *l, struct vsr_client_actor *client, uint32_t session)
-{
-    const struct vsr_counter_add add = {.index = l->first + session, .amount = 1};
-
-    if (atomic_load_explicit(&is_over, memory_order_relaxed) != 0) return;
-    CHECK(vsr_client_actor_submit(client, session, &add, sizeof add) == 0);
-    l->submitted[session]++;
-    atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
-}
-
-static void on_opened(void *context, struct vsr_client_actor *client, uint32_t session)
-{
-    submit(context, client, session);
-}
-
-static void on_result(void *context, struct vsr_client_actor *client, uint32_t session,
-                      const void *result, uint32_t result_bytes)
-{
-    struct load *l = context;
-    uint64_t value;
-
-    CHECK(result_bytes == sizeof value);
-    memcpy(&value, result, sizeof value);
-    CHECK(value == ++l->answered[session]); /* executed exactly once, answered exactly once */
-    CHECK(l->answered[session] == l->submitted[session]);
-    atomic_fetch_add_explicit(&l->total, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
-    submit(l, client, session);
-}
-
-static void on_evicted(void *context, struct vsr_client_actor *client, uint32_t session)
-{
-    (void)context;
-    (void)client;
-    fprintf(stderr, "stress_cluster: session %u was evicted; there is room for all\n", session);
-    exit(1);
-}
-
-static void on_stopped(void *context)
-{
-    struct load *l = context;
-    atomic_store_explicit(&l->has_stopped, 1, memory_order_release);
-}
-
-static const struct vsr_client_callbacks callbacks = {
-    .opened = on_opened, .result = on_result, .evicted = on_evicted, .stopped = on_stopped};
-
-static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
-{
-    (void)context;
-    (void)replica;
-    return vsr_counter_create(CLIENTS * SESSIONS, machine);
-}
-
 static void no_notice(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op)
 {
@@ -212,18 +132,33 @@ static void no_notice(void *context, uint32_t replica, enum vsr_notice notice, u
     (void)replica;
     (void)about;
     (void)op;
-    CHECK(notice != VSR_NOTICE_FORKED_LOG);
+    CHECK(notice != VSR_NOTICE_FORKED_LOG && notice != VSR_NOTICE_DIVERGED);
+    CHECK(notice != VSR_NOTICE_DATA_LOST);
 }
 
-static void sleep_ms(uint32_t ms)
+/** Kills and restarts, or pauses and resumes, one replica after the other for a while. */
+static void disturb(struct vsr_cluster *cluster, uint32_t ms)
 {
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&pause, NULL);
+    uint64_t random = load_seed;
+
+    for (uint32_t spent = 0; spent < ms; spent += 60) {
+        const uint32_t replica =
+            (uint32_t)load_random(&random) % vsr_cluster_replica_count(cluster);
+        if (load_random(&random) % 2 == 0) {
+            CHECK(vsr_cluster_pause(cluster, replica) == 0);
+            load_sleep_ms(30);
+            CHECK(vsr_cluster_resume(cluster, replica) == 0);
+        } else if (vsr_cluster_kill(cluster, replica, VSR_KILL_SAFELY) == 0) {
+            load_sleep_ms(30);
+            CHECK(vsr_cluster_restart(cluster, replica, NULL) == 0);
+        } /* else the last one has not recovered */
+        load_sleep_ms(30);
+    }
 }
 
 static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t ms)
 {
-    static struct load loads[CLIENTS];
+    static struct load load;
     static struct gremlin gremlin;
     struct act_runtime_options ro;
     struct vsr_cluster_options co;
@@ -232,13 +167,9 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t m
     struct act_port *port;
     struct act_message *m;
     act_id gremlin_actor;
-    act_id ids[CLIENTS];
-    uint64_t total = 0;
 
-    memset(loads, 0, sizeof loads);
-    gremlin = (struct gremlin){.random = seed + replicas};
+    gremlin = (struct gremlin){.random = load_seed + replicas};
     atomic_store(&is_faulty, 1);
-    atomic_store(&is_over, 0);
     act_runtime_options_init(&ro);
     ro.workers = 3;
     ro.spin_us = 5;
@@ -252,60 +183,25 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t m
 
     vsr_cluster_options_init(&co);
     co.runtime = runtime;
-    co.create_machine = create_machine;
-    co.replica.cluster = seed;
+    co.create_machine = load_create_machine;
+    co.replica.cluster = load_seed;
     co.replica.replica_count = replicas;
     co.replica.sessions_max = 256;
     co.replica.batch_requests_max = 16;
     co.replica.replies_per_message = requests_per_message;
-    co.replica.suspect_ticks = 2000;
-    co.replica.log_ops = 1 << 18; /* nobody falls behind the ring */
     co.on_notice = no_notice;
     co.send = send_by_gremlin;
     CHECK(vsr_cluster_start(&co, &cluster, NULL) == 0);
-    for (uint32_t i = 0; i < CLIENTS; i++) {
-        struct vsr_client_actor_options o;
-        vsr_client_actor_options_init(&o);
-        o.cluster = cluster;
-        o.client.sessions = SESSIONS;
-        o.client.requests_per_message = requests_per_message;
-        o.client.retry_ticks = 8;
-        o.client.seed = seed * 1000 + i;
-        o.callbacks = &callbacks;
-        o.context = &loads[i];
-        loads[i].first = i * SESSIONS;
-        CHECK(vsr_client_actor_spawn(&o, &ids[i], NULL) == 0);
-    }
-    sleep_ms(ms);
+    load_start(&load, cluster, requests_per_message);
+    if (replicas > 1)
+        disturb(cluster, ms);
+    else
+        load_sleep_ms(ms);
     atomic_store(&is_faulty, 0);
-    sleep_ms(ms / 4);
-    atomic_store(&is_over, 1);
-    for (uint32_t waited = 0;; waited++) {
-        uint32_t waiting = 0;
-        for (uint32_t i = 0; i < CLIENTS; i++)
-            waiting += atomic_load(&loads[i].waiting);
-        if (waiting == 0) break;
-        CHECK(waited < 20000);
-        sleep_ms(1);
-    }
-    CHECK(vsr_cluster_settle(cluster, 20000000000ull) == 0);
-    for (uint32_t i = 0; i < CLIENTS; i++)
-        total += atomic_load(&loads[i].total);
-    CHECK(total > 0);
-    uint64_t digest = 0;
-    for (uint32_t i = 0; i < replicas; i++) {
-        struct vsr_cluster_report report;
-        CHECK(vsr_cluster_inspect(cluster, i, &report) == 0);
-        CHECK(report.replica.requests_executed == total);
-        CHECK(i == 0 || report.digest == digest);
-        digest = report.digest;
-    }
-    for (uint32_t i = 0; i < CLIENTS; i++) {
-        while (act_stop(ids[i], 0) != 0)
-            sleep_ms(1);
-        while (atomic_load_explicit(&loads[i].has_stopped, memory_order_acquire) == 0)
-            sleep_ms(1);
-    }
+    load_sleep_ms(ms / 4);
+    load_finish(&load);
+    uint64_t total = load_verify(&load);
+    load_stop(&load);
     vsr_cluster_stop(cluster);
     act_port_close(port);
     CHECK(act_runtime_stop(runtime) == 0);
@@ -317,7 +213,7 @@ int main(int argc, char **argv)
     uint32_t ms = 600;
 
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--seed") == 0) load_seed = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--seconds") == 0) ms = (uint32_t)(atof(argv[i + 1]) * 1000);
     }
     static const uint32_t sizes[] = {1, 3, 4, 5};
