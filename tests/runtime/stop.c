@@ -52,8 +52,9 @@ Test(stop, what_waits_behind_it_becomes_dead_letters)
     for (uint32_t i = 0; i < 5; i++)
         cr_assert_eq(send_value(p->self, 2, i), 0);
     cr_assert_eq(act_stop(p->self, 9), 0);
+    cr_assert_eq(act_monitor(p->self), 0);
     gate_open(&w, &gate);
-    world_end(&w, p, 0);
+    cr_assert_eq(expect_down(&w).reason, ACT_REASON_GONE);
     cr_assert_eq(p->count, 3);
     cr_assert_eq(p->reason, 0, "the first stop counts");
     cr_assert_eq(p->stops, 1);
