@@ -84,6 +84,46 @@ static void check_holders(struct world *w, const struct host *h, vsr_op op, vsr_
            op, h->index, holders, w->scenario.quorum_replication);
 }
 
+/** I5: and so many have said so in the view in which it is committed. */
+static void check_acknowledged(struct world *w, const struct host *h, vsr_op op)
+{
+    uint32_t said = 1; /* the primary itself */
+
+    if (!h->seen.is_primary || h->seen.status != VSR_STATUS_NORMAL) return;
+    for (uint32_t i = 0; i < world_replicas(w); i++) {
+        const struct ghost_acked *acked = &w->ghost.acked[i];
+        said += i != h->index && acked->view == h->seen.view && acked->op >= op;
+    }
+    if (said >= w->scenario.quorum_replication) return;
+    BROKEN(w,
+           "I5: op %" PRIu64 " is committed by replica %u, but %u replicas and not %u have "
+           "acknowledged it in view %" PRIu64,
+           op, h->index, said, w->scenario.quorum_replication, h->seen.view);
+}
+
+/** I5: as long as a log is that of a view, it holds what was acknowledged in it. */
+static void check_kept(struct world *w, const struct host *h)
+{
+    const struct ghost_acked *acked = &w->ghost.acked[h->index];
+
+    if (h->seen.status == VSR_STATUS_RECOVERING || h->seen.log_view != acked->view) return;
+    if (h->seen.op < acked->op)
+        BROKEN(w,
+               "I5: replica %u has acknowledged op %" PRIu64 " in view %" PRIu64
+               ", and holds the view's log up to op %" PRIu64 " only",
+               h->index, acked->op, acked->view, h->seen.op);
+}
+
+static void note_acknowledged(struct world *w, const struct host *h,
+                              const struct vsr_prepare_ok *ok)
+{
+    struct ghost_acked *acked = &w->ghost.acked[h->index];
+
+    if (ok->header.view < acked->view) return; /* I20 has its word on that */
+    if (ok->header.view > acked->view) *acked = (struct ghost_acked){.view = ok->header.view};
+    if (ok->op > acked->op) acked->op = ok->op;
+}
+
 /** I6, the late half: an older view's commit must be in every view that has started since. */
 static void check_later_views(struct world *w, const struct host *h, vsr_op op,
                               vsr_checksum checksum)
@@ -120,6 +160,7 @@ static void commit_first(struct world *w, const struct host *h, const struct vsr
     if (entry->entry.timestamp < g->ops[op - 1].timestamp)
         BROKEN(w, "I2: time runs backwards at op %" PRIu64, op);
     check_holders(w, h, op, entry->entry.checksum);
+    check_acknowledged(w, h, op);
     check_later_views(w, h, op, entry->entry.checksum);
 
     const struct reference_outcome outcome = reference_execute(&g->reference, entry);
@@ -275,6 +316,7 @@ void ghost_after_step(struct world *w, struct host *h)
         BROKEN(w, "I9: replica %u starts in view %" PRIu64 " below its durable view %" PRIu64,
                h->index, now->view, w->ghost.promised[h->index]);
     }
+    check_kept(w, h);
     const bool is_normal = now->status == VSR_STATUS_NORMAL;
     const bool has_begun = is_normal && (!had_seen || was.status != VSR_STATUS_NORMAL ||
                                          was.log_view != now->log_view);
@@ -382,6 +424,7 @@ static void note_entries(struct world *w, const struct host *h, const struct vsr
     } else if (m->type == VSR_PREPARE_OK) {
         const struct vsr_prepare_ok *ok = body;
         note_view_op(w, h, m->view, ok->op, ok->checksum, "a PrepareOK");
+        note_acknowledged(w, h, ok);
     } else if (m->type == VSR_COMMIT) {
         const struct vsr_commit *c = body;
         note_view_op(w, h, m->view, c->commit, c->commit_checksum, "a Commit");

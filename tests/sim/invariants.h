@@ -40,6 +40,12 @@ struct ghost_lost {
     size_t capacity;
 };
 
+/** The highest PrepareOK that a replica has sent, over all of its lives. */
+struct ghost_acked {
+    vsr_view view;
+    vsr_op op; /* in that view */
+};
+
 struct ghost {
     struct reference reference;
     struct ghost_op *ops; /* [op]; 0 is not used */
@@ -51,6 +57,7 @@ struct ghost {
     size_t view_count, view_capacity;
     vsr_view view_max; /* started */
     struct ghost_lost lost[VSR_REPLICAS_MAX];
+    struct ghost_acked acked[VSR_REPLICAS_MAX];
     vsr_view voted[VSR_REPLICAS_MAX];    /* highest view of a DoViewChange, over all incarnations */
     vsr_view promised[VSR_REPLICAS_MAX]; /* highest durable view */
 };
