@@ -12,7 +12,7 @@
 
 static void host_step(struct world *w, struct host *h, const struct vsr_event *event);
 
-static void fail_host(struct world *w, const struct host *h, const char *what)
+_Noreturn void host_fail(struct world *w, const struct host *h, const char *what)
 {
     journal_fail(&w->journal, OUTCOME_INVARIANT, "replica %u breaks the host's contract: %s",
                  h->index, what);
@@ -169,115 +169,6 @@ void host_crash(struct world *w, struct host *h, uint64_t restart_after)
     schedule(w, h, EVENT_RESTART, restart_after);
 }
 
-/* Snapshots. */
-
-static bool write_bytes(void *stream, const void *bytes, size_t count)
-{
-    struct stored *s = stream;
-
-    if (s->count + count > s->capacity) {
-        s->capacity = 2 * (s->count + count) + 4096;
-        s->bytes = realloc(s->bytes, s->capacity);
-        VSR_ASSERT(s->bytes != NULL);
-    }
-    if (count > 0) memcpy(s->bytes + s->count, bytes, count);
-    s->count += count;
-    return true;
-}
-
-struct reader {
-    const struct stored *stored;
-    size_t at;
-};
-
-static bool read_bytes(void *stream, void *bytes, size_t count)
-{
-    struct reader *reader = stream;
-
-    if (count > reader->stored->count - reader->at) return false;
-    memcpy(bytes, reader->stored->bytes + reader->at, count);
-    reader->at += count;
-    return true;
-}
-
-static void perform_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then)
-{
-    struct stored *kept = &h->kept;
-
-    if (h->machine_op != op) fail_host(w, h, "SAVE of an op that the machine is not at");
-    kept->count = 0;
-    if (!vsr_replica_save(h->core, write_bytes, kept) ||
-        !h->machine.save(h->machine.state, write_bytes, kept))
-        fail_host(w, h, "saving fails");
-    kept->snapshot = (struct vsr_snapshot){
-        .op = op,
-        .bytes = kept->count,
-        .id = vsr_snapshot_id(kept->bytes, kept->count),
-    };
-    journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
-                 (unsigned long long)op, kept->count);
-    ghost_on_snapshot(w, h, &kept->snapshot, false);
-    *then = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot};
-}
-
-static void perform_send_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
-{
-    struct vsr_chunk *chunk = (struct vsr_chunk *)(void *)e->buffer.header;
-    const struct stored *kept = &h->kept;
-
-    if (chunk->checkpoint_op != kept->snapshot.op || chunk->checkpoint_id != kept->snapshot.id ||
-        chunk->snapshot_bytes != kept->snapshot.bytes)
-        fail_host(w, h, "SEND_CHUNK of a snapshot that is not kept");
-    if (e->chunk_bytes > kept->count || e->chunk_offset > kept->count - e->chunk_bytes)
-        fail_host(w, h, "SEND_CHUNK of bytes that the snapshot does not have");
-    memcpy(chunk + 1, kept->bytes + e->chunk_offset, e->chunk_bytes);
-    memset((uint8_t *)(chunk + 1) + e->chunk_bytes, 0, VSR_PADDED(e->chunk_bytes) - e->chunk_bytes);
-}
-
-static void perform_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
-{
-    const struct vsr_chunk *chunk = (const struct vsr_chunk *)(const void *)e->buffer.header;
-
-    if (chunk->offset == 0) h->staged.count = 0;
-    if (chunk->offset != h->staged.count)
-        fail_host(w, h, "STORE_CHUNK that does not follow the one before");
-    write_bytes(&h->staged, chunk + 1, chunk->header.count);
-    w->stats.counts[COUNT_CHUNKS]++;
-    if (w->damages_snapshot && h->staged.count > 0) {
-        h->staged.bytes[random_below(&w->fault_random, h->staged.count)] ^= 0x10;
-        w->damages_snapshot = false;
-        journal_text(&w->journal, "a byte of the chunks of %u is damaged", h->index);
-    }
-    pool_unref(&w->pool, e->buffer);
-}
-
-static void perform_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
-                         struct vsr_event *then)
-{
-    struct reader reader = {.stored = &h->staged};
-    const struct stored swap = h->kept;
-
-    if (h->is_applying) fail_host(w, h, "LOAD while an APPLY is out");
-    *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
-    then->is_loaded = h->staged.count == snapshot->bytes &&
-                      vsr_snapshot_id(h->staged.bytes, h->staged.count) == snapshot->id;
-    journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
-                 (unsigned long long)snapshot->op, h->staged.count,
-                 then->is_loaded ? "" : ", which are bad");
-    if (!then->is_loaded) {
-        w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
-        return;
-    }
-    if (!vsr_replica_load(h->core, read_bytes, &reader) ||
-        !h->machine.load(h->machine.state, read_bytes, &reader) || reader.at != h->staged.count)
-        fail_host(w, h, "a snapshot with the right id does not load");
-    h->machine_op = snapshot->op;
-    h->kept = h->staged;
-    h->kept.snapshot = *snapshot;
-    h->staged = swap;
-    ghost_on_snapshot(w, h, snapshot, true);
-}
-
 /* Execution and the disk. */
 
 static void apply_now(struct world *w, struct host *h, struct vsr_event *then)
@@ -294,8 +185,8 @@ static void apply_now(struct world *w, struct host *h, struct vsr_event *then)
 static void perform_apply(struct world *w, struct host *h, const struct vsr_effect *e,
                           struct vsr_event *then)
 {
-    if (h->is_applying) fail_host(w, h, "APPLY while one is out");
-    if (e->op != h->machine_op + 1) fail_host(w, h, "APPLY of an op that is not the next");
+    if (h->is_applying) host_fail(w, h, "APPLY while one is out");
+    if (e->op != h->machine_op + 1) host_fail(w, h, "APPLY of an op that is not the next");
     h->is_applying = true;
     h->operations = e->operations;
     h->operation_count = e->count;
@@ -325,8 +216,8 @@ static void perform_persist(struct world *w, struct host *h, const struct vsr_su
     const bool is_slow = w->now < w->slow_disk_until;
     uint64_t delay = c->persist_min + random_below(&w->disk_random, c->persist_jitter + 1);
 
-    if (h->is_writing) fail_host(w, h, "PERSIST while one is out");
-    if (s->incarnation != h->incarnation) fail_host(w, h, "PERSIST of another incarnation");
+    if (h->is_writing) host_fail(w, h, "PERSIST while one is out");
+    if (s->incarnation != h->incarnation) host_fail(w, h, "PERSIST of another incarnation");
     if (w->has_ended && delay > TICK / 4) delay = TICK / 4;
     if (is_slow) delay = random_exponential(&w->disk_random, 10 * TICK);
     h->is_writing = true;
@@ -389,7 +280,7 @@ static void perform(struct world *w, struct host *h, const struct vsr_effect *e,
 {
     switch (e->kind) {
     case VSR_EFFECT_SEND_CHUNK:
-        perform_send_chunk(w, h, e);
+        snapshot_fill_chunk(w, h, e);
         perform_send(w, h, e, before);
         break;
     case VSR_EFFECT_SEND:
@@ -409,13 +300,13 @@ static void perform(struct world *w, struct host *h, const struct vsr_effect *e,
         perform_persist(w, h, &e->superblock, &then[1]);
         break;
     case VSR_EFFECT_SAVE:
-        perform_save(w, h, e->snapshot.op, &then[0]);
+        snapshot_save(w, h, e->snapshot.op, &then[0]);
         break;
     case VSR_EFFECT_STORE_CHUNK:
-        perform_store_chunk(w, h, e);
+        snapshot_store_chunk(w, h, e);
         break;
     case VSR_EFFECT_LOAD:
-        perform_load(w, h, &e->snapshot, &then[0]);
+        snapshot_load(w, h, &e->snapshot, &then[0]);
         break;
     case VSR_EFFECT_NOTICE:
         perform_notice(w, h, e);

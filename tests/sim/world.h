@@ -180,10 +180,18 @@ void host_deinit(struct world *w, struct host *h);
 void host_start(struct world *w, struct host *h);
 void host_crash(struct world *w, struct host *h, uint64_t restart_after);
 void host_on_event(struct world *w, const struct event *event);
+_Noreturn void host_fail(struct world *w, const struct host *h, const char *what);
 /** How many replicas are down or recovering. */
 uint32_t world_amnesic(const struct world *w);
 /** Whether one more may lose its memory. */
 bool world_may_crash(const struct world *w, const struct host *h);
+
+/* snapshots.c: effects of one host. */
+void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then);
+void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
+void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
+void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                   struct vsr_event *then);
 
 /* network.c. All take the buffer. */
 void network_send(struct world *w, uint32_t from, uint32_t to_mask, struct vsr_buffer buffer);

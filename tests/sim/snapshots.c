@@ -1,0 +1,116 @@
+/**
+ * The snapshots that hosts keep, send in chunks, put aside and load.
+ */
+#include "world.h"
+
+#include "assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool write_bytes(void *stream, const void *bytes, size_t count)
+{
+    struct stored *s = stream;
+
+    if (s->count + count > s->capacity) {
+        s->capacity = 2 * (s->count + count) + 4096;
+        s->bytes = realloc(s->bytes, s->capacity);
+        VSR_ASSERT(s->bytes != NULL);
+    }
+    if (count > 0) memcpy(s->bytes + s->count, bytes, count);
+    s->count += count;
+    return true;
+}
+
+struct reader {
+    const struct stored *stored;
+    size_t at;
+};
+
+static bool read_bytes(void *stream, void *bytes, size_t count)
+{
+    struct reader *reader = stream;
+
+    if (count > reader->stored->count - reader->at) return false;
+    memcpy(bytes, reader->stored->bytes + reader->at, count);
+    reader->at += count;
+    return true;
+}
+
+void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then)
+{
+    struct stored *kept = &h->kept;
+
+    if (h->machine_op != op) host_fail(w, h, "SAVE of an op that the machine is not at");
+    kept->count = 0;
+    if (!vsr_replica_save(h->core, write_bytes, kept) ||
+        !h->machine.save(h->machine.state, write_bytes, kept))
+        host_fail(w, h, "saving fails");
+    kept->snapshot = (struct vsr_snapshot){
+        .op = op,
+        .bytes = kept->count,
+        .id = vsr_snapshot_id(kept->bytes, kept->count),
+    };
+    journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
+                 (unsigned long long)op, kept->count);
+    ghost_on_snapshot(w, h, &kept->snapshot, false);
+    *then = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot};
+}
+
+void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
+{
+    struct vsr_chunk *chunk = (struct vsr_chunk *)(void *)e->buffer.header;
+    const struct stored *kept = &h->kept;
+
+    if (chunk->checkpoint_op != kept->snapshot.op || chunk->checkpoint_id != kept->snapshot.id ||
+        chunk->snapshot_bytes != kept->snapshot.bytes)
+        host_fail(w, h, "SEND_CHUNK of a snapshot that is not kept");
+    if (e->chunk_bytes > kept->count || e->chunk_offset > kept->count - e->chunk_bytes)
+        host_fail(w, h, "SEND_CHUNK of bytes that the snapshot does not have");
+    memcpy(chunk + 1, kept->bytes + e->chunk_offset, e->chunk_bytes);
+    memset((uint8_t *)(chunk + 1) + e->chunk_bytes, 0, VSR_PADDED(e->chunk_bytes) - e->chunk_bytes);
+}
+
+void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
+{
+    const struct vsr_chunk *chunk = (const struct vsr_chunk *)(const void *)e->buffer.header;
+
+    if (chunk->offset == 0) h->staged.count = 0;
+    if (chunk->offset != h->staged.count)
+        host_fail(w, h, "STORE_CHUNK that does not follow the one before");
+    write_bytes(&h->staged, chunk + 1, chunk->header.count);
+    w->stats.counts[COUNT_CHUNKS]++;
+    if (w->damages_snapshot && h->staged.count > 0) {
+        h->staged.bytes[random_below(&w->fault_random, h->staged.count)] ^= 0x10;
+        w->damages_snapshot = false;
+        journal_text(&w->journal, "a byte of the chunks of %u is damaged", h->index);
+    }
+    pool_unref(&w->pool, e->buffer);
+}
+
+void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                   struct vsr_event *then)
+{
+    struct reader reader = {.stored = &h->staged};
+    const struct stored swap = h->kept;
+
+    if (h->is_applying) host_fail(w, h, "LOAD while an APPLY is out");
+    *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
+    then->is_loaded = h->staged.count == snapshot->bytes &&
+                      vsr_snapshot_id(h->staged.bytes, h->staged.count) == snapshot->id;
+    journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
+                 (unsigned long long)snapshot->op, h->staged.count,
+                 then->is_loaded ? "" : ", which are bad");
+    if (!then->is_loaded) {
+        w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
+        return;
+    }
+    if (!vsr_replica_load(h->core, read_bytes, &reader) ||
+        !h->machine.load(h->machine.state, read_bytes, &reader) || reader.at != h->staged.count)
+        host_fail(w, h, "a snapshot with the right id does not load");
+    h->machine_op = snapshot->op;
+    h->kept = h->staged;
+    h->kept.snapshot = *snapshot;
+    h->staged = swap;
+    ghost_on_snapshot(w, h, snapshot, true);
+}
