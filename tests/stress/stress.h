@@ -2,7 +2,7 @@
  * What the stress tests share: a claim that prints the seed, random numbers from it, a watchdog.
  *
  * Each test is a program of its own. It prints nothing and exits with 0 unless a claim fails.
- * Options: --seed N, --seconds S (of load; checks come on top).
+ * Options: --seed N, --seconds S (of load; checks come on top), --limit S.
  */
 #ifndef TESTS_STRESS_STRESS_H
 #define TESTS_STRESS_STRESS_H
@@ -20,12 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/** A run that has not ended after so long never will: a message or a wake-up is lost. */
-enum { STRESS_LIMIT_S = 20 };
-
 static const char *stress_name = "stress";
 static uint64_t stress_seed = 1;
 static uint64_t stress_ns = 700000000;
+/** A run that has not ended after so long never will: a message or a wake-up is lost. */
+static uint32_t stress_limit_s = 30;
 
 #define CHECK(claim)                                                                               \
     do {                                                                                           \
@@ -48,7 +47,7 @@ static inline void stress_sleep_us(uint32_t us)
 static inline void *stress_watch(void *nothing)
 {
     (void)nothing;
-    stress_sleep_us(STRESS_LIMIT_S * 1000000u);
+    stress_sleep_us(stress_limit_s * 1000000u);
     stress_fail("the test ends in time", __FILE__, __LINE__);
     return NULL;
 }
@@ -62,6 +61,7 @@ static inline void stress_begin(const char *name, int argc, char **argv)
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seed") == 0) stress_seed = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--seconds") == 0) stress_ns = (uint64_t)(atof(argv[i + 1]) * 1e9);
+        if (strcmp(argv[i], "--limit") == 0) stress_limit_s = (uint32_t)atoi(argv[i + 1]);
     }
     CHECK(pthread_create(&watchdog, NULL, stress_watch, NULL) == 0);
     CHECK(pthread_detach(watchdog) == 0);
