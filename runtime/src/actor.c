@@ -2,7 +2,7 @@
  * Actors: spawn, send, stop, monitors.
  *
  * Ordering
- *   R1 spawn: store of the slot's word (release)  ->  R2 send, deliver: load of it (acquire)
+ *   R1 spawn: store of the slot's word (release)  ->  R2 send: load of it (acquire)
  *      the actor's struct is complete before anyone can find it.
  */
 #include "actor.h"

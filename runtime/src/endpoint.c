@@ -141,9 +141,9 @@ static void deliver(struct act_endpoint *e, struct act_message *m)
 {
     const act_id to = message_of(m)->header.to;
     struct act_actor *actor = &e->registry.actors[id_slot(to)];
-    /* R2: also when the spawner was another thread than the sender. */
+    /* Relaxed: the sender looked it up (R2), and the lane brought what the sender had seen (L2). */
     unsigned long long word =
-        atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_acquire);
+        atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_relaxed);
 
     if (!word_is_of(word, to)) {
         act_endpoint_bury(e, m);
