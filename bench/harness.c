@@ -51,7 +51,7 @@ uint64_t histogram_percentile(const struct histogram *h, double fraction)
 
 /* Calibration. */
 
-enum { ROUND_TRIPS = 20000, ROUND_TRIP_SETS = 9, BATCHED_ITEMS = 4000000 };
+enum { ROUND_TRIPS = 20000, ROUND_TRIP_SETS = 9, BATCHED_ITEMS = 4000000, SPINS_PER_YIELD = 1 << 14 };
 
 struct calibrator {
     struct act_lane *there;
@@ -76,6 +76,16 @@ static void pin_to(int cpu)
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+/** Waits for the next items; where the other end has no core to run on, by giving up this one. */
+static struct act_lane_items await(struct act_lane *lane)
+{
+    for (uint32_t i = 1;; i++) {
+        struct act_lane_items got = act_lane_take(lane);
+        if (got.count > 0) return got;
+        if (i % SPINS_PER_YIELD == 0) sched_yield();
+    }
+}
+
 /** The other end: answers every single item, then swallows the batched ones. */
 static void *answer(void *argument)
 {
@@ -84,23 +94,17 @@ static void *answer(void *argument)
 
     pin_to(c->cpu);
     while (items < (uint64_t)ROUND_TRIPS * ROUND_TRIP_SETS) {
-        struct act_lane_items got = act_lane_take(c->there);
+        struct act_lane_items got = await(c->there);
         for (uint32_t i = 0; i < got.count; i++, items++) {
             act_lane_append(c->back, got.list[i]);
             act_lane_publish(c->back);
         }
     }
     for (items = 0; items < BATCHED_ITEMS;)
-        items += act_lane_take(c->there).count;
+        items += await(c->there).count;
     act_lane_append(c->back, 64);
     act_lane_publish(c->back);
     return NULL;
-}
-
-static void await(struct act_lane *lane)
-{
-    while (act_lane_take(lane).count == 0) {
-    }
 }
 
 static int compare(const void *a, const void *b)
