@@ -218,6 +218,13 @@ void clients_on_event(struct world *w, const struct event *event)
     pool_unref(&w->pool, event->buffer);
 }
 
+void clients_forget_goal(struct world *w)
+{
+    for (uint32_t i = 0; i < w->scenario.load.clients; i++)
+        for (uint32_t k = 0; k < w->scenario.load.sessions; k++)
+            w->clients[i].sessions[k].submitted = w->load_goal;
+}
+
 bool clients_are_done(const struct world *w)
 {
     for (uint32_t i = 0; i < w->scenario.load.clients; i++) {

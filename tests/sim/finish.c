@@ -219,7 +219,8 @@ void finish_run(struct world *w)
         w->stats.counts[COUNT_ENDS_WITH_ALL]++;
     }
     revive(w);
-    /* Half of the runs go on with new requests, the others only end what is outstanding. */
+    /* Most runs go on with some new requests, the others only end what is outstanding. */
+    clients_forget_goal(w);
     w->load_goal += w->scenario.load.goal_end;
     converge(w);
     /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */

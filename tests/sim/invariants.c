@@ -29,6 +29,7 @@ void ghost_deinit(struct ghost *g)
     free(g->views);
     map_deinit(&g->view_ops);
     map_deinit(&g->primaries);
+    map_deinit(&g->acks);
     for (uint32_t i = 0; i < VSR_REPLICAS_MAX; i++)
         free(g->lost[i].checksums);
 }
@@ -89,8 +90,8 @@ static void check_acknowledged(struct world *w, const struct host *h, vsr_op op)
 
     if (!h->seen.is_primary || h->seen.status != VSR_STATUS_NORMAL) return;
     for (uint32_t i = 0; i < world_replicas(w); i++) {
-        const struct ghost_acked *acked = &w->ghost.acked[i];
-        said += i != h->index && acked->view == h->seen.view && acked->op >= op;
+        const uint64_t *acked = map_find(&w->ghost.acks, ghost_acks_key(h->seen.view, i));
+        said += i != h->index && acked != NULL && *acked >= op;
     }
     if (said >= w->scenario.quorum_replication) return;
     BROKEN(w,

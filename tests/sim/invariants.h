@@ -40,7 +40,7 @@ struct ghost_lost {
     size_t capacity;
 };
 
-/** The highest PrepareOK that a replica has sent, over all of its lives. */
+/** The last view in which a replica has acknowledged something, over all of its lives. */
 struct ghost_acked {
     vsr_view view;
     vsr_op op; /* in that view */
@@ -57,10 +57,16 @@ struct ghost {
     size_t view_count, view_capacity;
     vsr_view view_max; /* started */
     struct ghost_lost lost[VSR_REPLICAS_MAX];
+    struct map acks; /* view, replica -> the highest op it has acknowledged in it */
     struct ghost_acked acked[VSR_REPLICAS_MAX];
     vsr_view voted[VSR_REPLICAS_MAX];    /* highest view of a DoViewChange, over all incarnations */
     vsr_view promised[VSR_REPLICAS_MAX]; /* highest durable view */
 };
+
+static inline uint64_t ghost_acks_key(vsr_view view, uint32_t replica)
+{
+    return view << 4 | replica;
+}
 
 void ghost_init(struct world *w);
 void ghost_deinit(struct ghost *ghost);

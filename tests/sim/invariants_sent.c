@@ -87,7 +87,9 @@ static void note_acknowledged(struct world *w, const struct host *h,
                               const struct vsr_prepare_ok *ok)
 {
     struct ghost_acked *acked = &w->ghost.acked[h->index];
+    uint64_t *op = map_put(&w->ghost.acks, ghost_acks_key(ok->header.view, h->index), 0);
 
+    if (ok->op > *op) *op = ok->op;
     if (ok->header.view < acked->view) return; /* I20 has its word on that */
     if (ok->header.view > acked->view) *acked = (struct ghost_acked){.view = ok->header.view};
     if (ok->op > acked->op) acked->op = ok->op;

@@ -218,6 +218,8 @@ void clients_start(struct world *w);
 void client_deinit(struct world *w, struct client_host *c);
 void client_restart(struct world *w, uint32_t index);
 void clients_on_event(struct world *w, const struct event *event);
+/** What has not been submitted by now never is. */
+void clients_forget_goal(struct world *w);
 /** Whether nothing is outstanding and all has been submitted. */
 bool clients_are_done(const struct world *w);
 
