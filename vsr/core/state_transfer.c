@@ -483,6 +483,10 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
 
     if (t->kind == TRANSFER_NONE) return;
+    if (t->kind == TRANSFER_BEHIND && !has_gap(r)) { /* The log has come another way. */
+        vsr_transfer_reset(r);
+        return;
+    }
     if (t->ticks_left > 0 && --t->ticks_left > 0) return;
     bool is_whole = t->kind == TRANSFER_BEHIND || (t->has_target && t->op == t->target);
     if (is_whole && (!t->needs_snapshot || t->has_snapshot)) {
