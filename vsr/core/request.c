@@ -27,10 +27,13 @@ static bool make_log_room(struct vsr_replica *r)
     if (r->log.start >= r->applied || vsr_log_is_pinned(r)) return false;
     for (uint32_t i = 0; i < r->options.replica_count; i++) {
         bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
+        /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
+        const vsr_op held =
+            r->peers.acked[i] > r->peers.applied[i] ? r->peers.acked[i] : r->peers.applied[i];
         /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
-        bool is_behind = r->peers.acked[i] < r->log.start && r->peers.is_in_view[i];
+        bool is_behind = held < r->log.start && r->peers.is_in_view[i];
         bool is_new = !r->peers.is_in_view[i] && r->log.start < r->view_start_op;
-        if (is_alive && r->peers.acked[i] <= r->log.start && !is_behind && !is_new) return false;
+        if (is_alive && held <= r->log.start && !is_behind && !is_new) return false;
     }
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
     return true;
@@ -328,8 +331,7 @@ static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
             if (session != 0 && request->session != session) continue;
             struct vsr_client_entry *entry =
                 vsr_client_table_find(&r->clients, request->session, request->slot);
-            if (entry != NULL && request->number > entry->pending)
-                entry->pending = request->number;
+            if (entry != NULL && request->number > entry->pending) entry->pending = request->number;
         }
     }
 }
