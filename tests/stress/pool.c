@@ -21,7 +21,7 @@ static act_id ids[ACTORS];
 struct sharer {
     uint32_t index;
     uint64_t random;
-    struct act_message *kept; /* shared a turn ago: maybe the last handle by now */
+    struct act_message *kept; /* shared some turns ago: maybe the last handle by now */
 };
 
 static struct sharer sharers[ACTORS];
@@ -32,6 +32,11 @@ static atomic_uint is_over = 1; /* relaxed: a switch */
 static atomic_ullong created;
 static atomic_ullong shared;
 static atomic_ullong rewritten;
+
+static bool over(void)
+{
+    return atomic_load_explicit(&is_over, memory_order_relaxed) != 0;
+}
 
 /** A body repeats one number. */
 static void fill(struct act_message *m, uint64_t value)
@@ -99,8 +104,8 @@ static void end_kept(struct sharer *s)
 {
     struct act_message *m = s->kept;
 
-    s->kept = NULL;
     if (m == NULL) return;
+    s->kept = NULL;
     const uint32_t bytes = m->body_bytes;
     act_message_unref(m);
     m = act_message_create(TYPE_TICK, bytes);
@@ -167,13 +172,14 @@ static void turn_end(void *state)
 {
     struct sharer *s = state;
 
-    end_kept(s);
-    if (atomic_load_explicit(&is_over, memory_order_relaxed) != 0) return;
+    /* After some turns, when the others may just have ended theirs. */
+    if (over() || random_one_in(&s->random, 4)) end_kept(s);
+    if (over()) return;
     for (uint32_t i = random_below(&s->random, MESSAGES_PER_TURN); i > 0; i--)
         create_one(s);
     /* Lingers after it has ended others' bodies and before its sends and returns are published:
      * the order must come from the reference count alone. */
-    if (random_one_in(&s->random, 4))
+    if (random_one_in(&s->random, 2))
         for (volatile uint32_t i = 0; i < LINGER_SPINS; i++)
             ;
     struct act_message *tick = act_message_create(TYPE_TICK, 0);
