@@ -124,7 +124,7 @@ static void count_pool(uint32_t worker)
     struct act_message *m;
 
     for (uint32_t class = CLASSES; class -- > 0;) {
-        const uint32_t each = CLASS_BYTES_MIN << class;
+        const uint32_t each = (uint32_t)CLASS_BYTES_MIN << class;
         uint32_t count = 0;
         while ((class == 0 || count < FILL_BYTES / each || counts[worker][class] > 0) &&
                (m = act_message_create(TYPE_TICK, each - 48)) != NULL) {
