@@ -225,6 +225,8 @@ void finish_run(struct world *w)
     converge(w);
     /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */
     world_advance(w, w->now + 2 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
+    /* Votes of that time may still be on their way, and are as good as new ones. */
+    if (w->scenario.tail_ppm > 0) world_advance(w, w->now + 12 * w->scenario.tail_mean);
     converge(w);
     stay(w);
     converge(w); /* A request that was long on its way may have come. */
