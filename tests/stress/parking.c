@@ -22,6 +22,7 @@ enum {
     AWAKE_WAIT_NS = 200000,
     LOOK_NS_MAX = 2000,
     SETTLE_NS = 10000,
+    ROUNDS_MIN = 20,
     AIM_STEP = 64,
     AIM_JITTER = 64,
     AIM_MAX = 100000,
@@ -30,7 +31,7 @@ enum {
 
 static atomic_uint
     awake; /* relaxed: the sleeper's rounds so far; steers the aim, carries nothing */
-static atomic_uint rounds;
+static atomic_uint rounds;  /* relaxed: the aimer's */
 static atomic_uint is_over; /* release, acquire: the aimer has ended */
 static act_id sleeper;
 static bool sleeper_is_port;
@@ -117,7 +118,8 @@ static bool is_last(struct act_message *m)
 
     act_message_unref(m);
     if (is_ball && --answers_due > 0) return false;
-    if (act_now_ns() >= end_ns) return true;
+    if (act_now_ns() >= end_ns && atomic_load_explicit(&rounds, memory_order_relaxed) >= ROUNDS_MIN)
+        return true;
     throw_two();
     return false;
 }
@@ -248,7 +250,6 @@ static void run(void (*load)(void))
     act_runtime_stats(runtime, &stats);
     CHECK(act_runtime_stop(runtime) == 0);
     /* Else nothing was tested. */
-    CHECK(atomic_load_explicit(&rounds, memory_order_relaxed) > 0);
     CHECK(stats.parks > 0);
     CHECK(stats.wakes > 0);
 }
