@@ -174,6 +174,8 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
         count += dvc[i].is_here;
     if (count < r->options.quorum_view_change) return;
 
+    /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
+     * the view has been said, but the transfer would begin anew. */
     r->change.is_selected = true;
     for (uint32_t i = 0; i < r->options.replica_count; i++)
         if (dvc[i].is_here) vsr_note_commit(r, dvc[i].commit, dvc[i].commit_checksum);
