@@ -478,6 +478,27 @@ Test(rule_6_4, new_primary_takes_requests)
     fixture_end(f);
 }
 
+/* 6.4.6: the old primary had answered what is not executed here yet, so its client goes on: that
+ * request waits for its predecessor, and is not dropped as out of order. */
+Test(rule_6_4, request_after_an_adopted_one_waits)
+{
+    struct chain c = chain_make(3, 3);
+    struct fixture *f = primary_elect(&c, 3, 2, 1);
+
+    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 2));
+    fixture_message(f, make_request(f, 1, 0, 3, 0));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 3);
+    cr_assert_eq(f->r->drops[VSR_DROP_OUT_OF_ORDER], 0);
+    fixture_message(f, make_request(f, 1, 0, 4, 0));
+    fixture_message(f, make_prepare_ok(f, 2, 3));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(f->r->drops[VSR_DROP_OUT_OF_ORDER], 1, "the one after it");
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 4.2: the state machine's clock does not run backwards from one primary to the next. */
 Test(rule_6_4, timestamps_go_on_from_the_log)
 {
@@ -489,7 +510,6 @@ Test(rule_6_4, timestamps_go_on_from_the_log)
     leave(f, 1);
     fixture_message(f, make_dvc(f, 2, 1, 0, &c, 2, 1));
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK, .now_ns = 100});
-    fixture_message(f, make_request(f, 1, 0, 2, 0));
     fixture_message(f, make_register(f, 77));
     fixture_turn_end(f);
     cr_assert_eq(vsr_log_at(&f->r->log, 3)->entry.timestamp, 7000);

@@ -125,7 +125,7 @@ static void answer_status(struct vsr_replica *r, vsr_address client,
 }
 
 /** What is to be done with a request, and by the way why not. */
-enum verdict { VERDICT_APPEND, VERDICT_DROP };
+enum verdict { VERDICT_APPEND, VERDICT_DROP, VERDICT_WAIT };
 
 /** Whether a request is its session's next, and nothing of the session waits in the log. */
 static bool is_next(const struct vsr_client_entry *entry, const struct vsr_request *request)
@@ -149,6 +149,9 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
         return VERDICT_DROP;
     }
     if (is_next(entry, request)) return VERDICT_APPEND;
+    /* The old primary has answered what is in the log that we began with and have not executed all
+     * of: its client goes on, and must not be taken to be out of order. */
+    if (request->number == entry->pending + 1 && r->applied < r->view_start_op) return VERDICT_WAIT;
 
     if (request->number > entry->pending || request->number == 0) {
         drop(r, VSR_DROP_OUT_OF_ORDER);
@@ -234,6 +237,7 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
             entry = vsr_client_table_find(&r->clients, request->session, request->slot);
             verdict = judge_operation(r, header->from, request, entry, out);
         }
+        if (verdict == VERDICT_WAIT) return offset;
         if (verdict == VERDICT_DROP) continue;
         if (request->payload_bytes > r->options.op_bytes_max && entry != NULL) {
             drop(r, VSR_DROP_TOO_LARGE);
