@@ -5,6 +5,7 @@
 #include "options.h"
 #include "plot.h"
 #include "run_cluster.h"
+#include "scenario.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,22 +18,6 @@ struct bench {
     int failures;
 };
 
-static void describe(struct row *row, const struct bench_options *o)
-{
-    row_add_text(row, "workload", workload_name(o->workload));
-    row_add_number(row, "replicas", o->replicas);
-    row_add_number(row, "workers", o->workers);
-    row_add_number(row, "clients", o->clients);
-    row_add_number(row, "sessions", o->sessions);
-    row_add_number(row, "op_bytes", o->op_bytes);
-    row_add_number(row, "outstanding", o->outstanding);
-    row_add_number(row, "requests_per_message", o->requests_per_message);
-    row_add_number(row, "seconds", o->seconds);
-    row_add_number(row, "seed", (double)o->seed);
-    row_add_number(row, "spin_us", o->spin_us);
-    row_add_text(row, "pin", o->is_pinned ? "yes" : "no");
-}
-
 /** Measures one row and prints it, if it is verified. */
 static void measure(struct bench *bench, const char *name, const struct bench_options *options,
                     const char *growth, double x)
@@ -44,14 +29,14 @@ static void measure(struct bench *bench, const char *name, const struct bench_op
     bool is_calibrated = calibrate(&row.calibration);
     bench->workload.op_bytes = options->op_bytes;
     if (bench->workload.kind == WORKLOAD_COUNTER) bench->workload.payload_max = options->op_bytes;
-    if (!is_calibrated || !run_cluster(options, &bench->workload, &result)) {
+    if (!is_calibrated || !run_cluster(options, &bench->workload, NULL, &result)) {
         progress(NULL);
         fprintf(stderr, "bench: %s: not verified: %s\n", name,
                 is_calibrated ? result.difference : "no second thread for the calibration");
         bench->failures++;
         return;
     }
-    describe(&row, options);
+    bench_options_describe(options, &row);
     row.per_second = (double)result.commits / result.seconds;
     row.latency = &result.latency;
     row.cpu_seconds_per_million =
@@ -148,7 +133,9 @@ int main(int argc, char **argv)
         return 2;
     }
     print_head(o);
-    if (o->is_custom) {
+    if (o->scenario != SCENARIO_NONE) {
+        bench.failures += !scenario_run(o, &bench.workload);
+    } else if (o->is_custom) {
         if (!(o->seconds > 0)) o->seconds = 3;
         measure(&bench, "throughput", o, NULL, 0);
     } else {

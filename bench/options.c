@@ -3,8 +3,6 @@
  */
 #include "options.h"
 
-#include "harness.h"
-
 #include <act/types.h>
 #include <vsr/types.h>
 
@@ -40,6 +38,8 @@ static const struct number_option {
      "operations of each client at once, at most its sessions (all)"},
     {"requests-per-message", offsetof(struct bench_options, requests_per_message), 0, 65536, true,
      "1: every request and reply is a message of its own; 0: as many as there are (0)"},
+    {"suspect-ticks", offsetof(struct bench_options, suspect_ticks), 5, 10000, false,
+     "of 1 ms without a sign of its primary, until a backup suspects it, in a scenario (20)"},
     {"spin-us", offsetof(struct bench_options, spin_us), 0, 1000000, false,
      "how long an idle worker spins before it sleeps (50)"},
 };
@@ -53,8 +53,38 @@ enum {
     OPTION_PIN,
     OPTION_JSON,
     OPTION_PLOT,
+    OPTION_SCENARIO,
     OPTION_HELP
 };
+
+static const char *const scenario_names[] = {
+    [SCENARIO_NONE] = "none",
+    [SCENARIO_FAILOVER] = "failover",
+    [SCENARIO_RESTART] = "restart",
+    [SCENARIO_CHURN] = "churn",
+};
+
+const char *scenario_name(enum scenario_kind scenario)
+{
+    return scenario_names[scenario];
+}
+
+void bench_options_describe(const struct bench_options *o, struct row *row)
+{
+    row_add_text(row, "workload", workload_name(o->workload));
+    row_add_number(row, "replicas", o->replicas);
+    row_add_number(row, "workers", o->workers);
+    row_add_number(row, "clients", o->clients);
+    row_add_number(row, "sessions", o->sessions);
+    row_add_number(row, "op_bytes", o->op_bytes);
+    row_add_number(row, "outstanding", o->outstanding);
+    row_add_number(row, "requests_per_message", o->requests_per_message);
+    row_add_number(row, "seconds", o->seconds);
+    row_add_number(row, "seed", (double)o->seed);
+    row_add_number(row, "spin_us", o->spin_us);
+    row_add_text(row, "pin", o->is_pinned ? "yes" : "no");
+    if (o->scenario != SCENARIO_NONE) row_add_number(row, "suspect_ticks", o->suspect_ticks);
+}
 
 static void print_help(void)
 {
@@ -74,10 +104,13 @@ static void print_help(void)
            "  --%-22s pin workers to CPUs\n"
            "  --%-22s one JSON object per row and line\n"
            "  --%-22s draw percentiles and growth into an SVG file\n"
+           "  --%-22s failover: kills the primary under load, again and again;\n"
+           "  %-24s restart: a backup; churn: kills, pauses and restarts any replica.\n"
+           "  %-24s Each for --seconds (12), never more replicas than survive\n"
            "  --%-22s also the lane, actor and core benchmarks\n"
            "  --%-22s this text\n",
            "workload NAME", "trace-file FILE", "", "seconds S", "seed N", "pin", "json",
-           "plot FILE.svg", "all", "help");
+           "plot FILE.svg", "scenario NAME", "", "", "all", "help");
 }
 
 static _Noreturn void refuse(const char *option, const char *value, const char *accepted)
@@ -127,6 +160,13 @@ static uint64_t parse_seed(const char *value)
     return seed;
 }
 
+static enum scenario_kind parse_scenario(const char *value)
+{
+    for (int i = SCENARIO_FAILOVER; i <= SCENARIO_CHURN; i++)
+        if (strcmp(value, scenario_names[i]) == 0) return (enum scenario_kind)i;
+    refuse("scenario", value, "failover, restart or churn");
+}
+
 static void set_other(struct bench_options *options, int option, const char *value)
 {
     switch (option) {
@@ -155,6 +195,10 @@ static void set_other(struct bench_options *options, int option, const char *val
     case OPTION_PLOT:
         options->plot_file = value;
         break;
+    case OPTION_SCENARIO:
+        options->scenario = parse_scenario(value);
+        options->is_custom = true;
+        break;
     case OPTION_HELP:
         print_help();
         exit(0);
@@ -164,10 +208,31 @@ static void set_other(struct bench_options *options, int option, const char *val
     }
 }
 
+/** A scenario needs replicas that may die, and clients that do not run out of operations. */
+static void check_scenario(struct bench_options *o)
+{
+    const char *name = scenario_name(o->scenario);
+    char value[32];
+
+    if (o->scenario == SCENARIO_NONE && o->suspect_ticks != 0) {
+        snprintf(value, sizeof value, "%u", o->suspect_ticks);
+        refuse("suspect-ticks", value, "only with --scenario");
+    }
+    if (o->scenario == SCENARIO_NONE) return;
+    if (o->replicas < 3)
+        refuse("scenario", name, "only with --replicas 3 or more: fewer survive no death");
+    if (o->workload == WORKLOAD_TRACE) refuse("scenario", name, "only without a trace: it ends");
+    if (o->plot_file != NULL) refuse("scenario", name, "only without --plot");
+    if (o->suspect_ticks == 0) o->suspect_ticks = 20;
+    if (!(o->seconds > 0)) o->seconds = 12;
+}
+
 /** What fits each option alone may not fit together. */
 static void check(struct bench_options *o)
 {
     char value[32];
+
+    check_scenario(o);
 
     if (o->clients == 0) o->clients = o->workers;
     if (o->outstanding == 0) o->outstanding = o->sessions;
@@ -188,7 +253,7 @@ static void check(struct bench_options *o)
 
 struct bench_options bench_options_parse(int argc, char **argv)
 {
-    static struct option table[NUMBERS + 9];
+    static struct option table[NUMBERS + 10];
     struct bench_options options = {
         .replicas = 3,
         .workers = process_cpus() < ACT_WORKERS_MAX ? process_cpus() : ACT_WORKERS_MAX,
@@ -209,7 +274,8 @@ struct bench_options bench_options_parse(int argc, char **argv)
     table[NUMBERS + 4] = (struct option){"pin", no_argument, NULL, OPTION_PIN};
     table[NUMBERS + 5] = (struct option){"json", no_argument, NULL, OPTION_JSON};
     table[NUMBERS + 6] = (struct option){"plot", required_argument, NULL, OPTION_PLOT};
-    table[NUMBERS + 7] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    table[NUMBERS + 7] = (struct option){"scenario", required_argument, NULL, OPTION_SCENARIO};
+    table[NUMBERS + 8] = (struct option){"help", no_argument, NULL, OPTION_HELP};
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (option >= 0 && option < NUMBERS)
             set_number(&options, &number_options[option], optarg);

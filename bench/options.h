@@ -4,7 +4,15 @@
 #ifndef VSR_BENCH_OPTIONS_H
 #define VSR_BENCH_OPTIONS_H
 
+#include "harness.h"
 #include "workload.h"
+
+enum scenario_kind {
+    SCENARIO_NONE,
+    SCENARIO_FAILOVER, /* the primary is killed, again and again */
+    SCENARIO_RESTART,  /* a backup is */
+    SCENARIO_CHURN,    /* any replica is killed, paused, restarted */
+};
 
 struct bench_options {
     uint32_t replicas;
@@ -23,10 +31,17 @@ struct bench_options {
     uint32_t spin_us;
     bool is_json;
     const char *plot_file; /* NULL = none */
-    bool is_custom;        /* an option that shapes the run was given: only that run */
+    enum scenario_kind scenario;
+    uint32_t suspect_ticks; /* of a scenario's replicas; 0 = a default */
+    bool is_custom;         /* an option that shapes the run was given: only that run */
 };
 
 /** Reads the command line; prints and exits on --help (0) and on what is not accepted (2). */
 struct bench_options bench_options_parse(int argc, char **argv);
+
+const char *scenario_name(enum scenario_kind scenario);
+
+/** Adds the options in force to a row. */
+void bench_options_describe(const struct bench_options *options, struct row *row);
 
 #endif

@@ -3,6 +3,7 @@
  *
  * Ordering: `phase` and the clients' counters are relaxed: they carry numbers, no memory. A
  * client's figures are read after its `stopped` hook has posted the semaphore.
+ *   R1 store recorded (release) -> R2 load recorded (acquire)   the points before it
  */
 #include "run_cluster.h"
 
@@ -26,6 +27,10 @@
 
 /** One latency in so many is recorded in a run with many sessions. */
 enum { LATENCY_SAMPLE = 16, OPEN_TIMEOUT_S = 60, DRAIN_TIMEOUT_S = 60 };
+/** Points noted at a time, of all clients. */
+enum { POINTS_MAX = 1 << 20 };
+/** RUN_BURSTS: long enough for workers to park. */
+enum { REST_MS = 3 };
 
 enum phase { PHASE_OPENING, PHASE_WARM, PHASE_MEASURE, PHASE_STOP };
 
@@ -43,8 +48,13 @@ struct bench_client {
     uint32_t opened;
     uint32_t out_count;
     uint32_t sample_mask;
-    uint64_t now_ns;  /* of this turn; 0 = not looked at yet */
-    enum phase phase; /* of this turn */
+    uint64_t now_ns;    /* of this turn; 0 = not looked at yet */
+    enum phase phase;   /* of this turn */
+    enum run_load load; /* of this turn */
+    uint64_t rested_ns; /* when the last answer came */
+    uint64_t waited_ns; /* by the first operation that this turn brought an answer for */
+    struct run_point *points;
+    uint32_t points_max; /* 0: this run notes none */
     struct workload_cursor cursor;
     struct bench_session *sessions;
     uint32_t *idle; /* sessions without an operation: a stack */
@@ -59,12 +69,15 @@ struct bench_client {
     uint8_t *buffer;
     alignas(64) atomic_ullong answered;
     atomic_uint is_open;
-    atomic_uint is_quiet; /* nothing outstanding and nothing more to submit */
+    atomic_uint is_quiet;  /* nothing outstanding and nothing more to submit */
+    atomic_uint recording; /* the last one it knows of; 0 = none */
+    atomic_uint recorded;  /* points of it */
 };
 
 struct run {
     const struct bench_options *options;
     const struct workload *workload;
+    const struct run_plan *plan; /* NULL = none */
     struct run_result *result;
     struct act_runtime *runtime;
     struct act_port *port;
@@ -75,10 +88,11 @@ struct run {
     uint32_t *places;
     sem_t stopped;
     atomic_uint phase;
+    atomic_uint load;      /* enum run_load */
+    atomic_uint recording; /* counts them; even = none now */
 };
 
-/** Notes why the run is no good. Returns false. */
-static bool fail(struct run *run, const char *format, ...)
+bool run_fail(struct run *run, const char *format, ...)
 {
     va_list arguments;
 
@@ -94,16 +108,51 @@ static bool fail(struct run *run, const char *format, ...)
 /** The clock, once per turn: submits and results of a turn share it. */
 static void look_at_clock(struct bench_client *c)
 {
+    const struct run *run = c->run;
+
     if (c->now_ns != 0) return;
     c->now_ns = act_now_ns();
-    c->phase = (enum phase)atomic_load_explicit(&c->run->phase, memory_order_relaxed);
+    c->phase = (enum phase)atomic_load_explicit(&run->phase, memory_order_relaxed);
+    if (c->points_max == 0) return;
+    c->load = (enum run_load)atomic_load_explicit(&run->load, memory_order_relaxed);
+    uint32_t recording = atomic_load_explicit(&run->recording, memory_order_relaxed);
+    if (recording == atomic_load_explicit(&c->recording, memory_order_relaxed)) return;
+    if (recording % 2 == 1) atomic_store_explicit(&c->recorded, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->recording, recording, memory_order_relaxed);
+}
+
+/** Notes that this turn brought answers. */
+static void record(struct bench_client *c)
+{
+    uint32_t at = atomic_load_explicit(&c->recorded, memory_order_relaxed);
+
+    if (at == c->points_max) return;
+    c->points[at] = (struct run_point){.ns = c->now_ns, .waited_ns = c->waited_ns};
+    atomic_store_explicit(&c->recorded, at + 1, memory_order_release); /* R1 */
+}
+
+/** How many operations may be outstanding now. */
+static uint32_t limit_of(const struct bench_client *c)
+{
+    const uint32_t all = c->run->options->outstanding;
+
+    switch (c->load) {
+    case RUN_FULL:
+        break;
+    case RUN_ONE:
+        return c->index == 0;
+    case RUN_BURSTS:
+        return c->out_count == 0 && c->now_ns - c->rested_ns >= REST_MS * 1000000ull ? all : 0;
+    }
+    return all;
 }
 
 static void submit_more(struct bench_client *c, struct vsr_client_actor *actor)
 {
     const struct workload *w = c->run->workload;
+    const uint32_t limit = limit_of(c);
 
-    while (c->idle_count > 0 && c->out_count < c->run->options->outstanding && !c->is_at_end) {
+    while (c->idle_count > 0 && c->out_count < limit && !c->is_at_end) {
         if (c->phase == PHASE_STOP) return;
         const uint32_t session = c->idle[c->idle_count - 1];
         const void *payload;
@@ -156,6 +205,7 @@ static void on_result(void *context, struct vsr_client_actor *actor, uint32_t se
     c->out_count--;
     c->idle[c->idle_count++] = session;
     c->answered_count++;
+    if (c->waited_ns == 0) c->waited_ns = c->now_ns - s->sent_ns;
     submit_more(c, actor);
 }
 
@@ -176,10 +226,14 @@ static void on_turn_end(void *context, struct vsr_client_actor *actor)
     look_at_clock(c);
     /* The end of the opening comes without a message: a tick brings us here. */
     if (c->phase != PHASE_OPENING) submit_more(c, actor);
+    if (atomic_load_explicit(&c->recording, memory_order_relaxed) % 2 == 1 &&
+        c->answered_count != atomic_load_explicit(&c->answered, memory_order_relaxed))
+        record(c);
     atomic_store_explicit(&c->answered, c->answered_count, memory_order_relaxed);
     bool is_over = c->phase == PHASE_STOP || c->is_at_end;
     if (is_over && c->out_count == 0) atomic_store_explicit(&c->is_quiet, 1, memory_order_relaxed);
-    c->now_ns = 0;
+    if (c->waited_ns != 0) c->rested_ns = c->now_ns;
+    c->now_ns = c->waited_ns = 0;
 }
 
 static void on_stopped(void *context)
@@ -198,7 +252,7 @@ static const struct vsr_client_callbacks callbacks = {
 
 /* The run. */
 
-static uint64_t answered(const struct run *run)
+uint64_t run_answered(const struct run *run)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < run->options->clients; i++)
@@ -206,7 +260,7 @@ static uint64_t answered(const struct run *run)
     return sum;
 }
 
-static void pause_ms(uint32_t ms)
+void run_pause_ms(uint32_t ms)
 {
     const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     nanosleep(&pause, NULL);
@@ -232,10 +286,10 @@ static bool wait_for(struct run *run, bool (*is_so)(const struct run *), uint32_
 {
     for (uint32_t ms = 0; ms < seconds * 1000; ms += 2) {
         if (is_so(run)) return true;
-        pause_ms(2);
+        run_pause_ms(2);
     }
-    return fail(run, "%s took more than %u s; %llu operations were answered", what, seconds,
-                (unsigned long long)answered(run));
+    return run_fail(run, "%s took more than %u s; %llu operations were answered", what, seconds,
+                    (unsigned long long)run_answered(run));
 }
 
 static bool start_runtime(struct run *run)
@@ -249,9 +303,9 @@ static bool start_runtime(struct run *run)
     o.spin_us = run->options->spin_us;
     o.actors_max = 4096;
     int error = act_runtime_start(&o, &run->runtime, &why);
-    if (error != 0) return fail(run, "%s", why.text);
+    if (error != 0) return run_fail(run, "%s", why.text);
     error = act_port_open(run->runtime, &run->port);
-    return error == 0 || fail(run, "opening a port: %s", strerror(-error));
+    return error == 0 || run_fail(run, "opening a port: %s", strerror(-error));
 }
 
 /** Batches and replies that hold at least the largest operation and result. */
@@ -295,9 +349,15 @@ static bool start_cluster(struct run *run)
     o.replica.cluster = b->seed;
     o.replica.replica_count = b->replicas;
     o.replica.sessions_max = sessions;
-    /* Taking the digest of a large machine keeps a replica busy: nobody is to be voted out for it. */
-    o.replica.suspect_ticks = 2000;
-    o.replica.abdicate_ticks = 3000;
+    /* Taking the digest of a large machine keeps a replica busy: nobody is to be voted out for it.
+     */
+    o.replica.suspect_ticks = run->plan != NULL ? run->plan->suspect_ticks : 2000;
+    o.replica.abdicate_ticks = o.replica.suspect_ticks * 3 / 2;
+    if (run->plan != NULL) {
+        o.on_notice = run->plan->on_notice;
+        o.notice_context = run->plan->context;
+        o.replica.heartbeat_ticks = o.replica.resend_ticks = 1 + o.replica.suspect_ticks / 8;
+    }
     o.replica.op_bytes_max = run->workload->payload_max;
     o.replica.result_bytes_max = workload_result_bytes_max(run->workload);
     o.replica.replies_per_message = b->requests_per_message == 1 ? 1 : 0;
@@ -306,9 +366,10 @@ static bool start_cluster(struct run *run)
         run->places[i] = ACT_PLACE_ON(replica_worker(b, i));
     o.places = run->places;
     int error = vsr_cluster_start(&o, &run->cluster, &why);
-    return error == 0 || fail(run, "starting the cluster: %s (%s %llu: %llu to %llu %s)",
-                              strerror(-error), why.option, (unsigned long long)why.value,
-                              (unsigned long long)why.min, (unsigned long long)why.max, why.rule);
+    return error == 0 ||
+           run_fail(run, "starting the cluster: %s (%s %llu: %llu to %llu %s)", strerror(-error),
+                    why.option, (unsigned long long)why.value, (unsigned long long)why.min,
+                    (unsigned long long)why.max, why.rule);
 }
 
 static bool init_client(struct run *run, uint32_t i)
@@ -324,6 +385,11 @@ static bool init_client(struct run *run, uint32_t i)
     c->sessions = calloc(b->sessions, sizeof *c->sessions);
     c->idle = calloc(b->sessions, sizeof *c->idle);
     c->buffer = calloc(1, run->workload->payload_max + 8);
+    if (run->plan != NULL) {
+        c->points_max = POINTS_MAX / b->clients;
+        c->points = malloc(c->points_max * sizeof *c->points);
+        if (c->points == NULL) return false;
+    }
     return c->sessions != NULL && c->idle != NULL && c->buffer != NULL;
 }
 
@@ -334,7 +400,7 @@ static bool start_clients(struct run *run)
     for (uint32_t i = 0; i < b->clients; i++) {
         struct vsr_client_actor_options o;
         struct vsr_error why = {.option = "memory", .rule = ""};
-        if (!init_client(run, i)) return fail(run, "no memory for client %u", i);
+        if (!init_client(run, i)) return run_fail(run, "no memory for client %u", i);
         vsr_client_actor_options_init(&o);
         o.cluster = run->cluster;
         o.client.sessions = b->sessions;
@@ -347,36 +413,105 @@ static bool start_clients(struct run *run)
         o.place = ACT_PLACE_ON(is_for_latency(b) ? 0 : (i + 1) % b->workers);
         int error = vsr_client_actor_spawn(&o, &run->ids[i], &why);
         if (error != 0)
-            return fail(run, "starting client %u: %s (%s)", i, strerror(-error), why.option);
+            return run_fail(run, "starting client %u: %s (%s)", i, strerror(-error), why.option);
         run->spawned++;
     }
     return true;
 }
 
-/** Measures: warm up, then count commits for so long, or until a trace ends. */
-static void measure(struct run *run)
+/** Counts commits for so long, or until a trace ends. */
+static void count_commits(struct run *run)
 {
     const double wanted = run->options->seconds;
-    struct run_result *result = run->result;
+    const uint64_t before = run_answered(run);
+    const uint64_t start = act_now_ns();
 
-    atomic_store_explicit(&run->phase, PHASE_WARM, memory_order_relaxed);
-    if (run->workload->kind != WORKLOAD_TRACE) pause_ms(200);
-    double cpu = process_cpu_seconds();
-    uint64_t before = answered(run);
-    uint64_t start = act_now_ns();
-    atomic_store_explicit(&run->phase, PHASE_MEASURE, memory_order_relaxed);
     for (;;) {
         double spent = (double)(act_now_ns() - start) * 1e-9;
         if (spent >= wanted || all_quiet(run)) break;
         double left = (wanted - spent) * 1000;
-        pause_ms(left < 100 ? (uint32_t)left + 1 : 100);
+        run_pause_ms(left < 100 ? (uint32_t)left + 1 : 100);
         progress("measuring %.1f of %.1f s, %.2f M operations", spent, wanted,
-                 (double)(answered(run) - before) * 1e-6);
+                 (double)(run_answered(run) - before) * 1e-6);
     }
-    result->commits = answered(run) - before;
+}
+
+/** Measures: warm up, then count commits, or do what the plan says. */
+static bool measure(struct run *run)
+{
+    struct run_result *result = run->result;
+    bool is_good = true;
+
+    atomic_store_explicit(&run->phase, PHASE_WARM, memory_order_relaxed);
+    if (run->workload->kind != WORKLOAD_TRACE) run_pause_ms(200);
+    double cpu = process_cpu_seconds();
+    uint64_t before = run_answered(run);
+    uint64_t start = act_now_ns();
+    atomic_store_explicit(&run->phase, PHASE_MEASURE, memory_order_relaxed);
+    if (run->plan != NULL)
+        is_good = run->plan->measure(run->plan->context, run);
+    else
+        count_commits(run);
+    result->commits = run_answered(run) - before;
     result->seconds = (double)(act_now_ns() - start) * 1e-9;
     result->cpu_seconds = process_cpu_seconds() - cpu;
     atomic_store_explicit(&run->phase, PHASE_STOP, memory_order_relaxed);
+    return is_good;
+}
+
+/* For a plan. */
+
+struct vsr_cluster *run_replicas(struct run *run)
+{
+    return run->cluster;
+}
+
+void run_set_load(struct run *run, enum run_load load)
+{
+    atomic_store_explicit(&run->load, load, memory_order_relaxed);
+}
+
+/** Every client has a turn at each of its ticks at least. */
+static void change_recording(struct run *run)
+{
+    uint32_t recording = atomic_load_explicit(&run->recording, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&run->recording, recording, memory_order_relaxed);
+    for (uint32_t i = 0; i < run->options->clients; i++)
+        while (atomic_load_explicit(&run->clients[i].recording, memory_order_relaxed) != recording)
+            run_pause_ms(1);
+}
+
+void run_record(struct run *run)
+{
+    change_recording(run);
+}
+
+static int compare_points(const void *a, const void *b)
+{
+    const struct run_point *p = a;
+    const struct run_point *q = b;
+    return (p->ns > q->ns) - (p->ns < q->ns);
+}
+
+size_t run_recorded(struct run *run, struct run_point **points)
+{
+    size_t count = 0;
+    size_t taken = 0;
+
+    change_recording(run);
+    for (uint32_t i = 0; i < run->options->clients; i++)
+        count += atomic_load_explicit(&run->clients[i].recorded, memory_order_acquire); /* R2 */
+    *points = malloc((count + 1) * sizeof **points);
+    if (*points == NULL) return 0;
+    for (uint32_t i = 0; i < run->options->clients; i++) {
+        struct bench_client *c = &run->clients[i];
+        uint32_t recorded = atomic_load_explicit(&c->recorded, memory_order_acquire); /* R2 */
+        memcpy(*points + taken, c->points, recorded * sizeof **points);
+        taken += recorded;
+    }
+    qsort(*points, count, sizeof **points, compare_points);
+    return count;
 }
 
 /* Verification. */
@@ -387,15 +522,16 @@ static bool verify_clients(struct run *run)
         const struct bench_client *c = &run->clients[i];
         uint64_t got = atomic_load_explicit(&c->answered, memory_order_relaxed);
         if (c->submitted != got || c->unexpected != 0)
-            return fail(run, "client %u: %llu operations submitted, %llu answered, %llu twice", i,
-                        (unsigned long long)c->submitted, (unsigned long long)got,
-                        (unsigned long long)c->unexpected);
+            return run_fail(run, "client %u: %llu operations submitted, %llu answered, %llu twice",
+                            i, (unsigned long long)c->submitted, (unsigned long long)got,
+                            (unsigned long long)c->unexpected);
         if (c->wrong_results != 0)
-            return fail(run, "client %u: %llu results are not what the state machine has to say", i,
-                        (unsigned long long)c->wrong_results);
+            return run_fail(run,
+                            "client %u: %llu results are not what the state machine has to say", i,
+                            (unsigned long long)c->wrong_results);
         if (c->evictions != 0)
-            return fail(run, "client %u: %llu sessions were evicted", i,
-                        (unsigned long long)c->evictions);
+            return run_fail(run, "client %u: %llu sessions were evicted", i,
+                            (unsigned long long)c->evictions);
     }
     return true;
 }
@@ -405,22 +541,27 @@ static bool verify_replicas(struct run *run)
     struct vsr_cluster_report first = {0};
 
     if (vsr_cluster_settle(run->cluster, 10000000000ull) != 0)
-        return fail(run, "the replicas did not reach the same op within 10 s");
+        return run_fail(run, "the replicas did not reach the same op within 10 s");
     for (uint32_t i = 0; i < run->options->replicas; i++) {
         struct vsr_cluster_report report;
         if (vsr_cluster_inspect(run->cluster, i, &report) != 0)
-            return fail(run, "replica %u could not be inspected", i);
+            return run_fail(run, "replica %u could not be inspected", i);
+        if (report.run_state != VSR_RUNNING || report.replica.status != VSR_STATUS_NORMAL)
+            return run_fail(run, "replica %u is %s", i,
+                            report.run_state != VSR_RUNNING
+                                ? "not running"
+                                : vsr_status_name(report.replica.status));
         if (i == 0) first = report;
         if (report.replica.applied != first.replica.applied || report.digest != first.digest ||
             report.replica.head_checksum != first.replica.head_checksum)
-            return fail(
+            return run_fail(
                 run, "replica %u differs: op %llu digest %llx, replica 0: op %llu digest %llx", i,
                 (unsigned long long)report.replica.applied, (unsigned long long)report.digest,
                 (unsigned long long)first.replica.applied, (unsigned long long)first.digest);
-        if (report.replica.requests_executed != answered(run))
-            return fail(run, "replica %u applied %llu operations, %llu were acknowledged", i,
-                        (unsigned long long)report.replica.requests_executed,
-                        (unsigned long long)answered(run));
+        if (report.replica.requests_executed != run_answered(run))
+            return run_fail(run, "replica %u applied %llu operations, %llu were acknowledged", i,
+                            (unsigned long long)report.replica.requests_executed,
+                            (unsigned long long)run_answered(run));
     }
     return true;
 }
@@ -429,7 +570,7 @@ static void stop(struct run *run)
 {
     for (uint32_t i = 0; i < run->spawned; i++) {
         while (act_stop(run->ids[i], 0) != 0)
-            pause_ms(1);
+            run_pause_ms(1);
         while (sem_wait(&run->stopped) != 0) {
         }
     }
@@ -439,11 +580,12 @@ static void stop(struct run *run)
         uint64_t leaked = act_runtime_stop(run->runtime);
         if (leaked != 0)
             run->result->is_verified =
-                fail(run, "%llu messages did not come back", (unsigned long long)leaked);
+                run_fail(run, "%llu messages did not come back", (unsigned long long)leaked);
     }
     for (uint32_t i = 0; i < run->options->clients; i++) {
         struct bench_client *c = &run->clients[i];
         histogram_merge(&run->result->latency, &c->latency);
+        free(c->points);
         free(c->sessions);
         free(c->idle);
         free(c->buffer);
@@ -451,10 +593,11 @@ static void stop(struct run *run)
 }
 
 bool run_cluster(const struct bench_options *options, struct workload *workload,
-                 struct run_result *result)
+                 const struct run_plan *plan, struct run_result *result)
 {
     uint32_t places[VSR_REPLICAS_MAX];
-    struct run run = {.options = options, .workload = workload, .result = result, .places = places};
+    struct run run = {
+        .options = options, .workload = workload, .plan = plan, .result = result, .places = places};
     const size_t bytes = options->clients * sizeof *run.clients;
 
     *result = (struct run_result){0};
@@ -464,15 +607,15 @@ bool run_cluster(const struct bench_options *options, struct workload *workload,
     if (run.clients == NULL || run.ids == NULL) {
         free(run.clients);
         free(run.ids);
-        return fail(&run, "no memory for %u clients", options->clients);
+        return run_fail(&run, "no memory for %u clients", options->clients);
     }
     memset(run.clients, 0, bytes);
     sem_init(&run.stopped, 0, 0);
     process_reset_peak();
     if (start_runtime(&run) && start_cluster(&run) && start_clients(&run) &&
         wait_for(&run, all_open, OPEN_TIMEOUT_S, "opening the sessions")) {
-        measure(&run);
-        result->is_verified = wait_for(&run, all_quiet, DRAIN_TIMEOUT_S, "the last replies") &&
+        result->is_verified = measure(&run) &&
+                              wait_for(&run, all_quiet, DRAIN_TIMEOUT_S, "the last replies") &&
                               verify_clients(&run) && verify_replicas(&run);
     }
     result->peak_rss_bytes = process_peak_rss_bytes();
