@@ -80,7 +80,7 @@ static void stop(struct world *w, const char *story)
 static struct vsr_cluster_report inspect(struct world *w, uint32_t replica)
 {
     struct vsr_cluster_report report;
-    CHECK(vsr_cluster_inspect(w->cluster, replica, &report) == 0);
+    CHECK(vsr_cluster_look(w->cluster, replica, &report) == 0);
     return report;
 }
 

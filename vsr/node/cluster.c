@@ -406,21 +406,33 @@ int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica)
 
 /* Looking. */
 
-int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
-                        struct vsr_cluster_report *report)
+static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                                struct vsr_cluster_report *report)
 {
     struct act_port *port;
 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
-    error = inspect(cluster, replica, true, report);
+    error = inspect(cluster, replica, wants_digest, report);
     node_port_return(port);
     return error;
 }
 
+int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
+                        struct vsr_cluster_report *report)
+{
+    return inspect_from_outside(cluster, replica, true, report);
+}
+
+int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
+                     struct vsr_cluster_report *report)
+{
+    return inspect_from_outside(cluster, replica, false, report);
+}
+
 /** Whether the replicas that run have executed the same log to its end. -ESRCH: none runs. */
-static int look(struct vsr_cluster *cluster, bool *is_settled)
+static int compare(struct vsr_cluster *cluster, bool *is_settled)
 {
     struct vsr_replica_report first = {0};
     uint32_t running = 0;
@@ -449,7 +461,7 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
 
     int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
-    while ((error = look(cluster, &is_settled)) == 0 && !is_settled) {
+    while ((error = compare(cluster, &is_settled)) == 0 && !is_settled) {
         if (act_now_ns() - start > timeout_ns) {
             error = -ETIMEDOUT;
             break;

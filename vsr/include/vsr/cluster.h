@@ -104,6 +104,10 @@ void vsr_cluster_stop(struct vsr_cluster *cluster);
 int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
                         struct vsr_cluster_report *report) VSR_MUST_CHECK;
 
+/** As vsr_cluster_inspect, but for the digest (0): a large state machine stands still for that. */
+int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
+                     struct vsr_cluster_report *report) VSR_MUST_CHECK;
+
 /**
  * Waits until every replica that runs is VSR_STATUS_NORMAL and has executed the same log to its
  * end, which needs clients at rest. Replicas that are paused, down or failed are not waited for.
