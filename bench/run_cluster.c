@@ -50,7 +50,7 @@ struct bench_client {
     uint32_t sample_mask;
     uint64_t now_ns;    /* of this turn; 0 = not looked at yet */
     enum phase phase;   /* of this turn */
-    enum run_load load; /* of this turn */
+    uint32_t limit;     /* of this turn: operations outstanding at once */
     uint64_t rested_ns; /* when the last answer came */
     uint64_t waited_ns; /* by the first operation that this turn brought an answer for */
     struct run_point *points;
@@ -105,6 +105,22 @@ bool run_fail(struct run *run, const char *format, ...)
 
 /* Clients. */
 
+/** How many operations may be outstanding in this turn. */
+static uint32_t limit_of(const struct bench_client *c, enum run_load load)
+{
+    const uint32_t all = c->run->options->outstanding;
+
+    switch (load) {
+    case RUN_FULL:
+        break;
+    case RUN_ONE:
+        return c->index == 0;
+    case RUN_BURSTS:
+        return c->out_count == 0 && c->now_ns - c->rested_ns >= REST_MS * 1000000ull ? all : 0;
+    }
+    return all;
+}
+
 /** The clock, once per turn: submits and results of a turn share it. */
 static void look_at_clock(struct bench_client *c)
 {
@@ -113,8 +129,9 @@ static void look_at_clock(struct bench_client *c)
     if (c->now_ns != 0) return;
     c->now_ns = act_now_ns();
     c->phase = (enum phase)atomic_load_explicit(&run->phase, memory_order_relaxed);
+    c->limit = run->options->outstanding;
     if (c->points_max == 0) return;
-    c->load = (enum run_load)atomic_load_explicit(&run->load, memory_order_relaxed);
+    c->limit = limit_of(c, (enum run_load)atomic_load_explicit(&run->load, memory_order_relaxed));
     uint32_t recording = atomic_load_explicit(&run->recording, memory_order_relaxed);
     if (recording == atomic_load_explicit(&c->recording, memory_order_relaxed)) return;
     if (recording % 2 == 1) atomic_store_explicit(&c->recorded, 0, memory_order_relaxed);
@@ -131,28 +148,11 @@ static void record(struct bench_client *c)
     atomic_store_explicit(&c->recorded, at + 1, memory_order_release); /* R1 */
 }
 
-/** How many operations may be outstanding now. */
-static uint32_t limit_of(const struct bench_client *c)
-{
-    const uint32_t all = c->run->options->outstanding;
-
-    switch (c->load) {
-    case RUN_FULL:
-        break;
-    case RUN_ONE:
-        return c->index == 0;
-    case RUN_BURSTS:
-        return c->out_count == 0 && c->now_ns - c->rested_ns >= REST_MS * 1000000ull ? all : 0;
-    }
-    return all;
-}
-
 static void submit_more(struct bench_client *c, struct vsr_client_actor *actor)
 {
     const struct workload *w = c->run->workload;
-    const uint32_t limit = limit_of(c);
 
-    while (c->idle_count > 0 && c->out_count < limit && !c->is_at_end) {
+    while (c->idle_count > 0 && c->out_count < c->limit && !c->is_at_end) {
         if (c->phase == PHASE_STOP) return;
         const uint32_t session = c->idle[c->idle_count - 1];
         const void *payload;
