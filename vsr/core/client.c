@@ -6,6 +6,7 @@
 #include "assert.h"
 #include "message.h"
 #include "quorum.h"
+#include "splitmix.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,15 +47,6 @@ struct vsr_client {
     uint64_t random;
     struct vsr_client_report report;
 };
-
-/** splitmix64 (Steele, Lea, Flood 2014): every seed is a good one. */
-static uint64_t next_random(struct vsr_client *c)
-{
-    uint64_t z = (c->random += 0x9E3779B97F4A7C15ull);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
 
 static struct vsr_client_effect *next_effect(struct vsr_client_effects *out,
                                              enum vsr_client_effect_kind kind, uint32_t session)
@@ -149,7 +141,7 @@ static inline void append(struct vsr_client *c, struct open_request *open, const
 /** When to ask again: twice as late each time, up to a bound, and not all at once. */
 static void set_due(struct vsr_client *c, struct session *s, uint64_t ticks)
 {
-    uint64_t jitter = s->attempts == 0 ? 0 : next_random(c) % (ticks / 4 + 1);
+    uint64_t jitter = s->attempts == 0 ? 0 : splitmix_next(&c->random) % (ticks / 4 + 1);
     s->due_tick = c->tick + ticks + jitter;
 }
 
@@ -178,9 +170,9 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
         .payload_bytes = sizeof(struct vsr_register),
     };
     struct vsr_register *payload = register_of(s);
-    payload->client_id[0] = next_random(c);
+    payload->client_id[0] = splitmix_next(&c->random);
     /* The low half names the session here, so that the answer finds its way. */
-    payload->client_id[1] = (next_random(c) & ~(uint64_t)UINT32_MAX) | index;
+    payload->client_id[1] = (splitmix_next(&c->random) & ~(uint64_t)UINT32_MAX) | index;
     payload->address = c->options.address;
     send_first(c, s, out);
 }

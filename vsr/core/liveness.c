@@ -14,7 +14,7 @@ void vsr_draw_suspicion(struct vsr_replica *r)
     const uint32_t spread = r->options.suspect_ticks / 5 + 1;
 
     r->suspect_ticks = r->options.suspect_ticks + r->options.replica * (spread * 3 / 4) +
-                       (uint32_t)(next_random(r) % spread);
+                       (uint32_t)(splitmix_next(&r->random) % spread);
 }
 
 void vsr_withdraw_vote(struct vsr_replica *r)

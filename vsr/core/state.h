@@ -8,6 +8,7 @@
 #include "effects.h"
 #include "log.h"
 #include "quorum.h"
+#include "splitmix.h"
 
 #include <vsr/replica.h>
 
@@ -254,15 +255,6 @@ static inline void unref(struct vsr_replica *r, struct vsr_buffer *buffer)
 {
     r->options.buffers.unref(r->options.buffers.context, buffer->handle);
     *buffer = (struct vsr_buffer){0};
-}
-
-/** splitmix64 (Steele, Lea, Flood 2014): every seed is a good one. */
-static inline uint64_t next_random(struct vsr_replica *r)
-{
-    uint64_t z = (r->random += 0x9E3779B97F4A7C15ull);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
 }
 
 /** The number of a question that no answer to another one carries, of whatever incarnation. */

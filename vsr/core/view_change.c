@@ -77,7 +77,7 @@ static void start_timer(struct vsr_replica *r)
         r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX;
 
     r->change.ticks_left = (r->options.suspect_ticks << doublings) +
-                           (uint32_t)(next_random(r) % r->options.suspect_ticks);
+                           (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
     r->change.ticks_to_resend = r->options.resend_ticks;
 }
 
