@@ -23,7 +23,9 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line, const c
     va_list arguments;
 
     va_start(arguments, format);
-    int length = vsnprintf(line->text + used, line->bytes - used, format, arguments);
+    char *at =
+        line->text != NULL ? line->text + used : NULL; /* without a text only the length counts */
+    int length = vsnprintf(at, line->bytes - used, format, arguments);
     va_end(arguments);
     if (length > 0) line->length += (size_t)length;
 }
