@@ -181,15 +181,16 @@ static bool next_completion(struct completions *done, struct vsr_event *event)
  */
 static bool step(struct node_replica *n, const struct vsr_event *event)
 {
-    struct completions done = {0};
-    struct vsr_event next = *event;
+    struct vsr_effects *effects = &n->life.effects;
+    struct completions done; /* its flags alone are cleared: this runs several times an operation */
+    struct vsr_event next;
     bool has_applied = false;
 
-    struct vsr_effects *effects = &n->life.effects;
-
+    done.has_applied = done.has_persisted = done.has_saved = done.has_loaded = false;
     do {
         effects->count = 0;
-        vsr_replica_step(n->life.core, &next, effects);
+        vsr_replica_step(n->life.core, event, effects);
+        event = &next;
         for (uint32_t i = 0; i < effects->count; i++)
             perform(n, &effects->list[i], &done);
         has_applied |= done.has_applied;
