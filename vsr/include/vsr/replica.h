@@ -1,9 +1,9 @@
 /**
  * One replica as a function: (state, event) -> (state, effects).
  *
- * No clock, no randomness, no allocation after init, no I/O, no threads. The same events give the
- * same effects, byte for byte. The host owns time, sockets, memory and the state machine; it
- * performs the effects of a step in their order before the next step.
+ * No clock, no randomness but a seeded generator, no allocation after init, no I/O, no threads. The
+ * same seed and events give the same effects, byte for byte. The host owns time, sockets, memory
+ * and the state machine; it performs the effects of a step in their order before the next step.
  *
  * Threads: one at a time.
  */
@@ -102,7 +102,7 @@ enum vsr_effect_kind {
     VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
     VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
     VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_PERSISTED */
-    VSR_EFFECT_SAVE,        /* take a snapshot now, keep it instead of the last one one; then say
+    VSR_EFFECT_SAVE,        /* take a snapshot now, keep it instead of the last one; then say
                                VSR_EVENT_SAVED */
     VSR_EFFECT_SEND_CHUNK,  /* fill the buffer, a Chunk, from the snapshot kept; then as SEND */
     VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; at offset 0 a new snapshot begins; gives
