@@ -19,6 +19,18 @@
 #include <string.h>
 #include <time.h>
 
+/** What the effects of a step ask to be told. */
+struct completions {
+    bool has_applied;
+    bool has_persisted;
+    bool has_saved;
+    bool has_loaded;
+    bool is_loaded;
+    vsr_op op;
+    struct vsr_superblock superblock;
+    struct vsr_snapshot snapshot;
+};
+
 struct node_replica {
     bool is_watched; /* not running, or logged: messages are looked at before the core gets them */
     enum vsr_run_state run_state;
@@ -40,6 +52,7 @@ struct node_replica {
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
     void *notice_context;
+    struct completions done; /* its flags are all false between steps */
 };
 
 static void print_notice(void *context, uint32_t replica, enum vsr_notice what, uint32_t about,
@@ -98,19 +111,7 @@ static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct ac
     act_message_unref(m);
 }
 
-/** What the effects of a step ask to be told. */
-struct completions {
-    bool has_applied;
-    bool has_persisted;
-    bool has_saved;
-    bool has_loaded;
-    bool is_loaded;
-    vsr_op op;
-    struct vsr_superblock superblock;
-    struct vsr_snapshot snapshot;
-};
-
-static void perform(struct node_replica *n, const struct vsr_effect *e, struct completions *done)
+static void perform(struct node_replica *n, const struct vsr_effect *e)
 {
     switch (e->kind) {
     case VSR_EFFECT_SEND:
@@ -124,17 +125,17 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
         if (e->count > 0)
             n->life.machine.apply(n->life.machine.state, e->op, e->timestamp, e->operations,
                                   e->count);
-        done->has_applied = true;
-        done->op = e->op;
+        n->done.has_applied = true;
+        n->done.op = e->op;
         break;
     case VSR_EFFECT_PERSIST:
-        done->has_persisted =
+        n->done.has_persisted =
             node_storage_persist(n->storage, n->index, &e->superblock, ++n->ticket);
-        done->superblock = e->superblock;
+        n->done.superblock = e->superblock;
         break;
     case VSR_EFFECT_SAVE:
-        done->has_saved = true;
-        done->snapshot =
+        n->done.has_saved = true;
+        n->done.snapshot =
             node_snapshot_save(&n->life.snapshots, n->life.core, &n->life.machine, e->snapshot.op);
         break;
     case VSR_EFFECT_SEND_CHUNK:
@@ -146,8 +147,8 @@ static void perform(struct node_replica *n, const struct vsr_effect *e, struct c
         act_message_unref(node_message(&e->buffer));
         break;
     case VSR_EFFECT_LOAD:
-        done->has_loaded = true;
-        done->is_loaded =
+        n->done.has_loaded = true;
+        n->done.is_loaded =
             node_snapshot_load(&n->life.snapshots, n->life.core, &n->life.machine, &e->snapshot);
         break;
     case VSR_EFFECT_NOTICE:
@@ -182,19 +183,17 @@ static bool next_completion(struct completions *done, struct vsr_event *event)
 static bool step(struct node_replica *n, const struct vsr_event *event)
 {
     struct vsr_effects *effects = &n->life.effects;
-    struct completions done; /* its flags alone are cleared: this runs several times an operation */
     struct vsr_event next;
     bool has_applied = false;
 
-    done.has_applied = done.has_persisted = done.has_saved = done.has_loaded = false;
     do {
         effects->count = 0;
         vsr_replica_step(n->life.core, event, effects);
         event = &next;
         for (uint32_t i = 0; i < effects->count; i++)
-            perform(n, &effects->list[i], &done);
-        has_applied |= done.has_applied;
-    } while (next_completion(&done, &next));
+            perform(n, &effects->list[i]);
+        has_applied |= n->done.has_applied;
+    } while (next_completion(&n->done, &next));
     return has_applied;
 }
 
