@@ -203,12 +203,26 @@ static void check_history(struct world *w)
     free(operations);
 }
 
+/** When the last message arrives that is on its way now, however slow its way is. */
+static uint64_t last_delivery(const struct world *w)
+{
+    uint64_t last = w->now;
+
+    for (size_t i = 0; i < w->queue.count; i++) {
+        const struct event *event = &w->queue.heap[i];
+        if (event->kind == EVENT_DELIVER && event->time > last) last = event->time;
+    }
+    return last;
+}
+
 void finish_run(struct world *w)
 {
     const uint32_t n = world_replicas(w);
     const uint32_t least = w->scenario.quorum_replication > w->scenario.quorum_view_change
                                ? w->scenario.quorum_replication
                                : w->scenario.quorum_view_change;
+
+    const uint64_t stragglers_until = last_delivery(w);
 
     faults_stop(w);
     journal_text(&w->journal, "faults end");
@@ -223,10 +237,10 @@ void finish_run(struct world *w)
     clients_forget_goal(w);
     w->load_goal += w->scenario.load.goal_end;
     converge(w);
+    /* Votes of that time may still be on their way, and are as good as new ones. */
+    if (w->now < stragglers_until) world_advance(w, stragglers_until);
     /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */
     world_advance(w, w->now + 2 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
-    /* Votes of that time may still be on their way, and are as good as new ones. */
-    if (w->scenario.tail_ppm > 0) world_advance(w, w->now + 12 * w->scenario.tail_mean);
     converge(w);
     stay(w);
     converge(w); /* A request that was long on its way may have come. */
