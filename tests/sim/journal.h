@@ -16,6 +16,7 @@ enum outcome {
     OUTCOME_INVARIANT = 3,
     OUTCOME_NO_PROGRESS = 4,
     OUTCOME_CRASH = 5,
+    OUTCOME_NOTHING = 6, /* no failure, but nobody got an answer either */
 };
 
 enum { JOURNAL_NOTES = 512, JOURNAL_SHOWN = 40, NOTE_BYTES = 160 };

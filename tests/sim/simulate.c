@@ -43,7 +43,8 @@ static void print_help(FILE *file)
             "  --seconds N      start no more seeds after so long, 1 to 10^6 (no limit)\n"
             "  --trace          print every event; VSR_LOG=info, debug or trace print less or all\n"
             "  --help           this text\n\n"
-            "Exit status: 0 all well, 2 bad option, 3 broken invariant, 4 no progress, 5 crash.\n",
+            "Exit status: 0 all well, 2 bad option, 3 broken invariant, 4 no progress, 5 crash,\n"
+            "6 nothing failed, but nothing was checked: no request was answered.\n",
             VSR_REPLICAS_MAX, JOBS_MAX);
 }
 
@@ -81,29 +82,41 @@ static const struct profile *profile_named(const char *name)
     exit(OUTCOME_USAGE);
 }
 
+static const struct option options[] = {
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"seeds", required_argument, NULL, OPTION_SEEDS},
+    {"first", required_argument, NULL, OPTION_FIRST},
+    {"profile", required_argument, NULL, OPTION_PROFILE},
+    {"replicas", required_argument, NULL, OPTION_REPLICAS},
+    {"jobs", required_argument, NULL, OPTION_JOBS},
+    {"failures", required_argument, NULL, OPTION_FAILURES},
+    {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"trace", no_argument, NULL, OPTION_TRACE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/** Whether an option says how to run many seeds, and nothing about one. */
+static bool is_of_many(int option)
+{
+    return option == OPTION_SEEDS || option == OPTION_FIRST || option == OPTION_JOBS ||
+           option == OPTION_FAILURES || option == OPTION_SECONDS;
+}
+
 static void read_options(int count, char **arguments, struct job_options *o)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, OPTION_SEED},
-        {"seeds", required_argument, NULL, OPTION_SEEDS},
-        {"first", required_argument, NULL, OPTION_FIRST},
-        {"profile", required_argument, NULL, OPTION_PROFILE},
-        {"replicas", required_argument, NULL, OPTION_REPLICAS},
-        {"jobs", required_argument, NULL, OPTION_JOBS},
-        {"failures", required_argument, NULL, OPTION_FAILURES},
-        {"seconds", required_argument, NULL, OPTION_SECONDS},
-        {"trace", no_argument, NULL, OPTION_TRACE},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {NULL, 0, NULL, 0},
-    };
     const char *from_environment = getenv("SEED");
-    int option;
+    const char *of_one = NULL, *of_many = NULL;
+    int option, index = -1;
 
     if (from_environment != NULL) {
         o->first = number("SEED", from_environment, 0, UINT64_MAX);
         o->is_single = true;
+        of_one = "SEED";
     }
-    while ((option = getopt_long(count, arguments, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(count, arguments, "h", options, &index)) != -1) {
+        if (option == OPTION_SEED) of_one = "--seed";
+        if (is_of_many(option)) of_many = options[index].name;
         switch (option) {
         case OPTION_SEED:
             o->first = number("--seed", optarg, 0, UINT64_MAX);
@@ -145,6 +158,12 @@ static void read_options(int count, char **arguments, struct job_options *o)
     if (optind < count) {
         fprintf(stderr, "tests/simulate: \"%s\" is no option; see tests/simulate --help\n",
                 arguments[optind]);
+        exit(OUTCOME_USAGE);
+    }
+    if (of_one != NULL && of_many != NULL) {
+        fprintf(stderr,
+                "tests/simulate: %s runs one seed, --%s is for many; accepted is one of both\n",
+                of_one, of_many);
         exit(OUTCOME_USAGE);
     }
 }
