@@ -184,7 +184,7 @@ static void set_up(void)
     vsr_client_options_init(&c);
     c.replica_count = REPLICAS;
     c.sessions = SESSIONS;
-    c.seed = 1;
+    c.id[0] = 1;
     c.buffers = buffers;
     bench.client_effects.capacity = vsr_client_effects_max(&c);
     bench.client_effects.list =

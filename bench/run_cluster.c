@@ -405,7 +405,7 @@ static bool start_clients(struct run *run)
         o.cluster = run->cluster;
         o.client.sessions = b->sessions;
         o.client.requests_per_message = b->requests_per_message;
-        o.client.seed = b->seed + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15ull;
+        o.seed = b->seed + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15ull;
         if (o.client.request_bytes_max < run->workload->payload_max + 256)
             o.client.request_bytes_max = (run->workload->payload_max + 256 + 7) & ~7u;
         o.callbacks = &callbacks;

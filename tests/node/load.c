@@ -92,7 +92,7 @@ void load_start(struct load *load, struct vsr_cluster *cluster, uint32_t request
         o.client.sessions = LOAD_SESSIONS;
         o.client.requests_per_message = requests_per_message;
         o.client.retry_ticks = 8;
-        o.client.seed = load_seed * 1000 + i;
+        o.seed = load_seed * 1000 + i;
         o.callbacks = &callbacks;
         o.context = l;
         l->load = load;

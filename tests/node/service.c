@@ -53,7 +53,6 @@ static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_
     s.cluster = w->cluster;
     s.sessions = sessions;
     s.waiting_max = waiting_max;
-    s.seed = 1;
     cr_assert_eq(act_port_open(w->runtime, &port), 0);
     cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
     act_port_close(port);
@@ -85,6 +84,81 @@ static int call(struct vsr_caller *caller, uint64_t index, uint64_t amount, uint
     uint32_t bytes = sizeof *value;
 
     return vsr_caller_call(caller, &add, sizeof add, value, &bytes, 10 * SECOND);
+}
+
+/** A service of the world's cluster beside its own. Returns what vsr_service_spawn returned. */
+static int spawn_beside(struct world *w, uint64_t seed, act_id *id, struct vsr_error *why)
+{
+    struct vsr_service_options s;
+    struct act_port *port;
+
+    vsr_service_options_init(&s);
+    s.cluster = w->cluster;
+    s.sessions = 1;
+    s.seed = seed;
+    cr_assert_eq(act_port_open(w->runtime, &port), 0);
+    int error = vsr_service_spawn(&s, id, why);
+    act_port_close(port);
+    return error;
+}
+
+static void stop_service(struct world *w, act_id id)
+{
+    struct act_port *port;
+
+    cr_assert_eq(act_port_open(w->runtime, &port), 0);
+    cr_assert_eq(act_stop(id, 0), 0);
+    act_port_close(port);
+}
+
+/* 5.4: services with default options are two clients: each is told of its own operations. Were they
+ * one, A's first add would be answered with the result of B's, and never be executed. */
+Test(service, two_services_of_default_options_share_nothing)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    act_id b;
+    uint64_t value = 0;
+
+    start(&w, 3, 1, 4);
+    cr_assert_eq(spawn_beside(&w, 0, &b, NULL), 0);
+    cr_assert_eq(vsr_caller_open(w.runtime, b, &caller), 0);
+    cr_assert_eq(call(caller, 2, 100, &value), 0);
+    cr_assert_eq(value, 100);
+    vsr_caller_close(caller);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    cr_assert_eq(call(caller, 1, 1, &value), 0);
+    cr_assert_eq(value, 1);
+    cr_assert_eq(call(caller, 2, 0, &value), 0);
+    cr_assert_eq(value, 100);
+    vsr_caller_close(caller);
+    stop_service(&w, b);
+    stop(&w);
+}
+
+/* client_actor.h: a cluster takes a seed once; that its client has stopped changes nothing. */
+Test(service, seed_is_taken_once)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    struct vsr_error why = {0};
+    act_id id;
+    uint64_t value = 0;
+
+    start(&w, 3, 1, 4);
+    cr_assert_eq(spawn_beside(&w, 1, &id, &why), 0);
+    cr_assert_eq(vsr_caller_open(w.runtime, id, &caller), 0);
+    cr_assert_eq(call(caller, 1, 5, &value), 0);
+    vsr_caller_close(caller);
+    cr_assert_eq(spawn_beside(&w, 1, &id, &why), -EEXIST);
+    cr_assert_str_eq(why.option, "seed");
+    cr_assert_neq(strstr(why.text, "seed 1 "), NULL, "%s", why.text);
+    stop_service(&w, id);
+    cr_assert_eq(spawn_beside(&w, 1, &id, NULL), -EEXIST);
+    act_id other;
+    cr_assert_eq(spawn_beside(&w, 2, &other, NULL), 0);
+    stop_service(&w, other);
+    stop(&w);
 }
 
 /* client_actor.h: executes one operation and waits for its result. */

@@ -34,7 +34,6 @@ int main(void)
 
     vsr_service_options_init(&service_options); /* takes operations from any thread */
     service_options.cluster = cluster;
-    service_options.seed = 1; /* of client ids: another one for each service of a cluster */
     if (vsr_service_spawn(&service_options, &service, NULL) != 0) return 1;
 
     /* Every thread that calls opens a caller of its own. */

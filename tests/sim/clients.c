@@ -104,6 +104,9 @@ static void perform(struct world *w, uint32_t client)
         case VSR_CLIENT_EVICTED:
             s->call = 0; /* unknown for ever */
             break;
+        case VSR_CLIENT_REFUSED:
+            journal_fail(&w->journal, OUTCOME_INVARIANT, "5.4: a random client id was refused");
+            break;
         }
     }
     c->effects.count = 0;
@@ -115,7 +118,8 @@ static void start(struct world *w, uint32_t index)
     struct vsr_client_options o = w->scenario.client;
 
     o.address = CLIENT_ADDRESS + index;
-    o.seed = random_next(&w->client_random);
+    o.id[0] = random_next(&w->client_random);
+    o.id[1] = random_next(&w->client_random);
     o.buffers = pool_buffers(&c->source);
     if (c->memory == NULL) {
         int error = vsr_client_options_check(&o, NULL);

@@ -32,7 +32,7 @@ static struct desk open_desk(uint32_t sessions, uint32_t requests_per_message)
     o.sessions = sessions;
     o.requests_per_message = requests_per_message;
     o.retry_ticks = 10;
-    o.seed = 3;
+    o.id[0] = 3;
     o.buffers = fixture_buffers;
     cr_assert_eq(vsr_client_options_check(&o, NULL), 0);
     size_t bytes = (vsr_client_bytes(&o) + 63) & ~(size_t)63;
@@ -415,6 +415,33 @@ Test(client, 5_4_client_ids_are_never_used_again)
         for (uint32_t k = 0; k < i; k++)
             cr_assert_neq(memcmp(seen[k], seen[i], sizeof seen[i]), 0);
     }
+    close_desk(&d);
+}
+
+/* 5.4: two clients with one id: the second is told, and opens nothing of the first. */
+Test(client, 5_4_refused_session_is_closed_and_says_so)
+{
+    struct desk d = open_desk(2, 0);
+    struct vsr_client_report report;
+    uint64_t id[2][2];
+
+    vsr_client_open(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    for (uint32_t i = 0; i < 2; i++)
+        memcpy(id[i], request(&d, i, NULL) + 1, sizeof id[i]);
+    drop_effects(&d);
+    const struct vsr_reply reply = {.payload_bytes = sizeof id[1], .status = VSR_REPLY_REFUSED};
+    receive_reply(&d, reply, id[1], 0);
+    receive_reply(&d, reply, id[1], 0); /* and once */
+    cr_assert_eq(d.out.count, 1);
+    cr_assert_eq(d.out.list[0].kind, VSR_CLIENT_REFUSED);
+    cr_assert_eq(d.out.list[0].session, 1);
+    cr_assert_eq(vsr_client_session_state(d.c, 1), VSR_SESSION_CLOSED);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_REGISTERING);
+    cr_assert_eq(vsr_client_submit(d.c, 1, id, 8, &d.out), -EBUSY);
+    vsr_client_report(d.c, &report);
+    cr_assert_eq(report.refused, 1);
+    cr_assert_eq(report.replies_ignored, 1);
     close_desk(&d);
 }
 

@@ -160,7 +160,8 @@ static void start(struct lossy *w, uint32_t replicas, uint64_t seed)
     c.sessions = SESSIONS;
     c.sessions_max = SESSIONS;
     c.retry_ticks = 20;
-    c.seed = seed;
+    c.id[0] = seed;
+    c.id[1] = 7;
     c.requests_per_message = (uint32_t)(seed % 3);
     c.buffers = fixture_buffers;
     size_t bytes = (vsr_client_bytes(&c) + 63) & ~(size_t)63;

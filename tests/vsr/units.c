@@ -322,6 +322,9 @@ Test(options, client_ranges)
     struct vsr_error why;
 
     vsr_client_options_init(&o);
+    cr_assert_eq(vsr_client_options_check(&o, &why), -EINVAL);
+    cr_assert_str_eq(why.option, "id"); /* 5.4: it has no default */
+    o.id[1] = 1;
     cr_assert_eq(vsr_client_options_check(&o, &why), 0);
     o.sessions = 0;
     cr_assert_eq(vsr_client_options_check(&o, &why), -EINVAL);

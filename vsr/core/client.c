@@ -42,9 +42,10 @@ struct vsr_client {
     struct open_request again; /* retries, to everybody */
     vsr_view view_hint;
     uint64_t tick;
-    uint32_t sweep; /* the next session to look at */
-    uint32_t moved; /* sessions before this one know of the new primary */
-    uint64_t random;
+    uint32_t sweep;     /* the next session to look at */
+    uint32_t moved;     /* sessions before this one know of the new primary */
+    uint64_t registers; /* sent under an id of their own */
+    uint64_t random;    /* of the jitter */
     struct vsr_client_report report;
 };
 
@@ -158,6 +159,25 @@ static struct vsr_register *register_of(struct session *s)
     return (struct vsr_register *)(void *)(&s->request + 1);
 }
 
+/**
+ * The next client id: the host's random one, counted on. The low half of the second word names the
+ * session, so that the answer finds its way; the high half and the first word count the Registers.
+ */
+static void next_client_id(struct vsr_client *c, uint32_t index, uint64_t id[2])
+{
+    const uint64_t count = c->registers++;
+
+    id[0] = c->options.id[0] + (count >> 32);
+    id[1] = c->options.id[1] + (count << 32);
+    id[1] ^= index;
+}
+
+/** The session that a client id of ours names. */
+static uint32_t session_of_id(const struct vsr_client *c, const uint64_t id[2])
+{
+    return (uint32_t)(id[1] ^ c->options.id[1]);
+}
+
 /** Registers with an id that was never used: an old Register that comes late opens nothing of ours.
  */
 static void start_register(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
@@ -170,9 +190,7 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
         .payload_bytes = sizeof(struct vsr_register),
     };
     struct vsr_register *payload = register_of(s);
-    payload->client_id[0] = splitmix_next(&c->random);
-    /* The low half names the session here, so that the answer finds its way. */
-    payload->client_id[1] = (splitmix_next(&c->random) & ~(uint64_t)UINT32_MAX) | index;
+    next_client_id(c, index, payload->client_id);
     payload->address = c->options.address;
     send_first(c, s, out);
 }
@@ -225,24 +243,46 @@ static uint32_t find_session(const struct vsr_client *c, const struct vsr_reply 
     return UINT32_MAX;
 }
 
+/** The session whose Register is answered, or UINT32_MAX. */
+static uint32_t find_registering(const struct vsr_client *c, const struct vsr_reply *reply)
+{
+    const struct vsr_registered *result = (const struct vsr_registered *)(const void *)(reply + 1);
+
+    if (reply->payload_bytes != sizeof *result) return UINT32_MAX;
+    const uint32_t index = session_of_id(c, result->client_id);
+    if (index >= c->options.sessions) return UINT32_MAX;
+    struct session *s = session_at(c, index);
+    const uint64_t *id = register_of(s)->client_id;
+    bool is_its_own = s->state == VSR_SESSION_REGISTERING && id[0] == result->client_id[0] &&
+                      id[1] == result->client_id[1];
+    return is_its_own ? index : UINT32_MAX;
+}
+
+/** Its id is another client's: whatever it opened would be the other's too. */
+static void on_register_refused(struct vsr_client *c, const struct vsr_reply *reply,
+                                struct vsr_client_effects *out)
+{
+    const uint32_t index = find_registering(c, reply);
+
+    if (index == UINT32_MAX) {
+        c->report.replies_ignored++;
+        return;
+    }
+    c->report.refused++;
+    session_at(c, index)->state = VSR_SESSION_CLOSED;
+    next_effect(out, VSR_CLIENT_REFUSED, index);
+}
+
 static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
                           struct vsr_client_effects *out)
 {
-    const struct vsr_registered *result = (const struct vsr_registered *)(const void *)(reply + 1);
-    uint32_t index = (uint32_t)result->client_id[1];
+    const uint32_t index = find_registering(c, reply);
 
-    if (reply->payload_bytes != sizeof *result || reply->slot >= c->options.sessions_max ||
-        index >= c->options.sessions) {
+    if (index == UINT32_MAX || reply->slot >= c->options.sessions_max) {
         c->report.replies_ignored++;
         return;
     }
     struct session *s = session_at(c, index);
-    const uint64_t *id = register_of(s)->client_id;
-    if (s->state != VSR_SESSION_REGISTERING || id[0] != result->client_id[0] ||
-        id[1] != result->client_id[1]) {
-        c->report.replies_ignored++;
-        return;
-    }
     s->request.session = reply->session;
     s->request.slot = reply->slot;
     s->request.kind = VSR_KIND_OPERATION;
@@ -336,7 +376,9 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
             c->report.replies_ignored++;
             return;
         }
-        if (reply->status != VSR_REPLY_OK)
+        if (reply->status == VSR_REPLY_REFUSED)
+            on_register_refused(c, reply, out);
+        else if (reply->status != VSR_REPLY_OK)
             on_refusal(c, m, reply, out);
         else if (reply->number == 0)
             on_registered(c, reply, out);
@@ -459,7 +501,7 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     c->sessions = base + l.sessions;
     c->session_of = (uint32_t *)(void *)(base + l.session_of);
     c->stride = session_stride(options);
-    c->random = options->seed;
+    c->random = options->id[0] ^ options->id[1];
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
     c->moved = options->sessions;

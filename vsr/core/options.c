@@ -157,6 +157,11 @@ int vsr_client_options_check(const struct vsr_client_options *o, struct vsr_erro
         {.name = "retry_ticks", .value = o->retry_ticks, .min = 1, .max = 1 << 24},
         {.name = "retry_doublings", .value = o->retry_doublings, .max = 16},
         {.name = "busy_ticks", .value = o->busy_ticks, .min = 1, .max = 1 << 24},
+        {.name = "id",
+         .value = o->id[0] | o->id[1],
+         .min = 1,
+         .max = UINT64_MAX,
+         .rule = "128 random bits, never used before in this cluster; there is no default"},
     };
     return vsr_options_check(ranges, sizeof ranges / sizeof ranges[0], why);
 }

@@ -74,6 +74,13 @@ static void perform(struct vsr_client_actor *client)
         case VSR_CLIENT_EVICTED:
             if (call->evicted != NULL) call->evicted(client->context, client, e->session);
             break;
+        case VSR_CLIENT_REFUSED:
+            fprintf(stderr,
+                    "vsr: another client has the id of this one's session %u: no two "
+                    "clients of a cluster may have one seed\n",
+                    e->session);
+            if (call->refused != NULL) call->refused(client->context, client, e->session);
+            break;
         }
     }
     client->effects.count = 0;
@@ -265,7 +272,10 @@ int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_i
     o.sessions_max = cluster->replica.sessions_max;
     o.op_bytes_max = cluster->replica.op_bytes_max;
     o.buffers = node_buffers;
+    o.id[0] = 1; /* The others first: a seed that is claimed stays claimed. */
     int error = vsr_client_options_check(&o, why);
+    if (error != 0) return error;
+    error = node_identify(node_cluster_identities(options->cluster), options->seed, o.id, why);
     if (error != 0) return error;
     error = node_port_borrow(cluster->runtime, &port);
     if (error != 0) return error;

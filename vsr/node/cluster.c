@@ -19,6 +19,7 @@ struct vsr_cluster {
     struct node_storage *storage;
     struct node_event stopped[VSR_REPLICAS_MAX];
     pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
+    struct node_identities identities;
 };
 
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster)
@@ -29,6 +30,11 @@ const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster 
 const act_id *node_cluster_peers(const struct vsr_cluster *cluster)
 {
     return cluster->peers;
+}
+
+struct node_identities *node_cluster_identities(struct vsr_cluster *cluster)
+{
+    return &cluster->identities;
 }
 
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster)
@@ -228,6 +234,7 @@ static void destroy(struct vsr_cluster *cluster)
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
         node_event_deinit(&cluster->stopped[i]);
     pthread_mutex_destroy(&cluster->mutex);
+    node_identities_deinit(&cluster->identities);
     free(cluster);
 }
 
@@ -254,6 +261,7 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     if (c == NULL) return -ENOMEM;
     c->options = *options;
     pthread_mutex_init(&c->mutex, NULL);
+    node_identities_init(&c->identities);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++)
         node_event_init(&c->stopped[i]);
     error = node_port_borrow(c->options.runtime, &port);

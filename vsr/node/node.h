@@ -80,6 +80,26 @@ void node_outbox_clear(struct node_outbox *outbox);
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster);
 const act_id *node_cluster_peers(const struct vsr_cluster *cluster);
 
+/** The seeds that clients of a cluster have had, those that have stopped too. */
+struct node_identities {
+    pthread_mutex_t mutex;
+    uint64_t *seeds;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+void node_identities_init(struct node_identities *identities);
+void node_identities_deinit(struct node_identities *identities);
+struct node_identities *node_cluster_identities(struct vsr_cluster *cluster);
+/**
+ * Makes a client's id: random, or, unless the seed is 0, the seed's.
+ *
+ * Threads: any, any number at once.
+ * Returns: 0; -EEXIST: a client of the cluster has had this seed; -ENOMEM; what getrandom said.
+ */
+int node_identify(struct node_identities *identities, uint64_t seed, uint64_t id[2],
+                  struct vsr_error *why);
+
 /** Superblocks: what survives a replica's memory. */
 struct node_storage;
 

@@ -192,7 +192,7 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, str
     vsr_client_actor_options_init(&o);
     o.cluster = options->cluster;
     o.client.sessions = options->sessions;
-    o.client.seed = options->seed;
+    o.seed = options->seed;
     o.callbacks = &service_callbacks;
     o.context = s;
     o.place = options->place;

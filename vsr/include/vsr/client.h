@@ -28,12 +28,15 @@ struct vsr_client_options {
     uint32_t retry_ticks;          /* first timeout of a request, >= 1 */
     uint32_t retry_doublings;      /* 0..16: the timeout doubles this often at most */
     uint32_t busy_ticks;           /* pause after Busy, >= 1 */
-    uint64_t seed; /* of client ids and of the jitter: never used before in this cluster */
+    /** Who this client is: 128 bits of the system's random source, never used before in this
+     * cluster. There is no default: two clients of one id share their sessions, and one is told
+     * that its operation is done which never executes. */
+    uint64_t id[2];
     struct vsr_buffers buffers;
 };
 
 enum vsr_session_state {
-    VSR_SESSION_CLOSED,      /* before vsr_client_open */
+    VSR_SESSION_CLOSED,      /* before vsr_client_open; after VSR_CLIENT_REFUSED */
     VSR_SESSION_REGISTERING, /* opening; opens again by itself after an eviction */
     VSR_SESSION_READY,       /* vsr_client_submit may be called */
     VSR_SESSION_WAITING,     /* a request is outstanding */
@@ -44,6 +47,7 @@ enum vsr_client_effect_kind {
     VSR_CLIENT_OPENED,  /* the session is ready for its first, or next, request */
     VSR_CLIENT_RESULT,  /* the request was executed once; the result is borrowed from the message */
     VSR_CLIENT_EVICTED, /* the session is gone, its request's outcome unknown; it opens anew */
+    VSR_CLIENT_REFUSED, /* another client has this one's id: the session is closed for good */
 };
 
 struct vsr_client_effect {
@@ -78,6 +82,7 @@ struct vsr_client_report {
     uint64_t retries;
     uint64_t busy;
     uint64_t evicted;
+    uint64_t refused;         /* sessions whose id another client has */
     uint64_t replies_ignored; /* late, repeated or not ours */
     uint64_t oldest_attempts; /* largest number of tries of a request still waiting */
 };
@@ -93,7 +98,7 @@ uint32_t vsr_client_effects_max(const struct vsr_client_options *options);
 struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options *options);
 void vsr_client_deinit(struct vsr_client *c);
 
-/** Registers every session; VSR_CLIENT_OPENED tells of each. */
+/** Registers every session that is closed; VSR_CLIENT_OPENED, or _REFUSED, tells of each. */
 void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out);
 
 /**

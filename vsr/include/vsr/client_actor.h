@@ -26,6 +26,9 @@ struct vsr_client_callbacks {
                    const void *result, uint32_t result_bytes);
     /** The session is gone; whether its outstanding operation was executed is unknown. */
     void (*evicted)(void *context, struct vsr_client_actor *client, uint32_t session);
+    /** The session never opens: another client has this one's id, which takes a seed given twice.
+     */
+    void (*refused)(void *context, struct vsr_client_actor *client, uint32_t session);
     /** A message of the application's own. Takes m. */
     void (*message)(void *context, struct vsr_client_actor *client, struct act_message *m);
     /** After each turn. */
@@ -36,8 +39,11 @@ struct vsr_client_callbacks {
 
 struct vsr_client_actor_options {
     struct vsr_cluster *cluster;
-    /** The actor sets cluster, replica_count, address, sessions_max, op_bytes_max, buffers. */
+    /** The actor sets cluster, replica_count, address, sessions_max, op_bytes_max, id, buffers. */
     struct vsr_client_options client;
+    /** 0, the default: the client's id comes from the system's random source. Another number makes
+     * it the same in every run, for tests: no two clients of a cluster may ever have the same. */
+    uint64_t seed;
     const struct vsr_client_callbacks *callbacks; /* outlives the actor */
     void *context;
     uint32_t place;       /* as act_spawn_options.place */
@@ -50,8 +56,9 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
  * Starts a client actor; it opens its sessions at once. End it with act_stop(*id).
  *
  * Threads: any thread, a worker too; one without a port uses one for the call.
- * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -ENOMEM; what act_spawn or
- *          act_port_open returned.
+ * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -EEXIST and *why when a
+ *          client of this cluster has had this seed, be it one that has stopped; -ENOMEM; what
+ *          act_spawn, act_port_open or getrandom returned.
  */
 int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
                            struct vsr_error *why) VSR_MUST_CHECK;
@@ -87,7 +94,7 @@ struct vsr_service_options {
     uint32_t sessions;    /* operations outstanding at once */
     uint32_t waiting_max; /* operations that wait for a session, >= 1; more are answered -EAGAIN */
     uint32_t place;
-    uint64_t seed; /* never used before in this cluster */
+    uint64_t seed; /* as vsr_client_actor_options.seed; 0, the default: random */
 };
 
 void vsr_service_options_init(struct vsr_service_options *options);

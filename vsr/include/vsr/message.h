@@ -76,7 +76,7 @@ struct vsr_request {
 
 /** Payload of a Register. */
 struct vsr_register {
-    uint64_t client_id[2]; /* random, never used again */
+    uint64_t client_id[2]; /* of the session: its client's random id, and a number; never again */
     uint64_t address;
 };
 
@@ -84,6 +84,7 @@ enum vsr_reply_status {
     VSR_REPLY_OK,
     VSR_REPLY_EVICTED, /* the session is gone; whether the request was executed is unknown */
     VSR_REPLY_BUSY,    /* not looked at: the primary's queue is full; ask again later */
+    VSR_REPLY_REFUSED, /* of a Register: another address has a session of this client id */
 };
 
 /** One reply. The result follows, padded to 8 bytes. */
@@ -96,7 +97,8 @@ struct vsr_reply {
     uint8_t reserved;
 };
 
-/** Result of a Register: says which one was answered; the reply itself names session and slot. */
+/** Result of a Register, refused or not: says which one was answered; the reply itself names
+ * session and slot. */
 struct vsr_registered {
     uint64_t client_id[2];
 };

@@ -1,0 +1,87 @@
+/**
+ * Who a client is: ids from the system's random source, or from a seed that is given once.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+void node_identities_init(struct node_identities *identities)
+{
+    *identities = (struct node_identities){0};
+    pthread_mutex_init(&identities->mutex, NULL);
+}
+
+void node_identities_deinit(struct node_identities *identities)
+{
+    pthread_mutex_destroy(&identities->mutex);
+    free(identities->seeds);
+}
+
+static int draw(uint64_t id[2], struct vsr_error *why)
+{
+    ssize_t got;
+
+    do
+        got = getrandom(id, sizeof(uint64_t[2]), 0);
+    while (got < 0 && errno == EINTR);
+    if (got == (ssize_t)sizeof(uint64_t[2])) return 0;
+    const int error = got < 0 ? -errno : -EIO;
+    if (why != NULL) {
+        *why = (struct vsr_error){.option = "seed", .max = UINT64_MAX, .rule = ""};
+        snprintf(why->text, sizeof why->text,
+                 "a client needs an id from the system's random source, which says: %s; let "
+                 "getrandom through, or give each client a seed of its own",
+                 strerror(-error));
+    }
+    return error;
+}
+
+/** Source: splitmix64 (Steele, Lea, Flood 2014): two seeds never give the same id. */
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+/** Notes a seed. Returns 0, -EEXIST when it was given before, -ENOMEM. */
+static int claim(struct node_identities *identities, uint64_t seed)
+{
+    for (uint32_t i = 0; i < identities->count; i++)
+        if (identities->seeds[i] == seed) return -EEXIST;
+    if (identities->count == identities->capacity) {
+        const uint32_t capacity = identities->capacity == 0 ? 16 : identities->capacity * 2;
+        uint64_t *seeds = realloc(identities->seeds, capacity * sizeof *seeds);
+        if (seeds == NULL) return -ENOMEM;
+        identities->seeds = seeds;
+        identities->capacity = capacity;
+    }
+    identities->seeds[identities->count++] = seed;
+    return 0;
+}
+
+int node_identify(struct node_identities *identities, uint64_t seed, uint64_t id[2],
+                  struct vsr_error *why)
+{
+    if (seed == 0) return draw(id, why);
+
+    pthread_mutex_lock(&identities->mutex);
+    const int error = claim(identities, seed);
+    pthread_mutex_unlock(&identities->mutex);
+    if (error == -EEXIST && why != NULL) {
+        *why = (struct vsr_error){
+            .option = "seed", .value = seed, .min = 1, .max = UINT64_MAX, .rule = ""};
+        snprintf(why->text, sizeof why->text,
+                 "seed %llu was given to a client of this cluster before, which may have stopped "
+                 "since: both would have the same client ids, and the second would be told the "
+                 "first one's results; leave it 0, or give each client a seed of its own",
+                 (unsigned long long)seed);
+    }
+    id[0] = mix(seed);
+    id[1] = mix(seed + 0x9E3779B97F4A7C15ull);
+    return error;
+}
