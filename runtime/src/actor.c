@@ -148,6 +148,12 @@ act_id act_self(void)
     return e != NULL ? e->self : ACT_ID_NONE;
 }
 
+bool act_on_worker(void)
+{
+    const struct act_endpoint *e = act_endpoint_current();
+    return e != NULL && e->is_worker;
+}
+
 /** Sends a request of the runtime's own. Its answers fit into the same message. */
 static int request(act_id to, uint32_t type, int reason)
 {

@@ -31,9 +31,10 @@ static void open_port(struct probe *p, void *argument)
     struct act_port *port = NULL;
     p->result = act_port_open(w.runtime, &port);
     if (port != NULL) p->result = 1;
+    p->count = act_on_worker();
 }
 
-/* port.h: -EBUSY when the thread has a port or is a worker. */
+/* port.h: -EBUSY when the thread has a port or is a worker. actor.h: act_on_worker tells which. */
 Test(port, one_port_a_thread_and_none_for_workers)
 {
     struct act_port *port = NULL;
@@ -41,9 +42,12 @@ Test(port, one_port_a_thread_and_none_for_workers)
     start(1, 4);
     cr_assert_eq(act_port_open(w.runtime, &port), -EBUSY);
     cr_assert_null(port);
+    cr_assert(!act_on_worker());
     struct probe *p = world_probe(&w, 0, 0);
     run_in(&w, p->self, open_port, NULL);
     cr_assert_eq(p->result, -EBUSY);
+    cr_assert_eq(p->count, 1);
+    p->count = 0;
     world_stop(&w);
 }
 

@@ -10,6 +10,8 @@
 #include <act/message.h>
 #include <act/types.h>
 
+#include <stdbool.h>
+
 /**
  * What an actor does. One per kind of actor; it outlives them all.
  *
@@ -67,6 +69,9 @@ void act_exit(int reason);
 
 /** The running actor's id; in a port's thread the port's; ACT_ID_NONE elsewhere. */
 act_id act_self(void);
+
+/** Whether the calling thread is a worker: a call that waits for an actor would wait for itself. */
+bool act_on_worker(void);
 
 /**
  * Sends a message.
