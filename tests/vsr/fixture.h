@@ -4,6 +4,7 @@
 #ifndef VSR_TESTS_FIXTURE_H
 #define VSR_TESTS_FIXTURE_H
 
+#include "message.h"
 #include "state.h"
 
 #include <vsr/replica.h>

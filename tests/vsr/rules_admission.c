@@ -4,6 +4,7 @@
  */
 #include "leak_check.h"
 #include "messages.h"
+#include "view.h"
 
 #include <criterion/criterion.h>
 

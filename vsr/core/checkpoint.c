@@ -1,135 +1,20 @@
 /**
- * Snapshots: {client table, state machine} at one op. Taken every checkpoint_ops ops, and whenever
- * a replica asks for more of the log than is left; sent in chunks; loaded when the log that follows
- * is there too.
+ * Snapshots on their way: sent in chunks to a replica that asks for more of the log than is left,
+ * put aside there, loaded when the log that follows is there too.
  *
  * Source: VRR §5.1, §5.2; rule 10 of DESIGN.md.
  */
-#include "checksum.h"
+#include "checkpoint.h"
+
+#include "execute.h"
+#include "say.h"
+#include "snapshot.h"
 #include "state.h"
+#include "transfer.h"
 
 #include <string.h>
 
-/** What a snapshot begins with. */
-struct snapshot_head {
-    uint64_t magic;
-    uint64_t op;
-    uint64_t checksum;
-    uint64_t timestamp;
-    uint32_t epoch;
-    uint32_t sessions;
-    uint64_t evictions;
-    uint64_t requests_executed;
-    uint64_t requests_repeated;
-};
-
-/** A session in a snapshot; result_bytes bytes of its cached reply follow. */
-struct snapshot_session {
-    uint64_t client_id[2];
-    uint64_t session;
-    uint64_t number;
-    uint64_t last_op;
-    uint64_t address;
-    uint64_t result_bytes;
-};
-
-#define SNAPSHOT_MAGIC 0x31544F4853525356ull /* "VSRSHOT1" */
-
-static void entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum,
-                             uint64_t *timestamp)
-{
-    if (r->applied == r->log.start) {
-        *checksum = r->log.start_checksum;
-        *timestamp = r->log.start_timestamp;
-    } else {
-        *checksum = vsr_log_at(&r->log, r->applied)->entry.checksum;
-        *timestamp = vsr_log_at(&r->log, r->applied)->entry.timestamp;
-    }
-}
-
-vsr_checksum vsr_snapshot_id(const void *bytes, size_t count)
-{
-    return vsr_checksum_of(0, bytes, count);
-}
-
-bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream)
-{
-    struct snapshot_head head = {
-        .magic = SNAPSHOT_MAGIC,
-        .op = r->applied,
-        .epoch = r->epoch,
-        .sessions = r->clients.count,
-        .evictions = r->clients.evictions,
-        .requests_executed = r->requests_executed,
-        .requests_repeated = r->requests_repeated,
-    };
-
-    entry_at_applied(r, &head.checksum, &head.timestamp);
-    if (!write(stream, &head, sizeof head)) return false;
-    for (uint32_t slot = 0; slot < r->clients.count; slot++) {
-        struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
-        const struct snapshot_session session = {
-            .client_id = {r->clients.ids[slot][0], r->clients.ids[slot][1]},
-            .session = entry->session,
-            .number = entry->number,
-            .last_op = entry->last_op,
-            .address = entry->address,
-            .result_bytes = entry->result_bytes,
-        };
-        if (!write(stream, &session, sizeof session) ||
-            !write(stream, vsr_client_entry_result(entry)->data, entry->result_bytes))
-            return false;
-    }
-    return true;
-}
-
-static bool load_session(struct vsr_replica *r, vsr_snapshot_read read, void *stream)
-{
-    struct snapshot_session session;
-
-    if (!read(stream, &session, sizeof session)) return false;
-    if (session.result_bytes > r->options.result_bytes_max) return false;
-    const struct vsr_register opening = {
-        .client_id = {session.client_id[0], session.client_id[1]},
-        .address = session.address,
-    };
-    uint32_t slot = vsr_client_table_register(&r->clients, &opening, session.session);
-    struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
-    entry->number = entry->pending = session.number;
-    entry->last_op = session.last_op;
-    entry->result_bytes = (uint32_t)session.result_bytes;
-    return read(stream, vsr_client_entry_result(entry)->data, session.result_bytes);
-}
-
-bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream)
-{
-    struct snapshot_head head;
-
-    if (!read(stream, &head, sizeof head)) return false;
-    if (head.magic != SNAPSHOT_MAGIC || head.sessions > r->options.sessions_max) return false;
-    vsr_client_table_clear(&r->clients);
-    for (uint32_t i = 0; i < head.sessions; i++)
-        if (!load_session(r, read, stream)) return false;
-    r->clients.evictions = head.evictions;
-    r->requests_executed = head.requests_executed;
-    r->requests_repeated = head.requests_repeated;
-    r->transfer.snapshot_timestamp = head.timestamp;
-    return true;
-}
-
-/* Taking and sending. */
-
-bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_checkpoint *c = &r->checkpoint;
-
-    if (!c->is_wanted || c->is_saving || r->is_applying || r->transfer.is_loading) return false;
-    if (r->status == VSR_STATUS_RECOVERING) return false;
-    c->is_wanted = false;
-    c->is_saving = true;
-    effects_next(out, VSR_EFFECT_SAVE)->snapshot = (struct vsr_snapshot){.op = r->applied};
-    return true;
-}
+/* Sending. */
 
 static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint64_t offset,
                        struct vsr_effects *out)
@@ -180,7 +65,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
         vsr_execute(r, out);
         return VSR_DROP_NO_BUFFER;
     }
-    entry_at_applied(r, &c->checksum, &timestamp);
+    vsr_entry_at_applied(r, &c->checksum, &timestamp);
     if (r->options.checkpoint_ops != 0 && snapshot->op % r->options.checkpoint_ops == 0)
         c->periodic = *snapshot;
     r->counts.snapshots_saved++;

@@ -5,7 +5,12 @@
  * in the client table and gives the host the operations with the places of their results, which are
  * the cached replies; vsr_on_applied() answers the clients.
  */
+#include "execute.h"
+
 #include "message.h"
+#include "pending.h"
+#include "reply.h"
+#include "snapshot.h"
 #include "state.h"
 
 /** Opens the sessions of a Register op. The core does that itself; the machine sees nothing. */
@@ -81,15 +86,6 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
     effect->timestamp = prepare->entry.timestamp;
     effect->operations = r->operations;
     effect->count = count;
-}
-
-void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
-{
-    VSR_ASSERT(op <= r->log.op);
-    if (op <= r->commit) return;
-    r->commit = op;
-    r->commit_checksum = vsr_log_at(&r->log, op)->entry.checksum;
-    vsr_execute(r, out);
 }
 
 static void answer_register(struct vsr_replica *r, const struct vsr_request *request,

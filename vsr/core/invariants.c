@@ -3,6 +3,7 @@
  *
  * A host's debug build runs them after every step.
  */
+#include "message.h"
 #include "state.h"
 
 /** I10: applied <= commit <= op, and the log holds what is not executed yet. */

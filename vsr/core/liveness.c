@@ -3,24 +3,13 @@
  *
  * Nothing here promises anything: rules 6.1, 6.7 and 16 of DESIGN.md.
  */
+#include "liveness.h"
+
+#include "commit.h"
+#include "say.h"
 #include "state.h"
-
-/** New views are told to so many clients in a step, after looking at so many sessions. */
-enum { ANNOUNCE_SENDS = 16, ANNOUNCE_SLOTS = 1024, ANNOUNCE_KNOWN = 8 };
-
-void vsr_draw_suspicion(struct vsr_replica *r)
-{
-    /* Staggered, so that one replica votes first and the others find its vote. */
-    const uint32_t spread = r->options.suspect_ticks / 5 + 1;
-
-    r->suspect_ticks = r->options.suspect_ticks + r->options.replica * (spread * 3 / 4) +
-                       (uint32_t)(splitmix_next(&r->random) % spread);
-}
-
-void vsr_withdraw_vote(struct vsr_replica *r)
-{
-    r->change.votes[r->options.replica] = 0;
-}
+#include "view.h"
+#include "view_change.h"
 
 /** The highest view that a quorum wants at least. Source: rule 6.1. */
 void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
@@ -29,59 +18,6 @@ void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
         quorum_reached(r->change.votes, r->options.replica_count, r->options.quorum_view_change);
 
     if (target > r->view) vsr_enter_view_change(r, target, out);
-}
-
-void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
-{
-    const uint32_t self = r->options.replica;
-    struct vsr_buffer buffer;
-
-    if (r->options.replica_count == 1) return;
-    if (r->change.votes[self] != r->view + 1) r->counts.votes++;
-    r->change.votes[self] = r->view + 1;
-    r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
-    if (vsr_take_message(r, VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change),
-                         sizeof(struct vsr_start_view_change), &buffer)) {
-        ((struct vsr_start_view_change *)(void *)buffer.header)->target = r->view + 1;
-        effects_send(out, others_mask(r), buffer);
-    } else {
-        drop(r, VSR_DROP_NO_BUFFER);
-    }
-    vsr_count_votes(r, out);
-}
-
-static void send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
-{
-    struct vsr_buffer buffer;
-
-    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
-    if (!vsr_take_message(r, VSR_PONG, sizeof(struct vsr_pong), sizeof(struct vsr_pong), &buffer)) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return;
-    }
-    struct vsr_pong *pong = (struct vsr_pong *)(void *)buffer.header;
-    pong->op = r->log.op;
-    pong->commit = r->commit;
-    pong->commit_checksum = r->commit_checksum;
-    effects_send(out, 1u << to, buffer);
-}
-
-void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
-{
-    if (r->status != VSR_STATUS_NORMAL || r->peers.pong_ticks[to] > 0) return;
-    r->peers.pong_ticks[to] = r->options.resend_ticks;
-    send_pong(r, to, out);
-}
-
-void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_buffer buffer;
-
-    if (vsr_take_message(r, VSR_PING, sizeof(struct vsr_header), sizeof(struct vsr_header),
-                         &buffer))
-        effects_send(out, others_mask(r), buffer);
-    else
-        drop(r, VSR_DROP_NO_BUFFER);
 }
 
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
@@ -93,7 +29,7 @@ enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vs
         return VSR_DROP_NONE;
     }
     if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
-    send_pong(r, (uint32_t)m->header->from, out);
+    vsr_send_pong(r, (uint32_t)m->header->from, out);
     return VSR_DROP_NONE;
 }
 
@@ -129,34 +65,6 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
     }
     r->counts.abdications++;
     effects_notice(out, VSR_NOTICE_ABDICATED, r->options.replica, r->log.op);
-}
-
-/** Whether an address is among the last few that were told. */
-static bool is_known(const vsr_address *known, uint32_t count, vsr_address address)
-{
-    for (uint32_t i = 0; i < count && i < ANNOUNCE_KNOWN; i++)
-        if (known[i] == address) return true;
-    return false;
-}
-
-void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
-{
-    vsr_address known[ANNOUNCE_KNOWN];
-    uint32_t sent = 0;
-
-    for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->announced < r->clients.count; i++) {
-        const vsr_address address = vsr_client_table_at(&r->clients, r->announced)->address;
-        struct vsr_buffer buffer;
-        if (!is_known(known, sent, address)) {
-            if (sent == ANNOUNCE_SENDS ||
-                !vsr_take_message(r, VSR_NEW_VIEW, sizeof(struct vsr_header),
-                                  sizeof(struct vsr_header), &buffer))
-                return;
-            effects_send_client(out, address, buffer);
-            known[sent++ % ANNOUNCE_KNOWN] = address;
-        }
-        r->announced++;
-    }
 }
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)

@@ -3,40 +3,6 @@
  */
 #include "message.h"
 
-#include "state.h"
-
-const char *vsr_message_name(uint8_t type)
-{
-    static const char *const names[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = "?",
-#define X(name, text) [VSR_##name] = text,
-                                                         VSR_MESSAGES(X)
-#undef X
-    };
-    return type < VSR_MESSAGE_COUNT ? names[type] : "?";
-}
-
-bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_t bytes,
-                      uint32_t capacity, struct vsr_buffer *out)
-{
-    const struct vsr_replica_options *o = &r->options;
-
-    VSR_ASSERT(bytes >= sizeof(struct vsr_header) && bytes <= capacity);
-    if (!o->buffers.take(o->buffers.context, capacity, out)) return false;
-    *out->header = (struct vsr_header){
-        .magic = VSR_MAGIC,
-        .version = VSR_VERSION,
-        .type = (uint8_t)type,
-        .to = VSR_TO_ALL,
-        .cluster = o->cluster,
-        .view = r->view,
-        .from = o->replica,
-        .epoch = r->epoch,
-        .from_incarnation = o->incarnation,
-        .bytes = bytes,
-    };
-    return true;
-}
-
 bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset)
 {
     const uint32_t end = header->bytes;

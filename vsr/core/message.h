@@ -1,9 +1,12 @@
 /**
- * Writing messages.
+ * Reading and writing messages.
  */
 #ifndef VSR_CORE_MESSAGE_H
 #define VSR_CORE_MESSAGE_H
 
+#include <vsr/message.h>
+
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -59,5 +62,18 @@ static inline uint32_t step_over(uint32_t offset, uint32_t bytes, uint32_t *size
     }
     return offset + *size;
 }
+
+static inline const struct vsr_request *request_at(const void *message, uint32_t offset)
+{
+    return (const struct vsr_request *)(const void *)((const uint8_t *)message + offset);
+}
+
+static inline uint32_t request_bytes(const struct vsr_request *request)
+{
+    return (uint32_t)sizeof *request + VSR_PADDED(request->payload_bytes);
+}
+
+/** Whether `count` requests of known kinds fill the message exactly from `offset` to its end. */
+bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset);
 
 #endif

@@ -3,32 +3,20 @@
  *
  * Source: VRR §4.1; cumulative acknowledgement, retransmission and checksums as in DESIGN.md.
  */
+#include "normal.h"
+
+#include "commit.h"
+#include "log_room.h"
+#include "message.h"
+#include "say.h"
 #include "state.h"
-
-/** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
-static void send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out)
-{
-    struct vsr_buffer copy = *vsr_log_buffer(&r->log, op);
-
-    copy.handle = r->options.buffers.ref(r->options.buffers.context, copy.handle);
-    if (copy.handle == NULL) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return;
-    }
-    effects_send(out, to_mask, copy);
-}
+#include "view.h"
+#include "view_change.h"
 
 /** Mode P acknowledges from memory; a durable log will answer with what its last fsync covers. */
 static vsr_op acknowledged_op(const struct vsr_replica *r)
 {
     return r->log.op;
-}
-
-void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out)
-{
-    vsr_op op =
-        quorum_reached(r->peers.acked, r->options.replica_count, r->options.quorum_replication);
-    vsr_commit_to(r, op, out);
 }
 
 void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
@@ -39,20 +27,11 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
     vsr_log_append(&r->log, prepare);
     r->peers.acked[r->options.replica] = acknowledged_op(r);
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
-    if (r->options.replica_count > 1) send_entry(r, r->log.op, others_mask(r), out);
+    if (r->options.replica_count > 1) vsr_send_entry(r, r->log.op, others_mask(r), out);
     vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
 
-void vsr_release(struct vsr_replica *r, vsr_op released)
-{
-    if (released > r->released) r->released = released;
-    vsr_op op = r->released < r->applied ? r->released : r->applied;
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
-        if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] < op) op = r->peers.pin[i];
-    if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
-}
-
-void vsr_hear_primary(struct vsr_replica *r, struct vsr_effects *out)
+static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
     r->ticks_silent = 0;
     if (!r->is_primary_silent) return;
@@ -60,51 +39,6 @@ void vsr_hear_primary(struct vsr_replica *r, struct vsr_effects *out)
     vsr_withdraw_vote(r);
     effects_notice(out, VSR_NOTICE_PRIMARY_BACK, primary_of(r->view, r->options.replica_count),
                    r->log.op);
-}
-
-/**
- * Takes the view's commit number, as far as our log reaches.
- *
- * Returns: false when the entry at that op is not the view's: nothing is executed then.
- */
-bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
-                      struct vsr_effects *out)
-{
-    if (commit > r->fetch.op_heard) r->fetch.op_heard = commit;
-    if (vsr_log_holds(&r->log, commit) && vsr_log_at(&r->log, commit)->entry.checksum != checksum) {
-        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, commit);
-        return false;
-    }
-    vsr_commit_to(r, commit < r->log.op ? commit : r->log.op, out);
-    return true;
-}
-
-static bool make_log_room(struct vsr_replica *r, struct vsr_effects *out)
-{
-    if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start < r->applied && !vsr_log_is_pinned(r)) {
-        vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
-        return true;
-    }
-    effects_notice(out, VSR_NOTICE_LOG_FULL, r->options.replica, r->log.op);
-    return false;
-}
-
-/** Appends the op after our last. Ownership: takes m on VSR_DROP_NONE. */
-enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m,
-                               struct vsr_effects *out)
-{
-    const struct vsr_entry *entry = &log_prepare(m)->entry;
-
-    VSR_ASSERT(entry->op == r->log.op + 1);
-    if (entry->parent_checksum != r->log.head_checksum) {
-        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, entry->op);
-        return VSR_DROP_FORKED;
-    }
-    if (!make_log_room(r, out)) return VSR_DROP_LOG_FULL;
-    vsr_log_append(&r->log, *m);
-    r->is_ack_due = true;
-    return VSR_DROP_NONE;
 }
 
 /** Keeps a Prepare from beyond a gap, if there is a place. Ownership: takes m when it does. */
@@ -178,7 +112,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
 
     VSR_ASSERT(!is_primary(r));
     if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
-    vsr_hear_primary(r, out);
+    hear_primary(r, out);
     const vsr_op commit = prepare->commit;
     const vsr_op released = prepare->released;
     const vsr_checksum commit_checksum = prepare->commit_checksum;
@@ -269,7 +203,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
 
     VSR_ASSERT(!is_primary(r));
     if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
-    vsr_hear_primary(r, out);
+    hear_primary(r, out);
     if (commit->op > r->fetch.op_heard) r->fetch.op_heard = commit->op;
     if (has_diverged(r, commit)) {
         vsr_halt(r, VSR_NOTICE_DIVERGED, commit->checkpoint_op, out);
@@ -361,7 +295,7 @@ void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
         if (vsr_log_holds(&r->log, peers->acked[i] + 1)) {
             /* One of an older view it has to ask for: the heartbeat says that there is one. */
             if (vsr_log_at(&r->log, peers->acked[i] + 1)->header.view != r->view) continue;
-            send_entry(r, peers->acked[i] + 1, 1u << i, out);
+            vsr_send_entry(r, peers->acked[i] + 1, 1u << i, out);
             r->prepares_resent++;
         } else if (!peers->is_behind_log[i]) {
             peers->is_behind_log[i] = true;

@@ -5,7 +5,13 @@
  * answer from an older view is not taken. Without that, messages of the replica's life before the
  * crash bring operations back to nought that were acknowledged: tests/vsr/traces.c.
  */
+#include "recovery.h"
+
+#include "say.h"
 #include "state.h"
+#include "transfer.h"
+#include "view.h"
+#include "view_change.h"
 
 #include <string.h>
 

@@ -1,128 +1,24 @@
 /**
- * A replica's entry: options, memory, step(), admission and ticks.
+ * A replica's entry: memory, step() and ticks.
  */
+#include "admission.h"
+#include "checkpoint.h"
+#include "execute.h"
+#include "liveness.h"
+#include "log_room.h"
+#include "normal.h"
+#include "queue.h"
+#include "recovery.h"
+#include "reply.h"
+#include "request.h"
+#include "say.h"
 #include "state.h"
+#include "state_transfer.h"
+#include "transfer.h"
+#include "view.h"
+#include "view_change.h"
 
 #include <string.h>
-
-typedef enum vsr_drop (*handler_fn)(struct vsr_replica *, struct vsr_buffer *,
-                                    struct vsr_effects *);
-
-enum role {
-    FROM_CLIENT,  /* anyone; the view in it is a hint */
-    FROM_PRIMARY, /* the primary of the message's view */
-    FROM_BACKUP,  /* a backup, and we are the primary */
-    FROM_REPLICA, /* any other replica */
-};
-
-enum views {
-    SAME_VIEW, /* older: dropped, and the sender is told. Newer: never acted upon */
-    STARTED,   /* likewise; but a newer one says that its view has started, so we follow */
-    ANY_VIEW,  /* the handler decides */
-};
-
-/* Statuses in which a message is looked at. */
-#define NORMAL (1u << VSR_STATUS_NORMAL)
-#define VIEW_CHANGE (1u << VSR_STATUS_VIEW_CHANGE)
-#define RECOVERING (1u << VSR_STATUS_RECOVERING)
-
-struct handler {
-    handler_fn handle; /* NULL: replicas do not receive this */
-    enum role role;
-    enum views views;
-    uint32_t statuses;
-    uint32_t bytes_min;
-    bool is_fixed; /* bytes_min is its only size */
-};
-
-#define FIXED(type) sizeof(type), true
-#define AT_LEAST(type) sizeof(type), false
-
-static const struct handler handlers[VSR_MESSAGE_COUNT] = {
-    [VSR_REQUEST] = {vsr_on_request, FROM_CLIENT, ANY_VIEW, NORMAL, AT_LEAST(struct vsr_header)},
-    [VSR_PREPARE] = {vsr_on_prepare, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE,
-                     AT_LEAST(struct vsr_prepare)},
-    [VSR_PREPARE_OK] = {vsr_on_prepare_ok, FROM_BACKUP, SAME_VIEW, NORMAL,
-                        FIXED(struct vsr_prepare_ok)},
-    [VSR_COMMIT] = {vsr_on_commit, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE,
-                    FIXED(struct vsr_commit)},
-    [VSR_COMMIT_OK] = {vsr_on_commit_ok, FROM_BACKUP, SAME_VIEW, NORMAL,
-                       FIXED(struct vsr_commit_ok)},
-    [VSR_GET_STATE] = {vsr_on_get_state, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE,
-                       FIXED(struct vsr_get_state)},
-    [VSR_NEW_STATE] = {vsr_on_new_state, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
-                       AT_LEAST(struct vsr_new_state)},
-    [VSR_START_VIEW_CHANGE] = {vsr_on_start_view_change, FROM_REPLICA, ANY_VIEW,
-                               NORMAL | VIEW_CHANGE, FIXED(struct vsr_start_view_change)},
-    [VSR_DO_VIEW_CHANGE] = {vsr_on_do_view_change, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                            FIXED(struct vsr_do_view_change)},
-    [VSR_START_VIEW] = {vsr_on_start_view, FROM_PRIMARY, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                        FIXED(struct vsr_start_view)},
-    [VSR_RECOVERY] = {vsr_on_recovery, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                      FIXED(struct vsr_recovery)},
-    [VSR_RECOVERY_RESPONSE] = {vsr_on_recovery_response, FROM_REPLICA, ANY_VIEW, RECOVERING,
-                               FIXED(struct vsr_recovery_response)},
-    [VSR_GET_CHUNK] = {vsr_on_get_chunk, FROM_REPLICA, SAME_VIEW, NORMAL,
-                       FIXED(struct vsr_get_chunk)},
-    [VSR_CHUNK] = {vsr_on_chunk, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
-                   AT_LEAST(struct vsr_chunk)},
-    [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                  FIXED(struct vsr_header)},
-    [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                  FIXED(struct vsr_pong)},
-};
-
-/** Rules G3 and G5: epochs, senders and views of what replicas say. */
-static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *row,
-                                   const struct vsr_header *m, struct vsr_effects *out)
-{
-    const uint32_t count = r->options.replica_count;
-
-    if (m->epoch != r->epoch) return VSR_DROP_WRONG_EPOCH;
-    if (m->from >= count || m->from == r->options.replica) return VSR_DROP_WRONG_SENDER;
-    if (row->role == FROM_PRIMARY && m->from != primary_of(m->view, count))
-        return VSR_DROP_WRONG_SENDER;
-    if (row->views != ANY_VIEW && m->view < r->view) {
-        vsr_tell_view(r, (uint32_t)m->from, out);
-        return VSR_DROP_STALE_VIEW;
-    }
-    if (row->views != ANY_VIEW && m->view > r->view) {
-        if (row->views == STARTED) vsr_catch_up(r, m->view, out);
-        return VSR_DROP_NEWER_VIEW;
-    }
-    if (row->role == FROM_BACKUP && !is_primary(r)) return VSR_DROP_WRONG_SENDER;
-    if (m->view == r->view) r->peers.ticks_silent[m->from] = 0;
-    return VSR_DROP_NONE;
-}
-
-/** What is the same for every message. Nothing from outside asserts: it is counted and dropped. */
-static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
-                           struct vsr_effects *out)
-{
-    const struct vsr_replica_options *o = &r->options;
-
-    if (m->magic != VSR_MAGIC || m->version != VSR_VERSION) return VSR_DROP_WRONG_VERSION;
-    if (m->cluster != o->cluster) return VSR_DROP_WRONG_CLUSTER;
-    if (m->type >= VSR_MESSAGE_COUNT) return VSR_DROP_MALFORMED;
-    const struct handler *row = &handlers[m->type];
-    if (row->handle == NULL) return VSR_DROP_WRONG_SENDER;
-    if (m->bytes < row->bytes_min || m->bytes > VSR_MESSAGE_BYTES_MAX || m->bytes % 8 != 0)
-        return VSR_DROP_MALFORMED;
-    if (row->is_fixed && m->bytes != row->bytes_min) return VSR_DROP_MALFORMED;
-    if (m->to != VSR_TO_ALL && m->to != o->replica) return VSR_DROP_MISDELIVERED;
-    if ((row->statuses >> r->status & 1) == 0) return VSR_DROP_STATUS;
-    return row->role == FROM_CLIENT ? VSR_DROP_NONE : admit_replica(r, row, m, out);
-}
-
-static enum vsr_drop on_message(struct vsr_replica *r, struct vsr_buffer m, struct vsr_effects *out)
-{
-    enum vsr_drop why = admit(r, m.header, out);
-
-    if (why == VSR_DROP_NONE) why = handlers[m.header->type].handle(r, &m, out);
-    if (why != VSR_DROP_NONE) r->drops[why]++;
-    if (m.header != NULL) unref(r, &m);
-    return why;
-}
 
 /** Asks for the first superblock to be made durable: before that we say nothing. Source: 9.2. */
 static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
@@ -250,7 +146,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
         why = on_recover(r, &event->superblock, out);
         break;
     case VSR_EVENT_MESSAGE:
-        why = on_message(r, event->message, out);
+        why = vsr_on_message(r, event->message, out);
         break;
     case VSR_EVENT_TURN_END:
         why = on_turn_end(r, out);
@@ -390,39 +286,4 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
         .snapshots_loaded = r->counts.snapshots_loaded,
     };
     memcpy(report->drops, r->drops, sizeof r->drops);
-}
-
-#define X(name, text) [VSR_DROP_##name] = #name,
-static const char *const drop_names[VSR_DROP_COUNT] = {VSR_DROPS(X)};
-#undef X
-#define X(name, text) [VSR_DROP_##name] = text,
-static const char *const drop_texts[VSR_DROP_COUNT] = {VSR_DROPS(X)};
-#undef X
-#define X(name, text) [VSR_NOTICE_##name] = text,
-static const char *const notice_texts[VSR_NOTICE_COUNT] = {VSR_NOTICES(X)};
-#undef X
-
-const char *vsr_drop_name(enum vsr_drop why)
-{
-    return why < VSR_DROP_COUNT ? drop_names[why] : "?";
-}
-
-const char *vsr_drop_text(enum vsr_drop why)
-{
-    return why < VSR_DROP_COUNT ? drop_texts[why] : "?";
-}
-
-const char *vsr_notice_text(enum vsr_notice notice)
-{
-    return notice < VSR_NOTICE_COUNT ? notice_texts[notice] : "?";
-}
-
-const char *vsr_status_name(enum vsr_status status)
-{
-    static const char *const names[] = {
-        [VSR_STATUS_STARTING] = "STARTING",       [VSR_STATUS_NORMAL] = "NORMAL",
-        [VSR_STATUS_VIEW_CHANGE] = "VIEW_CHANGE", [VSR_STATUS_RECOVERING] = "RECOVERING",
-        [VSR_STATUS_HALTED] = "HALTED",
-    };
-    return status < sizeof names / sizeof names[0] ? names[status] : "?";
 }

@@ -1,7 +1,10 @@
 /**
  * The primary's answers: replies gathered into one message per client and turn.
  */
+#include "reply.h"
+
 #include "message.h"
+#include "say.h"
 #include "state.h"
 
 #include <string.h>

@@ -4,7 +4,14 @@
  * A request waits in one of three places: in the open batch, in the queue of Request messages (when
  * the batch and the pipeline are full), or with its client (after Busy).
  */
+#include "request.h"
+
+#include "log_room.h"
 #include "message.h"
+#include "normal.h"
+#include "queue.h"
+#include "reply.h"
+#include "say.h"
 #include "state.h"
 
 #include <string.h>
@@ -12,31 +19,6 @@
 static bool pipeline_has_room(const struct vsr_replica *r)
 {
     return r->log.op - r->commit < r->options.pipeline_max;
-}
-
-/**
- * Makes room in the ring for one more op.
- *
- * A replica that lacks the oldest entry and was heard of late (its thread may have lost its core
- * for some milliseconds) is waited for; one that is silent is not, and has to catch up later.
- * Returns: false when the oldest entry has to stay.
- */
-static bool make_log_room(struct vsr_replica *r)
-{
-    if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start >= r->applied || vsr_log_is_pinned(r)) return false;
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
-        bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
-        /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
-        const vsr_op held =
-            r->peers.acked[i] > r->peers.applied[i] ? r->peers.acked[i] : r->peers.applied[i];
-        /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
-        bool is_behind = held < r->log.start && r->peers.is_in_view[i];
-        bool is_new = !r->peers.is_in_view[i] && r->log.start < r->view_start_op;
-        if (is_alive && held <= r->log.start && !is_behind && !is_new) return false;
-    }
-    vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
-    return true;
 }
 
 static bool open_batch(struct vsr_replica *r, uint8_t kind)
@@ -59,7 +41,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer = batch->buffer;
     struct vsr_prepare *prepare = (struct vsr_prepare *)(void *)buffer.header;
 
-    if (!pipeline_has_room(r) || !make_log_room(r)) return false;
+    if (!pipeline_has_room(r) || !vsr_make_primary_room(r)) return false;
 
     prepare->header.bytes = batch->bytes;
     prepare->header.count = batch->count;
@@ -250,15 +232,6 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
     return offset;
 }
 
-/** Ownership: takes m when it returns true. */
-static bool queue_push(struct vsr_queue *queue, struct vsr_buffer m, uint32_t offset)
-{
-    if (queue->count > queue->mask) return false;
-    queue->ring[(queue->head + queue->count++) & queue->mask] =
-        (struct vsr_waiting){.buffer = m, .offset = offset};
-    return true;
-}
-
 static void queue_drain(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_queue *queue = &r->queue;
@@ -314,56 +287,12 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
         offset = take_in(r, header, offset, out);
         if (offset == header->bytes) return VSR_DROP_NONE;
     }
-    if (!queue_push(&r->queue, *m, offset)) {
+    if (!vsr_queue_push(&r->queue, *m, offset)) {
         answer_busy(r, header, offset, out);
         return VSR_DROP_NONE; /* The requests have been counted one by one. */
     }
     m->header = NULL;
     return VSR_DROP_NONE;
-}
-
-/** Notes the requests that the log holds after `op`; of one op's sessions, or of all (0). */
-static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
-{
-    while (++op <= r->log.op) {
-        const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
-        uint32_t offset = sizeof *prepare;
-        for (uint32_t i = 0; i < prepare->header.count; i++) {
-            const struct vsr_request *request = request_at(prepare, offset);
-            offset += request_bytes(request);
-            if (request->kind != VSR_KIND_OPERATION) continue;
-            if (session != 0 && request->session != session) continue;
-            struct vsr_client_entry *entry =
-                vsr_client_table_find(&r->clients, request->session, request->slot);
-            if (entry != NULL && request->number > entry->pending) entry->pending = request->number;
-        }
-    }
-}
-
-void vsr_rebuild_pending(struct vsr_replica *r)
-{
-    for (uint32_t slot = 0; slot < r->clients.count; slot++) {
-        struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
-        entry->pending = entry->number;
-    }
-    note_pending(r, r->applied + (r->is_applying ? 1 : 0), 0);
-}
-
-void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened)
-{
-    if (is_serving(r) && opened < r->view_start_op) note_pending(r, opened, opened);
-}
-
-void vsr_drop_requests(struct vsr_replica *r)
-{
-    struct vsr_queue *queue = &r->queue;
-
-    if (r->batch.buffer.header != NULL) unref(r, &r->batch.buffer);
-    r->batch = (struct vsr_batch){0};
-    for (; queue->count > 0; queue->count--) {
-        unref(r, &queue->ring[queue->head].buffer);
-        queue->head = (queue->head + 1) & queue->mask;
-    }
 }
 
 void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out)

@@ -9,41 +9,15 @@
  * Deviates from VRR §5.2: nothing is cut off before its replacement is in hand, and log_view moves
  * with the log only. The paper's order loses operations that were acknowledged: tests/vsr/traces.c.
  */
+#include "state_transfer.h"
+
+#include "commit.h"
+#include "log_room.h"
+#include "say.h"
 #include "state.h"
+#include "transfer.h"
 
 #include <string.h>
-
-/** Unanswered questions after which another replica is asked. */
-enum { TRIES_PER_PROVIDER = 3 };
-
-static uint32_t next_provider(const struct vsr_replica *r, uint32_t provider)
-{
-    do
-        provider = (provider + 1) % r->options.replica_count;
-    while (provider == r->options.replica);
-    return provider;
-}
-
-static bool send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
-                           vsr_checksum from_checksum, uint32_t flags, struct vsr_effects *out)
-{
-    struct vsr_buffer buffer;
-
-    if (!vsr_take_message(r, VSR_GET_STATE, sizeof(struct vsr_get_state),
-                          sizeof(struct vsr_get_state), &buffer)) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return false;
-    }
-    struct vsr_get_state *get = (struct vsr_get_state *)(void *)buffer.header;
-    get->from_op = from_op;
-    get->from_checksum = from_checksum;
-    get->commit = r->commit;
-    get->nonce = next_nonce(r);
-    get->flags = flags;
-    get->reserved = 0;
-    effects_send(out, 1u << to, buffer);
-    return true;
-}
 
 void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
 {
@@ -58,20 +32,13 @@ void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
     bool was_answered = !fetch->is_waiting && r->log.op >= fetch->target;
     if (fetch->ticks_left > 0 && !was_answered) return;
     /* A backup that its primary does not reach catches up by way of another one. */
-    if (fetch->is_waiting) fetch->provider = next_provider(r, fetch->provider);
-    if (!send_get_state(r, fetch->provider, r->log.op, r->log.head_checksum, 0, out)) return;
+    if (fetch->is_waiting) fetch->provider = vsr_next_provider(r, fetch->provider);
+    if (!vsr_send_get_state(r, fetch->provider, r->log.op, r->log.head_checksum, 0, out)) return;
     fetch->is_waiting = true;
     fetch->ticks_left = r->options.resend_ticks;
 }
 
 /* Answering. */
-
-bool vsr_log_is_pinned(const struct vsr_replica *r)
-{
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
-        if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] <= r->log.start) return true;
-    return false;
-}
 
 /** Writes entries into a NewState's body, as many as fit. */
 static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32_t capacity)
@@ -173,41 +140,6 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
 
 /* Taking answers in. */
 
-/** The entry at `offset` of a NewState's body, or NULL when none fits there. */
-static const struct vsr_prepare *entry_at(const struct vsr_new_state *state, uint32_t offset)
-{
-    const uint32_t left = state->header.bytes - offset;
-    const struct vsr_prepare *entry =
-        (const struct vsr_prepare *)(const void *)((const uint8_t *)state + offset);
-
-    if (left < sizeof *entry || entry->header.bytes > left || entry->header.bytes < sizeof *entry ||
-        entry->header.bytes % 8 != 0)
-        return NULL;
-    return entry;
-}
-
-/**
- * Gives a copy of an entry of a NewState's body, if it is the one that follows {op, checksum}.
- *
- * Returns: VSR_DROP_NONE and the buffer in *copy, or why not.
- */
-static enum vsr_drop copy_entry(struct vsr_replica *r, const struct vsr_prepare *entry, vsr_op op,
-                                vsr_checksum checksum, struct vsr_buffer *copy)
-{
-    if (entry->header.type != VSR_PREPARE || entry->header.bytes > r->options.batch_bytes_max ||
-        entry->entry.kind >= VSR_KIND_COUNT || entry->entry.op != op + 1 ||
-        entry->header.count > r->options.batch_requests_max ||
-        !vsr_requests_are_well_formed(&entry->header, sizeof *entry))
-        return VSR_DROP_MALFORMED;
-    if (entry->entry.parent_checksum != checksum ||
-        entry->entry.checksum != vsr_entry_checksum(entry))
-        return VSR_DROP_FORKED;
-    if (!r->options.buffers.take(r->options.buffers.context, entry->header.bytes, copy))
-        return VSR_DROP_NO_BUFFER;
-    memcpy(copy->header, entry, entry->header.bytes);
-    return VSR_DROP_NONE;
-}
-
 /** Appends what an answer within the view brings, but for what has come another way. */
 static enum vsr_drop append_body(struct vsr_replica *r, const struct vsr_new_state *state,
                                  struct vsr_effects *out)
@@ -215,12 +147,12 @@ static enum vsr_drop append_body(struct vsr_replica *r, const struct vsr_new_sta
     uint32_t offset = sizeof *state;
 
     for (uint32_t i = 0; i < state->header.count; i++) {
-        const struct vsr_prepare *entry = entry_at(state, offset);
+        const struct vsr_prepare *entry = vsr_entry_in(state, offset);
         struct vsr_buffer copy;
         if (entry == NULL) return VSR_DROP_MALFORMED;
         offset += entry->header.bytes;
         if (entry->entry.op <= r->log.op) continue;
-        enum vsr_drop why = copy_entry(r, entry, r->log.op, r->log.head_checksum, &copy);
+        enum vsr_drop why = vsr_copy_entry(r, entry, r->log.op, r->log.head_checksum, &copy);
         if (why != VSR_DROP_NONE) return why;
         why = vsr_append_entry(r, &copy, out);
         if (why == VSR_DROP_NONE) continue;
@@ -247,72 +179,12 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     }
     if (state->op <= r->log.op) {
         /* It has no more than we do. Two that lack the same would ask each other for ever. */
-        fetch->provider = next_provider(r, fetch->provider);
+        fetch->provider = vsr_next_provider(r, fetch->provider);
         fetch->target = UINT64_MAX; /* not at once */
     }
     enum vsr_drop why = append_body(r, state, out);
     if (!vsr_learn_commit(r, state->commit, state->commit_checksum, out)) return VSR_DROP_FORKED;
     return why;
-}
-
-/** Stages what an answer brings of the log that is gathered. */
-static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_state *state)
-{
-    struct vsr_transfer *t = &r->transfer;
-    uint32_t offset = sizeof *state;
-
-    for (uint32_t i = 0; i < state->header.count && t->op < t->target; i++) {
-        const struct vsr_prepare *entry = entry_at(state, offset);
-        struct vsr_buffer copy;
-        if (entry == NULL) return VSR_DROP_MALFORMED;
-        if (t->op - t->base > r->log.mask) {
-            t->needs_snapshot = true; /* More than a ring holds: another way. */
-            return VSR_DROP_LOG_FULL;
-        }
-        enum vsr_drop why = copy_entry(r, entry, t->op, t->op_checksum, &copy);
-        if (why != VSR_DROP_NONE) return why;
-        offset += entry->header.bytes;
-        t->op++;
-        t->op_checksum = entry->entry.checksum;
-        t->ring[t->op & r->log.mask] = copy;
-        t->tries = 0;
-    }
-    return VSR_DROP_NONE;
-}
-
-static enum vsr_drop gather(struct vsr_replica *r, const struct vsr_new_state *state,
-                            struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-    const bool is_first = t->op == t->base && !t->has_snapshot;
-
-    if (state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
-    if (is_first && state->is_behind == 0 && state->base == r->commit && state->base != t->op) {
-        /* Our tail is not that log's: it follows our last committed op instead. */
-        t->base = t->op = r->commit;
-        t->op_checksum = r->commit_checksum;
-    }
-    if (!t->has_target) {
-        t->has_target = true;
-        t->target = state->op;
-        t->target_checksum = state->checksum;
-    }
-    vsr_note_commit(r, state->commit, state->commit_checksum);
-    if (state->is_behind != 0) {
-        if (t->kind == TRANSFER_SELECTED) return VSR_DROP_NOT_HELD;
-        t->needs_snapshot = true;
-        t->has_snapshot = false;
-        vsr_transfer_ask(r, out);
-        return VSR_DROP_NONE;
-    }
-    if (state->base != t->op) return VSR_DROP_STALE;
-    enum vsr_drop why = stage_body(r, state);
-    if (why != VSR_DROP_NONE) return why;
-    if (t->op == t->target)
-        vsr_transfer_finish(r, out);
-    else if (state->header.count > 0)
-        vsr_transfer_ask(r, out);
-    return VSR_DROP_NONE;
 }
 
 enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
@@ -326,175 +198,5 @@ enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     if (r->transfer.kind == TRANSFER_NONE || r->transfer.kind == TRANSFER_BEHIND ||
         (r->transfer.needs_snapshot && !r->transfer.has_snapshot))
         return VSR_DROP_WRONG_NONCE;
-    return gather(r, state, out);
-}
-
-/* Gathering. */
-
-void vsr_transfer_drop_entries(struct vsr_replica *r)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    for (; t->op > t->base; t->op--)
-        if (t->ring[t->op & r->log.mask].header != NULL) unref(r, &t->ring[t->op & r->log.mask]);
-}
-
-void vsr_transfer_reset(struct vsr_replica *r)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    if (t->kind == TRANSFER_NONE) return;
-    vsr_transfer_drop_entries(r);
-    *t = (struct vsr_transfer){.ring = t->ring};
-}
-
-static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-    struct vsr_buffer buffer;
-
-    if (!vsr_take_message(r, VSR_GET_CHUNK, sizeof(struct vsr_get_chunk),
-                          sizeof(struct vsr_get_chunk), &buffer)) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return;
-    }
-    struct vsr_get_chunk *get = (struct vsr_get_chunk *)(void *)buffer.header;
-    get->nonce = next_nonce(r);
-    get->checkpoint_op = t->snapshot.op;
-    get->checkpoint_id = t->snapshot.id;
-    get->offset = t->snapshot_at;
-    effects_send(out, 1u << t->provider, buffer);
-}
-
-void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-    const uint32_t flags =
-        VSR_GET_TRANSFER | (t->kind == TRANSFER_SELECTED ? VSR_GET_SELECTED : 0u);
-
-    VSR_ASSERT(t->kind != TRANSFER_NONE);
-    t->ticks_left = r->options.resend_ticks;
-    if (t->needs_snapshot && !t->has_snapshot)
-        ask_for_chunk(r, out);
-    else
-        send_get_state(r, t->provider, t->op, t->op_checksum, flags, out);
-}
-
-void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
-                        vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    vsr_transfer_reset(r);
-    *t = (struct vsr_transfer){
-        .kind = kind,
-        .provider = provider,
-        .has_target = target != UINT64_MAX,
-        .base = r->log.op,
-        .op = r->log.op,
-        .op_checksum = r->log.head_checksum,
-        .target = target,
-        .target_checksum = target_checksum,
-        .ring = t->ring,
-        .needs_snapshot = kind == TRANSFER_BEHIND,
-    };
-    if (t->has_target && target >= r->commit && vsr_log_has(&r->log, target, target_checksum)) {
-        /* All of it is ours already, and perhaps a tail that is not that log's. */
-        t->base = t->op = target;
-        t->op_checksum = target_checksum;
-        vsr_transfer_finish(r, out);
-        return;
-    }
-    vsr_transfer_ask(r, out);
-}
-
-/** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */
-static bool replace_log(struct vsr_replica *r)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    VSR_ASSERT(t->base >= r->commit && t->base <= r->log.op);
-    const uint64_t kept = t->base - r->log.start;
-    const uint64_t size = (uint64_t)r->log.mask + 1;
-    const uint64_t excess = kept + (t->op - t->base) > size ? kept + (t->op - t->base) - size : 0;
-    if (r->log.start + excess > r->applied) return false;
-
-    vsr_log_truncate(&r->log, t->base, &r->options.buffers);
-    vsr_log_release(&r->log, r->log.start + excess, &r->options.buffers);
-    for (vsr_op op = t->base + 1; op <= t->op; op++) {
-        struct vsr_buffer *place = &t->ring[op & r->log.mask];
-        vsr_log_append(&r->log, *place);
-        *place = (struct vsr_buffer){0};
-    }
-    r->counts.log_transfers += t->op > t->base;
-    return true;
-}
-
-/**
- * Executes what the log that is coming shares with ours, so that the ring has room for the rest.
- *
- * The provider has executed what has left its log, so what we still hold of that is committed.
- */
-static void execute_common(struct vsr_replica *r, struct vsr_effects *out)
-{
-    const struct vsr_view_change *change = &r->change;
-    const vsr_op base = r->transfer.base;
-
-    if (change->commit <= base && !vsr_log_has(&r->log, change->commit, change->commit_checksum))
-        return;
-    vsr_commit_to(r, change->commit < base ? change->commit : base, out);
-}
-
-void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    if (t->kind == TRANSFER_NONE || t->is_loading || r->is_applying || r->checkpoint.is_saving)
-        return;
-    if (t->kind != TRANSFER_BEHIND) {
-        if (!t->has_target || t->op != t->target) return;
-        if (t->op_checksum != t->target_checksum) {
-            effects_notice(out, VSR_NOTICE_FORKED_LOG, t->provider, t->op);
-            vsr_transfer_start(r, t->kind, t->provider, t->target, t->target_checksum, out);
-            return;
-        }
-    }
-    if (t->needs_snapshot) {
-        if (!t->has_snapshot) return;
-        if (t->snapshot.op <= r->commit) { /* We have come as far by ourselves. */
-            vsr_transfer_reset(r);
-            return;
-        }
-        t->is_loading = true;
-        effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
-        return;
-    }
-    if (!replace_log(r)) {
-        execute_common(r, out);
-        return;
-    }
-    if (r->status == VSR_STATUS_RECOVERING) r->recovery.is_installed = true;
-    vsr_transfer_reset(r);
-    vsr_install_view(r, out);
-}
-
-void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
-{
-    struct vsr_transfer *t = &r->transfer;
-
-    if (t->kind == TRANSFER_NONE) return;
-    if (t->kind == TRANSFER_BEHIND && !has_gap(r)) { /* The log has come another way. */
-        vsr_transfer_reset(r);
-        return;
-    }
-    if (t->ticks_left > 0 && --t->ticks_left > 0) return;
-    bool is_whole = t->kind == TRANSFER_BEHIND || (t->has_target && t->op == t->target);
-    if (is_whole && (!t->needs_snapshot || t->has_snapshot)) {
-        vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
-        return;
-    }
-    bool is_bound = t->kind == TRANSFER_SELECTED || t->kind == TRANSFER_RECOVERY;
-    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound)
-        t->provider = next_provider(r, t->provider);
-    vsr_transfer_ask(r, out);
+    return vsr_gather(r, state, out);
 }

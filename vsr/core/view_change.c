@@ -7,85 +7,25 @@
  *
  * Source: VRR §4.2, corrected as in DESIGN.md, "Views".
  */
+#include "view_change.h"
+
+#include "commit.h"
+#include "execute.h"
+#include "normal.h"
+#include "pending.h"
+#include "recovery.h"
+#include "say.h"
 #include "state.h"
+#include "transfer.h"
+#include "view.h"
 
 #include <string.h>
-
-enum { DOUBLINGS_MAX = 5 };
-
-void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
-{
-    const struct vsr_superblock wanted = {
-        .view = r->view,
-        .log_view = r->log_view,
-        .epoch = r->epoch,
-        .incarnation = r->options.incarnation,
-    };
-
-    if (r->is_persisting) return;
-    if (r->durable.view == wanted.view && r->durable.log_view == wanted.log_view &&
-        r->durable.incarnation == wanted.incarnation)
-        return;
-    r->is_persisting = true;
-    effects_next(out, VSR_EFFECT_PERSIST)->superblock = wanted;
-}
-
-void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
-{
-    effects_notice(out, why, r->options.replica, op);
-    r->status = VSR_STATUS_HALTED;
-}
-
-void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum)
-{
-    if (commit <= r->change.commit) return;
-    r->change.commit = commit;
-    r->change.commit_checksum = checksum;
-}
-
-void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
-{
-    VSR_ASSERT(view > r->view);
-    if (r->status == VSR_STATUS_NORMAL) {
-        if (is_primary(r)) vsr_flush_replies(r, out);
-        vsr_note_commit(r, r->commit, r->commit_checksum);
-        r->counts.view_changes++;
-        effects_notice(out, VSR_NOTICE_VIEW_CHANGE, primary_of(view, r->options.replica_count),
-                       r->log.op);
-    }
-    vsr_drop_requests(r);
-    vsr_transfer_reset(r);
-    vsr_withdraw_vote(r);
-    for (uint32_t i = 0; i < REORDER_MAX; i++)
-        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
-    r->view = view;
-    r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
-    r->is_ack_due = r->is_primary_silent = r->is_abdicating = false;
-    r->fetch = (struct vsr_fetch){0};
-    r->change.is_selected = false;
-    memset(r->change.dvc, 0, sizeof r->change.dvc);
-    memset(r->peers.acked, 0, sizeof r->peers.acked);
-    memset(r->peers.acked_before, 0, sizeof r->peers.acked_before);
-    memset(r->peers.is_in_view, 0, sizeof r->peers.is_in_view);
-    memset(r->peers.is_behind_log, 0, sizeof r->peers.is_behind_log);
-}
-
-/** T_vc: doubles with every view change in a row that did not end. */
-static void start_timer(struct vsr_replica *r)
-{
-    const uint32_t doublings =
-        r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX;
-
-    r->change.ticks_left = (r->options.suspect_ticks << doublings) +
-                           (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
-    r->change.ticks_to_resend = r->options.resend_ticks;
-}
 
 void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
     if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.attempts++;
     vsr_set_view(r, view, out);
-    start_timer(r);
+    vsr_start_view_timer(r);
     vsr_persist(r, out);
 }
 
@@ -97,7 +37,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     if (primary == r->options.replica) return;
     if (view > r->view) {
         vsr_set_view(r, view, out);
-        start_timer(r);
+        vsr_start_view_timer(r);
         vsr_persist(r, out);
     }
     if (r->log_view == r->view || r->transfer.kind == TRANSFER_CATCH_UP) return;
@@ -125,26 +65,6 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
     dvc->commit = own->commit;
     dvc->commit_checksum = own->commit_checksum;
     effects_send(out, others_mask(r), buffer);
-}
-
-void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out)
-{
-    struct vsr_buffer buffer;
-
-    VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
-    if (to_mask == 0) return;
-    if (!vsr_take_message(r, VSR_START_VIEW, sizeof(struct vsr_start_view),
-                          sizeof(struct vsr_start_view), &buffer)) {
-        drop(r, VSR_DROP_NO_BUFFER);
-        return;
-    }
-    struct vsr_start_view *sv = (struct vsr_start_view *)(void *)buffer.header;
-    sv->log_start = r->log.start;
-    sv->op = r->log.op;
-    sv->checksum = r->log.head_checksum;
-    sv->commit = r->commit;
-    sv->commit_checksum = r->commit_checksum;
-    effects_send(out, to_mask, buffer);
 }
 
 /** The log to start with: the highest (log_view, op) in that order. Source: VRR §4.2 step 3. */
@@ -193,14 +113,6 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     vsr_transfer_start(r, TRANSFER_SELECTED, best, log->op, log->checksum, out);
-}
-
-void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
-{
-    VSR_ASSERT(r->log.op >= r->commit);
-    r->log_view = r->view;
-    vsr_persist(r, out);
-    vsr_proceed(r, out);
 }
 
 static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
@@ -387,7 +299,7 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
     }
     if (m->header->view > r->view) {
         vsr_set_view(r, m->header->view, out);
-        start_timer(r);
+        vsr_start_view_timer(r);
     }
     vsr_note_commit(r, sv->commit, sv->commit_checksum);
     if (r->transfer.kind == TRANSFER_CATCH_UP && r->transfer.has_target)

@@ -1,0 +1,21 @@
+/**
+ * How far the log is committed.
+ */
+#ifndef VSR_CORE_COMMIT_H
+#define VSR_CORE_COMMIT_H
+
+#include <vsr/replica.h>
+
+/** Advances commit to `op` and starts executing. */
+void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out);
+/**
+ * Takes the view's commit number, as far as our log reaches.
+ *
+ * Returns: false when the entry at that op is not the view's: nothing is executed then.
+ */
+bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
+                      struct vsr_effects *out);
+/** Commits what a quorum has acknowledged. */
+void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif

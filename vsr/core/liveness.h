@@ -1,0 +1,15 @@
+/**
+ * Who is silent, and what follows from that: Ping, Pong, suspicion, abdication.
+ */
+#ifndef VSR_CORE_LIVENESS_H
+#define VSR_CORE_LIVENESS_H
+
+#include <vsr/replica.h>
+
+enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
+enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
+/** The primary hears too few to commit: it falls silent until it hears them. */
+void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out);
+void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif

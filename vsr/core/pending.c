@@ -1,0 +1,42 @@
+/**
+ * The pending numbers: which request of each session the log holds and nobody has executed yet.
+ *
+ * A pure function of the log's suffix, kept by the primary as it appends, rebuilt whenever another
+ * log takes the place of its own. Source: rule 5.2 of DESIGN.md.
+ */
+#include "pending.h"
+
+#include "message.h"
+#include "state.h"
+
+/** Notes the requests that the log holds after `op`; of one op's sessions, or of all (0). */
+static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
+{
+    while (++op <= r->log.op) {
+        const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
+        uint32_t offset = sizeof *prepare;
+        for (uint32_t i = 0; i < prepare->header.count; i++) {
+            const struct vsr_request *request = request_at(prepare, offset);
+            offset += request_bytes(request);
+            if (request->kind != VSR_KIND_OPERATION) continue;
+            if (session != 0 && request->session != session) continue;
+            struct vsr_client_entry *entry =
+                vsr_client_table_find(&r->clients, request->session, request->slot);
+            if (entry != NULL && request->number > entry->pending) entry->pending = request->number;
+        }
+    }
+}
+
+void vsr_rebuild_pending(struct vsr_replica *r)
+{
+    for (uint32_t slot = 0; slot < r->clients.count; slot++) {
+        struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
+        entry->pending = entry->number;
+    }
+    note_pending(r, r->applied + (r->is_applying ? 1 : 0), 0);
+}
+
+void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened)
+{
+    if (is_serving(r) && opened < r->view_start_op) note_pending(r, opened, opened);
+}

@@ -1,0 +1,30 @@
+/**
+ * The state of a replica that has lost its memory: Recovery, RecoveryResponse.
+ */
+#ifndef VSR_CORE_RECOVERY_H
+#define VSR_CORE_RECOVERY_H
+
+#include <vsr/replica.h>
+
+/** What each replica answered to our Recovery. */
+struct vsr_recovery_state {
+    uint64_t nonce;      /* 0: not asked yet */
+    bool is_installed;   /* state and log are there; NORMAL when that is durable */
+    uint32_t ticks_left; /* until it is asked again, or anew */
+    struct vsr_recovery_answer {
+        bool is_here;
+        vsr_view view;
+        vsr_op op;
+        vsr_checksum checksum;
+        vsr_op commit;
+        vsr_checksum commit_checksum;
+    } answers[VSR_REPLICAS_MAX];
+};
+
+void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out);
+void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out);
+enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
+enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer *m,
+                                       struct vsr_effects *out);
+
+#endif

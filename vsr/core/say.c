@@ -1,0 +1,148 @@
+/**
+ * What a replica says on its own account, in any role: messages made and sent, nothing decided.
+ *
+ * Without a buffer nothing is said: whatever has to be heard is said again by a timer.
+ */
+#include "say.h"
+
+#include "state.h"
+#include "view_change.h"
+
+/** New views are told to so many clients in a step, after looking at so many sessions. */
+enum { ANNOUNCE_SENDS = 16, ANNOUNCE_SLOTS = 1024, ANNOUNCE_KNOWN = 8 };
+
+bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_t bytes,
+                      uint32_t capacity, struct vsr_buffer *out)
+{
+    const struct vsr_replica_options *o = &r->options;
+
+    VSR_ASSERT(bytes >= sizeof(struct vsr_header) && bytes <= capacity);
+    if (!o->buffers.take(o->buffers.context, capacity, out)) return false;
+    *out->header = (struct vsr_header){
+        .magic = VSR_MAGIC,
+        .version = VSR_VERSION,
+        .type = (uint8_t)type,
+        .to = VSR_TO_ALL,
+        .cluster = o->cluster,
+        .view = r->view,
+        .from = o->replica,
+        .epoch = r->epoch,
+        .from_incarnation = o->incarnation,
+        .bytes = bytes,
+    };
+    return true;
+}
+
+/** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
+void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out)
+{
+    struct vsr_buffer copy = *vsr_log_buffer(&r->log, op);
+
+    copy.handle = r->options.buffers.ref(r->options.buffers.context, copy.handle);
+    if (copy.handle == NULL) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    effects_send(out, to_mask, copy);
+}
+
+void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const uint32_t self = r->options.replica;
+    struct vsr_buffer buffer;
+
+    if (r->options.replica_count == 1) return;
+    if (r->change.votes[self] != r->view + 1) r->counts.votes++;
+    r->change.votes[self] = r->view + 1;
+    r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
+    if (vsr_take_message(r, VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change),
+                         sizeof(struct vsr_start_view_change), &buffer)) {
+        ((struct vsr_start_view_change *)(void *)buffer.header)->target = r->view + 1;
+        effects_send(out, others_mask(r), buffer);
+    } else {
+        drop(r, VSR_DROP_NO_BUFFER);
+    }
+    vsr_count_votes(r, out);
+}
+
+void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    if (!vsr_take_message(r, VSR_PONG, sizeof(struct vsr_pong), sizeof(struct vsr_pong), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_pong *pong = (struct vsr_pong *)(void *)buffer.header;
+    pong->op = r->log.op;
+    pong->commit = r->commit;
+    pong->commit_checksum = r->commit_checksum;
+    effects_send(out, 1u << to, buffer);
+}
+
+void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
+{
+    if (r->status != VSR_STATUS_NORMAL || r->peers.pong_ticks[to] > 0) return;
+    r->peers.pong_ticks[to] = r->options.resend_ticks;
+    vsr_send_pong(r, to, out);
+}
+
+void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    if (vsr_take_message(r, VSR_PING, sizeof(struct vsr_header), sizeof(struct vsr_header),
+                         &buffer))
+        effects_send(out, others_mask(r), buffer);
+    else
+        drop(r, VSR_DROP_NO_BUFFER);
+}
+
+/** Whether an address is among the last few that were told. */
+static bool is_known(const vsr_address *known, uint32_t count, vsr_address address)
+{
+    for (uint32_t i = 0; i < count && i < ANNOUNCE_KNOWN; i++)
+        if (known[i] == address) return true;
+    return false;
+}
+
+void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
+{
+    vsr_address known[ANNOUNCE_KNOWN];
+    uint32_t sent = 0;
+
+    for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->announced < r->clients.count; i++) {
+        const vsr_address address = vsr_client_table_at(&r->clients, r->announced)->address;
+        struct vsr_buffer buffer;
+        if (!is_known(known, sent, address)) {
+            if (sent == ANNOUNCE_SENDS ||
+                !vsr_take_message(r, VSR_NEW_VIEW, sizeof(struct vsr_header),
+                                  sizeof(struct vsr_header), &buffer))
+                return;
+            effects_send_client(out, address, buffer);
+            known[sent++ % ANNOUNCE_KNOWN] = address;
+        }
+        r->announced++;
+    }
+}
+
+void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
+    if (to_mask == 0) return;
+    if (!vsr_take_message(r, VSR_START_VIEW, sizeof(struct vsr_start_view),
+                          sizeof(struct vsr_start_view), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_start_view *sv = (struct vsr_start_view *)(void *)buffer.header;
+    sv->log_start = r->log.start;
+    sv->op = r->log.op;
+    sv->checksum = r->log.head_checksum;
+    sv->commit = r->commit;
+    sv->commit_checksum = r->commit_checksum;
+    effects_send(out, to_mask, buffer);
+}

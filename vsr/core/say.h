@@ -1,0 +1,26 @@
+/**
+ * What a replica says on its own account, in any role.
+ */
+#ifndef VSR_CORE_SAY_H
+#define VSR_CORE_SAY_H
+
+#include <vsr/message.h>
+#include <vsr/replica.h>
+
+/** Takes a buffer and fills in the header of a message of ours. False: the host has none. */
+bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_t bytes,
+                      uint32_t capacity, struct vsr_buffer *out);
+/** Sends an entry that is held. */
+void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out);
+/** Votes for the next view. */
+void vsr_vote(struct vsr_replica *r, struct vsr_effects *out);
+void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out);
+void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out);
+/** A message of an older view: its sender is told of ours, but not over and over. */
+void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out);
+/** Tells a replica that has not answered in this view how the view started. */
+void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out);
+/** Tells clients of a new primary, some at a time. */
+void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif

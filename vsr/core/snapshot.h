@@ -1,0 +1,24 @@
+/**
+ * A snapshot, {client table, state machine} at one op: when it is taken, what its bytes are.
+ */
+#ifndef VSR_CORE_SNAPSHOT_H
+#define VSR_CORE_SNAPSHOT_H
+
+#include <vsr/replica.h>
+
+/** The snapshot that the host keeps for others, and who is waiting for one. */
+struct vsr_checkpoint {
+    struct vsr_snapshot snapshot; /* op 0: none */
+    vsr_checksum checksum;        /* of the entry at snapshot.op */
+    struct vsr_snapshot periodic; /* the last at a multiple of checkpoint_ops: all have the same */
+    bool is_wanted;               /* take one when no op is being applied */
+    bool is_saving;
+    uint64_t nonce_of[VSR_REPLICAS_MAX]; /* of a GetChunk that waits for it; 0 = none */
+};
+
+/** What the log says of the last op that was executed. */
+void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, uint64_t *timestamp);
+/** Takes the snapshot that is wanted, if the state is at rest. Returns whether it did. */
+bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif

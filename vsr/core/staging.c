@@ -1,0 +1,45 @@
+/**
+ * The log that is gathered beside the own one: forgotten, or put in its place.
+ */
+#include "staging.h"
+
+#include "state.h"
+
+void vsr_transfer_drop_entries(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    for (; t->op > t->base; t->op--)
+        if (t->ring[t->op & r->log.mask].header != NULL) unref(r, &t->ring[t->op & r->log.mask]);
+}
+
+void vsr_transfer_reset(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    if (t->kind == TRANSFER_NONE) return;
+    vsr_transfer_drop_entries(r);
+    *t = (struct vsr_transfer){.ring = t->ring};
+}
+
+/** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */
+bool vsr_replace_log(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    VSR_ASSERT(t->base >= r->commit && t->base <= r->log.op);
+    const uint64_t kept = t->base - r->log.start;
+    const uint64_t size = (uint64_t)r->log.mask + 1;
+    const uint64_t excess = kept + (t->op - t->base) > size ? kept + (t->op - t->base) - size : 0;
+    if (r->log.start + excess > r->applied) return false;
+
+    vsr_log_truncate(&r->log, t->base, &r->options.buffers);
+    vsr_log_release(&r->log, r->log.start + excess, &r->options.buffers);
+    for (vsr_op op = t->base + 1; op <= t->op; op++) {
+        struct vsr_buffer *place = &t->ring[op & r->log.mask];
+        vsr_log_append(&r->log, *place);
+        *place = (struct vsr_buffer){0};
+    }
+    r->counts.log_transfers += t->op > t->base;
+    return true;
+}

@@ -1,0 +1,50 @@
+/**
+ * What is gathered beside the own log.
+ */
+#ifndef VSR_CORE_STAGING_H
+#define VSR_CORE_STAGING_H
+
+#include <vsr/replica.h>
+
+enum vsr_transfer_kind {
+    TRANSFER_NONE,
+    TRANSFER_CATCH_UP, /* VIEW_CHANGE: the view has started; its log from whoever is NORMAL in it */
+    TRANSFER_SELECTED, /* VIEW_CHANGE, primary: the log that starts the view, from who has it */
+    TRANSFER_RECOVERY, /* RECOVERING: the log of the view, from its primary */
+    TRANSFER_BEHIND,   /* NORMAL: only a snapshot; the rest of the log closes as a gap */
+};
+
+/**
+ * A log, and if need be a snapshot, that is gathered beside the own ones until all of it is there.
+ * Only then it takes their place, in one step. See state_transfer.c.
+ */
+struct vsr_transfer {
+    enum vsr_transfer_kind kind;
+    uint32_t provider;
+    uint32_t ticks_left; /* until the question is repeated */
+    uint32_t tries;      /* since the last progress */
+    bool has_target;
+    vsr_op base; /* what is staged follows this op: of the own log, or of the snapshot */
+    vsr_op op;   /* staged up to here; entry n lies at ring[n & log.mask] */
+    vsr_checksum op_checksum;
+    vsr_op target; /* the log that is wanted ends here */
+    vsr_checksum target_checksum;
+    struct vsr_buffer *ring; /* as many places as the log's */
+
+    bool needs_snapshot;
+    bool has_snapshot; /* all of its bytes */
+    bool is_loading;
+    struct vsr_snapshot snapshot;   /* op 0: not known yet */
+    vsr_checksum snapshot_checksum; /* of the entry at snapshot.op */
+    uint64_t snapshot_timestamp;    /* of it too; known once it is loaded */
+    uint64_t snapshot_at;           /* bytes that have come */
+};
+
+/** Forgets what was gathered. */
+void vsr_transfer_reset(struct vsr_replica *r);
+/** Lets go of what was gathered of a log. */
+void vsr_transfer_drop_entries(struct vsr_replica *r);
+/** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */
+bool vsr_replace_log(struct vsr_replica *r);
+
+#endif

@@ -1,0 +1,271 @@
+/**
+ * Gathering another log, and if need be a snapshot, beside the own one: VRR §5.2, corrected.
+ *
+ * Nothing of the own log is cut off before all of the other is there; then it takes its place in
+ * one step, and log_view moves with it.
+ */
+#include "transfer.h"
+
+#include "commit.h"
+#include "message.h"
+#include "say.h"
+#include "state.h"
+#include "view.h"
+
+#include <string.h>
+
+/** Unanswered questions after which another replica is asked. */
+enum { TRIES_PER_PROVIDER = 3 };
+
+uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
+{
+    do
+        provider = (provider + 1) % r->options.replica_count;
+    while (provider == r->options.replica);
+    return provider;
+}
+
+bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
+                        vsr_checksum from_checksum, uint32_t flags, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    if (!vsr_take_message(r, VSR_GET_STATE, sizeof(struct vsr_get_state),
+                          sizeof(struct vsr_get_state), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return false;
+    }
+    struct vsr_get_state *get = (struct vsr_get_state *)(void *)buffer.header;
+    get->from_op = from_op;
+    get->from_checksum = from_checksum;
+    get->commit = r->commit;
+    get->nonce = next_nonce(r);
+    get->flags = flags;
+    get->reserved = 0;
+    effects_send(out, 1u << to, buffer);
+    return true;
+}
+
+/** The entry at `offset` of a NewState's body, or NULL when none fits there. */
+const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32_t offset)
+{
+    const uint32_t left = state->header.bytes - offset;
+    const struct vsr_prepare *entry =
+        (const struct vsr_prepare *)(const void *)((const uint8_t *)state + offset);
+
+    if (left < sizeof *entry || entry->header.bytes > left || entry->header.bytes < sizeof *entry ||
+        entry->header.bytes % 8 != 0)
+        return NULL;
+    return entry;
+}
+
+/**
+ * Gives a copy of an entry of a NewState's body, if it is the one that follows {op, checksum}.
+ *
+ * Returns: VSR_DROP_NONE and the buffer in *copy, or why not.
+ */
+enum vsr_drop vsr_copy_entry(struct vsr_replica *r, const struct vsr_prepare *entry, vsr_op op,
+                             vsr_checksum checksum, struct vsr_buffer *copy)
+{
+    if (entry->header.type != VSR_PREPARE || entry->header.bytes > r->options.batch_bytes_max ||
+        entry->entry.kind >= VSR_KIND_COUNT || entry->entry.op != op + 1 ||
+        entry->header.count > r->options.batch_requests_max ||
+        !vsr_requests_are_well_formed(&entry->header, sizeof *entry))
+        return VSR_DROP_MALFORMED;
+    if (entry->entry.parent_checksum != checksum ||
+        entry->entry.checksum != vsr_entry_checksum(entry))
+        return VSR_DROP_FORKED;
+    if (!r->options.buffers.take(r->options.buffers.context, entry->header.bytes, copy))
+        return VSR_DROP_NO_BUFFER;
+    memcpy(copy->header, entry, entry->header.bytes);
+    return VSR_DROP_NONE;
+}
+
+static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+    struct vsr_buffer buffer;
+
+    if (!vsr_take_message(r, VSR_GET_CHUNK, sizeof(struct vsr_get_chunk),
+                          sizeof(struct vsr_get_chunk), &buffer)) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    struct vsr_get_chunk *get = (struct vsr_get_chunk *)(void *)buffer.header;
+    get->nonce = next_nonce(r);
+    get->checkpoint_op = t->snapshot.op;
+    get->checkpoint_id = t->snapshot.id;
+    get->offset = t->snapshot_at;
+    effects_send(out, 1u << t->provider, buffer);
+}
+
+void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+    const uint32_t flags =
+        VSR_GET_TRANSFER | (t->kind == TRANSFER_SELECTED ? VSR_GET_SELECTED : 0u);
+
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    t->ticks_left = r->options.resend_ticks;
+    if (t->needs_snapshot && !t->has_snapshot)
+        ask_for_chunk(r, out);
+    else
+        vsr_send_get_state(r, t->provider, t->op, t->op_checksum, flags, out);
+}
+
+/**
+ * Executes what the log that is coming shares with ours, so that the ring has room for the rest.
+ *
+ * The provider has executed what has left its log, so what we still hold of that is committed.
+ */
+static void execute_common(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_view_change *change = &r->change;
+    const vsr_op base = r->transfer.base;
+
+    if (change->commit <= base && !vsr_log_has(&r->log, change->commit, change->commit_checksum))
+        return;
+    vsr_commit_to(r, change->commit < base ? change->commit : base, out);
+}
+
+void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    if (t->kind == TRANSFER_NONE || t->is_loading || r->is_applying || r->checkpoint.is_saving)
+        return;
+    if (t->kind != TRANSFER_BEHIND) {
+        if (!t->has_target || t->op != t->target) return;
+        if (t->op_checksum != t->target_checksum) {
+            effects_notice(out, VSR_NOTICE_FORKED_LOG, t->provider, t->op);
+            vsr_transfer_start(r, t->kind, t->provider, t->target, t->target_checksum, out);
+            return;
+        }
+    }
+    if (t->needs_snapshot) {
+        if (!t->has_snapshot) return;
+        if (t->snapshot.op <= r->commit) { /* We have come as far by ourselves. */
+            vsr_transfer_reset(r);
+            return;
+        }
+        t->is_loading = true;
+        effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
+        return;
+    }
+    if (!vsr_replace_log(r)) {
+        execute_common(r, out);
+        return;
+    }
+    if (r->status == VSR_STATUS_RECOVERING) r->recovery.is_installed = true;
+    vsr_transfer_reset(r);
+    vsr_install_view(r, out);
+}
+
+void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
+                        vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    vsr_transfer_reset(r);
+    *t = (struct vsr_transfer){
+        .kind = kind,
+        .provider = provider,
+        .has_target = target != UINT64_MAX,
+        .base = r->log.op,
+        .op = r->log.op,
+        .op_checksum = r->log.head_checksum,
+        .target = target,
+        .target_checksum = target_checksum,
+        .ring = t->ring,
+        .needs_snapshot = kind == TRANSFER_BEHIND,
+    };
+    if (t->has_target && target >= r->commit && vsr_log_has(&r->log, target, target_checksum)) {
+        /* All of it is ours already, and perhaps a tail that is not that log's. */
+        t->base = t->op = target;
+        t->op_checksum = target_checksum;
+        vsr_transfer_finish(r, out);
+        return;
+    }
+    vsr_transfer_ask(r, out);
+}
+
+/** Stages what an answer brings of the log that is gathered. */
+static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_state *state)
+{
+    struct vsr_transfer *t = &r->transfer;
+    uint32_t offset = sizeof *state;
+
+    for (uint32_t i = 0; i < state->header.count && t->op < t->target; i++) {
+        const struct vsr_prepare *entry = vsr_entry_in(state, offset);
+        struct vsr_buffer copy;
+        if (entry == NULL) return VSR_DROP_MALFORMED;
+        if (t->op - t->base > r->log.mask) {
+            t->needs_snapshot = true; /* More than a ring holds: another way. */
+            return VSR_DROP_LOG_FULL;
+        }
+        enum vsr_drop why = vsr_copy_entry(r, entry, t->op, t->op_checksum, &copy);
+        if (why != VSR_DROP_NONE) return why;
+        offset += entry->header.bytes;
+        t->op++;
+        t->op_checksum = entry->entry.checksum;
+        t->ring[t->op & r->log.mask] = copy;
+        t->tries = 0;
+    }
+    return VSR_DROP_NONE;
+}
+
+enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *state,
+                         struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+    const bool is_first = t->op == t->base && !t->has_snapshot;
+
+    if (state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
+    if (is_first && state->is_behind == 0 && state->base == r->commit && state->base != t->op) {
+        /* Our tail is not that log's: it follows our last committed op instead. */
+        t->base = t->op = r->commit;
+        t->op_checksum = r->commit_checksum;
+    }
+    if (!t->has_target) {
+        t->has_target = true;
+        t->target = state->op;
+        t->target_checksum = state->checksum;
+    }
+    vsr_note_commit(r, state->commit, state->commit_checksum);
+    if (state->is_behind != 0) {
+        if (t->kind == TRANSFER_SELECTED) return VSR_DROP_NOT_HELD;
+        t->needs_snapshot = true;
+        t->has_snapshot = false;
+        vsr_transfer_ask(r, out);
+        return VSR_DROP_NONE;
+    }
+    if (state->base != t->op) return VSR_DROP_STALE;
+    enum vsr_drop why = stage_body(r, state);
+    if (why != VSR_DROP_NONE) return why;
+    if (t->op == t->target)
+        vsr_transfer_finish(r, out);
+    else if (state->header.count > 0)
+        vsr_transfer_ask(r, out);
+    return VSR_DROP_NONE;
+}
+
+void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    if (t->kind == TRANSFER_NONE) return;
+    if (t->kind == TRANSFER_BEHIND && !has_gap(r)) { /* The log has come another way. */
+        vsr_transfer_reset(r);
+        return;
+    }
+    if (t->ticks_left > 0 && --t->ticks_left > 0) return;
+    bool is_whole = t->kind == TRANSFER_BEHIND || (t->has_target && t->op == t->target);
+    if (is_whole && (!t->needs_snapshot || t->has_snapshot)) {
+        vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
+        return;
+    }
+    bool is_bound = t->kind == TRANSFER_SELECTED || t->kind == TRANSFER_RECOVERY;
+    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound)
+        t->provider = vsr_next_provider(r, t->provider);
+    vsr_transfer_ask(r, out);
+}

@@ -1,0 +1,108 @@
+/**
+ * The view a replica is in: raised, made durable, given its log. What follows from it is decided by
+ * those who call.
+ *
+ * Source: VRR §4.2; rules G6, G7 and 9.2 of DESIGN.md.
+ */
+#include "view.h"
+
+#include "queue.h"
+#include "reply.h"
+#include "staging.h"
+#include "state.h"
+#include "view_change.h"
+
+#include <string.h>
+
+/** T_vc doubles so often at most. Source: rule 6.7. */
+enum { DOUBLINGS_MAX = 5 };
+
+void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_superblock wanted = {
+        .view = r->view,
+        .log_view = r->log_view,
+        .epoch = r->epoch,
+        .incarnation = r->options.incarnation,
+    };
+
+    if (r->is_persisting) return;
+    if (r->durable.view == wanted.view && r->durable.log_view == wanted.log_view &&
+        r->durable.incarnation == wanted.incarnation)
+        return;
+    r->is_persisting = true;
+    effects_next(out, VSR_EFFECT_PERSIST)->superblock = wanted;
+}
+
+void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
+{
+    effects_notice(out, why, r->options.replica, op);
+    r->status = VSR_STATUS_HALTED;
+}
+
+void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum)
+{
+    if (commit <= r->change.commit) return;
+    r->change.commit = commit;
+    r->change.commit_checksum = checksum;
+}
+
+void vsr_withdraw_vote(struct vsr_replica *r)
+{
+    r->change.votes[r->options.replica] = 0;
+}
+
+void vsr_draw_suspicion(struct vsr_replica *r)
+{
+    /* Staggered, so that one replica votes first and the others find its vote. */
+    const uint32_t spread = r->options.suspect_ticks / 5 + 1;
+
+    r->suspect_ticks = r->options.suspect_ticks + r->options.replica * (spread * 3 / 4) +
+                       (uint32_t)(splitmix_next(&r->random) % spread);
+}
+
+/** T_vc: doubles with every view change in a row that did not end. */
+void vsr_start_view_timer(struct vsr_replica *r)
+{
+    const uint32_t doublings =
+        r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX;
+
+    r->change.ticks_left = (r->options.suspect_ticks << doublings) +
+                           (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
+    r->change.ticks_to_resend = r->options.resend_ticks;
+}
+
+void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
+{
+    VSR_ASSERT(view > r->view);
+    if (r->status == VSR_STATUS_NORMAL) {
+        if (is_primary(r)) vsr_flush_replies(r, out);
+        vsr_note_commit(r, r->commit, r->commit_checksum);
+        r->counts.view_changes++;
+        effects_notice(out, VSR_NOTICE_VIEW_CHANGE, primary_of(view, r->options.replica_count),
+                       r->log.op);
+    }
+    vsr_drop_requests(r);
+    vsr_transfer_reset(r);
+    vsr_withdraw_vote(r);
+    for (uint32_t i = 0; i < REORDER_MAX; i++)
+        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
+    r->view = view;
+    r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
+    r->is_ack_due = r->is_primary_silent = r->is_abdicating = false;
+    r->fetch = (struct vsr_fetch){0};
+    r->change.is_selected = false;
+    memset(r->change.dvc, 0, sizeof r->change.dvc);
+    memset(r->peers.acked, 0, sizeof r->peers.acked);
+    memset(r->peers.acked_before, 0, sizeof r->peers.acked_before);
+    memset(r->peers.is_in_view, 0, sizeof r->peers.is_in_view);
+    memset(r->peers.is_behind_log, 0, sizeof r->peers.is_behind_log);
+}
+
+void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
+{
+    VSR_ASSERT(r->log.op >= r->commit);
+    r->log_view = r->view;
+    vsr_persist(r, out);
+    vsr_proceed(r, out);
+}

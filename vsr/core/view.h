@@ -1,0 +1,24 @@
+/**
+ * The view a replica is in.
+ */
+#ifndef VSR_CORE_VIEW_H
+#define VSR_CORE_VIEW_H
+
+#include <vsr/replica.h>
+
+/** Asks for the superblock to be made durable when it is not what it should be. */
+void vsr_persist(struct vsr_replica *r, struct vsr_effects *out);
+void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out);
+/** Notes a commit number heard while it cannot be acted upon. */
+void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum);
+void vsr_withdraw_vote(struct vsr_replica *r);
+/** Draws the time after which this view's primary is suspected. */
+void vsr_draw_suspicion(struct vsr_replica *r);
+/** T_vc: doubles with every view change in a row that did not end. */
+void vsr_start_view_timer(struct vsr_replica *r);
+/** Raises the view. What only holds within a view goes; the log stays as it is. */
+void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
+/** The log is the view's: log_view follows, and NORMAL once that is durable. */
+void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif

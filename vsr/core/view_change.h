@@ -1,0 +1,49 @@
+/**
+ * From one view's log to the next one's: DoViewChange, StartView.
+ */
+#ifndef VSR_CORE_VIEW_CHANGE_H
+#define VSR_CORE_VIEW_CHANGE_H
+
+#include <vsr/replica.h>
+
+/** What one replica said in its DoViewChange of our view. */
+struct vsr_dvc {
+    bool is_here;
+    vsr_view log_view;
+    vsr_op log_start;
+    vsr_op op;
+    vsr_checksum checksum;
+    vsr_op commit;
+    vsr_checksum commit_checksum;
+};
+
+struct vsr_view_change {
+    vsr_view votes[VSR_REPLICAS_MAX];      /* highest StartViewChange target of each; 0 = none */
+    uint32_t vote_ticks[VSR_REPLICAS_MAX]; /* until the vote is forgotten */
+    struct vsr_dvc dvc[VSR_REPLICAS_MAX];  /* of our view */
+    bool is_selected;                      /* the view's log is chosen: no DVC changes that */
+    vsr_op commit;                         /* the highest heard of; execute to it when NORMAL */
+    vsr_checksum commit_checksum;
+    uint32_t attempts;     /* view changes in a row that did not end */
+    uint32_t ticks_left;   /* T_vc */
+    uint32_t ticks_stable; /* in NORMAL */
+    uint32_t ticks_to_resend;
+};
+
+/** Leaves the view for a higher one and says so once that is durable. Source: VRR §4.2. */
+void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
+/** A view that is ours or higher has started: fetches its log. Source: VRR §5.2, corrected. */
+void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
+/** What waits for the superblock goes on. */
+void vsr_proceed(struct vsr_replica *r, struct vsr_effects *out);
+/** Leaves the view when a quorum has voted for a higher one. */
+void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out);
+enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
+                                       struct vsr_effects *out);
+enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
+                                    struct vsr_effects *out);
+enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
+                                struct vsr_effects *out);
+void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out);
+
+#endif
