@@ -15,7 +15,8 @@
 struct vsr_cluster {
     struct vsr_cluster_options options;
     act_id peers[VSR_REPLICAS_MAX];
-    uint32_t spawned; /* actors: the first so many */
+    uint32_t spawned;      /* actors: the first so many */
+    bool has_result_bytes; /* options.replica.result_bytes_max is the state machines' */
     struct node_storage *storage;
     struct node_event stopped[VSR_REPLICAS_MAX];
     pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
@@ -128,7 +129,10 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
             };
         return -EINVAL;
     }
-    return vsr_replica_options_check(&options->replica, why);
+    /* result_bytes_max is the state machine's, and is looked at once there is one. */
+    struct vsr_replica_options o = options->replica;
+    o.result_bytes_max = 0;
+    return vsr_replica_options_check(&o, why);
 }
 
 static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
@@ -155,16 +159,51 @@ static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
     return 0;
 }
 
+/**
+ * Takes the size of results from the first state machine that is made; all others, those of later
+ * lives too, give the same: the places of results are part of a snapshot.
+ */
+static int agree_on_results(struct vsr_cluster *cluster, uint32_t replica, uint32_t bytes_max,
+                            struct vsr_error *why)
+{
+    struct vsr_replica_options *o = &cluster->options.replica;
+
+    if (!cluster->has_result_bytes) {
+        o->result_bytes_max = bytes_max;
+        cluster->has_result_bytes = true;
+        return vsr_replica_options_check(o, why);
+    }
+    if (bytes_max == o->result_bytes_max) return 0;
+    if (why != NULL) {
+        *why = (struct vsr_error){.option = "result_bytes_max",
+                                  .value = bytes_max,
+                                  .min = o->result_bytes_max,
+                                  .max = o->result_bytes_max,
+                                  .rule = "the same for all replicas"};
+        snprintf(why->text, sizeof why->text,
+                 "the state machine of replica %u gives results of up to %u bytes, the first one "
+                 "made gave %u; create_machine has to make the same for all replicas",
+                 replica, bytes_max, o->result_bytes_max);
+    }
+    return -EINVAL;
+}
+
 /** Makes what a replica begins with. Returns 0, or a negative errno and *why. */
 static int prepare(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control,
                    struct vsr_error *why)
 {
     struct vsr_superblock superblock;
+    struct node_life *life = &control->life;
 
     *control = (struct node_control){.command = NODE_BEGIN, .peers = cluster->peers};
     int error = node_storage_read(cluster->storage, replica, &superblock, why);
     if (error != 0) return error;
-    return node_life_create(&cluster->options, replica, &superblock, &control->life);
+    error = node_life_create_machine(&cluster->options, replica, life, why);
+    if (error != 0) return error;
+    error = agree_on_results(cluster, replica, life->machine.result_bytes_max, why);
+    if (error == 0) return node_life_create_core(&cluster->options, replica, &superblock, life);
+    node_life_destroy(life);
+    return error;
 }
 
 /** Starts all replicas: they are made before the first begins, so that none has to wait. */

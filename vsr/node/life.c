@@ -3,7 +3,10 @@
  */
 #include "node.h"
 
+#include "../core/assert.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,21 +24,60 @@ static int create_core(struct node_life *life, const struct vsr_replica_options 
     return life->effects.list != NULL ? 0 : -ENOMEM;
 }
 
-int node_life_create(const struct vsr_cluster_options *options, uint32_t replica,
-                     const struct vsr_superblock *superblock, struct node_life *life)
+/** A machine without one of its functions would end the process at some later op. */
+static int check_machine(const struct vsr_state_machine *machine, uint32_t replica,
+                         struct vsr_error *why)
+{
+    const char *missing = machine->apply == NULL     ? "apply"
+                          : machine->save == NULL    ? "save"
+                          : machine->load == NULL    ? "load"
+                          : machine->digest == NULL  ? "digest"
+                          : machine->destroy == NULL ? "destroy"
+                                                     : NULL;
+
+    if (missing == NULL && machine->result_bytes_max <= VSR_RESULT_BYTES_MAX) return 0;
+    if (why == NULL) return -EINVAL;
+    *why = (struct vsr_error){.option = missing != NULL ? missing : "result_bytes_max",
+                              .value = missing != NULL ? 0 : machine->result_bytes_max,
+                              .max = VSR_RESULT_BYTES_MAX,
+                              .rule = missing != NULL ? "a state machine needs it" : ""};
+    if (missing != NULL)
+        snprintf(why->text, sizeof why->text, "the state machine of replica %u has no %s", replica,
+                 missing);
+    else
+        snprintf(why->text, sizeof why->text,
+                 "the state machine of replica %u gives results of up to %u bytes; at most %u are "
+                 "possible (VSR_RESULT_BYTES_MAX)",
+                 replica, machine->result_bytes_max, VSR_RESULT_BYTES_MAX);
+    return -EINVAL;
+}
+
+int node_life_create_machine(const struct vsr_cluster_options *options, uint32_t replica,
+                             struct node_life *life, struct vsr_error *why)
+{
+    *life = (struct node_life){0};
+    int error = options->create_machine(options->machine_context, replica, &life->machine);
+    if (error != 0) {
+        *life = (struct node_life){0}; /* nothing was made, whatever stands there */
+        return error;
+    }
+    error = check_machine(&life->machine, replica, why);
+    if (error != 0) node_life_destroy(life);
+    return error;
+}
+
+int node_life_create_core(const struct vsr_cluster_options *options, uint32_t replica,
+                          const struct vsr_superblock *superblock, struct node_life *life)
 {
     struct vsr_replica_options o = options->replica;
 
-    *life = (struct node_life){.superblock = *superblock};
-    int error = options->create_machine(options->machine_context, replica, &life->machine);
-    if (error != 0) {
-        *life = (struct node_life){0};
-        return error;
-    }
+    VSR_ASSERT(life->machine.apply != NULL && life->core == NULL);
+    VSR_ASSERT(life->machine.result_bytes_max == o.result_bytes_max);
+    life->superblock = *superblock;
     o.replica = replica;
     o.incarnation = superblock->incarnation + 1;
     o.buffers = node_buffers;
-    error = create_core(life, &o);
+    int error = create_core(life, &o);
     if (error != 0) node_life_destroy(life);
     return error;
 }

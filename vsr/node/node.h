@@ -164,9 +164,18 @@ struct node_life {
     struct vsr_superblock superblock; /* it begins with; incarnation 0: the replica never ran */
 };
 
-/** Makes a state machine and a core. Returns 0, -ENOMEM or what create_machine returned. */
-int node_life_create(const struct vsr_cluster_options *options, uint32_t replica,
-                     const struct vsr_superblock *superblock, struct node_life *life);
+/**
+ * Makes the first half of a life, its state machine. Returns 0, what create_machine returned, or
+ * -EINVAL and *why for a machine that lacks something or gives results above the limit.
+ */
+int node_life_create_machine(const struct vsr_cluster_options *options, uint32_t replica,
+                             struct node_life *life, struct vsr_error *why);
+/**
+ * Makes the other half, the core; options->replica.result_bytes_max is the machine's. Returns 0 or
+ * -ENOMEM: then the machine is gone too.
+ */
+int node_life_create_core(const struct vsr_cluster_options *options, uint32_t replica,
+                          const struct vsr_superblock *superblock, struct node_life *life);
 /** Threads: a worker, or a thread with a port. */
 void node_life_destroy(struct node_life *life);
 

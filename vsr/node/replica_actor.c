@@ -111,6 +111,29 @@ static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct ac
     act_message_unref(m);
 }
 
+/**
+ * Executes operations, and looks at what the machine has written.
+ *
+ * A result lies in the client table: one that is larger than its place has overwritten the next
+ * session already, so nothing can go on from here. One look per operation, at a line that the
+ * machine has just written.
+ */
+static void apply(const struct vsr_state_machine *machine, const struct vsr_effect *e)
+{
+    uint32_t over = 0;
+
+    if (e->count == 0) return;
+    machine->apply(machine->state, e->op, e->timestamp, e->operations, e->count);
+    for (uint32_t i = 0; i < e->count; i++)
+        over |= e->operations[i].result->bytes > machine->result_bytes_max;
+    if (over == 0) return;
+    fprintf(stderr,
+            "vsr: the state machine's apply has given a result larger than its result_bytes_max, "
+            "%u bytes, at op %llu: the memory behind it is overwritten\n",
+            machine->result_bytes_max, (unsigned long long)e->op);
+    abort();
+}
+
 static void perform(struct node_replica *n, const struct vsr_effect *e)
 {
     switch (e->kind) {
@@ -122,9 +145,7 @@ static void perform(struct node_replica *n, const struct vsr_effect *e)
         node_outbox_send(&n->outbox, e->address, node_message(&e->buffer));
         break;
     case VSR_EFFECT_APPLY:
-        if (e->count > 0)
-            n->life.machine.apply(n->life.machine.state, e->op, e->timestamp, e->operations,
-                                  e->count);
+        apply(&n->life.machine, e);
         n->done.has_applied = true;
         n->done.op = e->op;
         break;

@@ -15,7 +15,7 @@
 /** Where an operation's result goes: it lies in the client table, so it is also the cached reply.
  */
 struct vsr_result {
-    uint32_t bytes; /* the machine sets it, <= result_bytes_max */
+    uint32_t bytes; /* the machine sets it, <= result_bytes_max: more ends the process */
     uint8_t
         data[]; /* room for result_bytes_max; 4-byte aligned, 16-byte in the table as it is now */
 };
@@ -32,7 +32,8 @@ typedef bool (*vsr_snapshot_read)(void *stream, void *bytes, size_t count);
 
 struct vsr_state_machine {
     void *state;
-    uint32_t result_bytes_max; /* of one result: 0..VSR_RESULT_BYTES_MAX */
+    /** Of one result: 0..VSR_RESULT_BYTES_MAX, and the same for all replicas of a cluster. */
+    uint32_t result_bytes_max;
 
     /**
      * Executes a batch, in order; every operation gets its result. The whole batch is given at once

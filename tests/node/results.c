@@ -1,0 +1,223 @@
+/**
+ * The sizes of results: from the state machine to the caller, at the limit and beyond it.
+ */
+#include "leak_check.h"
+
+#include <act/actor.h>
+#include <act/port.h>
+#include <act/runtime.h>
+#include <vsr/client_actor.h>
+#include <vsr/cluster.h>
+#include <vsr/counter.h>
+#include <vsr/kv.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(results);
+
+#define SECOND 1000000000ull
+enum { VALUE_BYTES_MAX = 4096 };
+
+struct world {
+    struct act_runtime *runtime;
+    struct vsr_cluster_options options;
+    struct vsr_cluster *cluster;
+    struct vsr_caller *caller;
+    struct act_port *port;
+    act_id service;
+    uint32_t value_bytes_max;
+};
+
+static int create_kv(void *context, uint32_t replica, struct vsr_state_machine *machine)
+{
+    const struct world *w = context;
+    const struct vsr_kv_options o = {
+        .records_max = 16, .key_bytes_max = 8, .value_bytes_max = w->value_bytes_max};
+
+    (void)replica;
+    return vsr_kv_create(&o, machine);
+}
+
+static void make(struct world *w, vsr_machine_create create_machine, void *context)
+{
+    struct act_runtime_options o;
+
+    memset(w, 0, sizeof *w);
+    act_runtime_options_init(&o);
+    o.workers = 2;
+    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
+    vsr_cluster_options_init(&w->options);
+    w->options.runtime = w->runtime;
+    w->options.create_machine = create_machine;
+    w->options.machine_context = context;
+    w->options.replica.cluster = 3;
+    w->options.replica.op_bytes_max = VSR_KV_OPERATION_BYTES(8, VALUE_BYTES_MAX + 1);
+}
+
+static void serve(struct world *w)
+{
+    struct vsr_service_options s;
+
+    cr_assert_eq(vsr_cluster_start(&w->options, &w->cluster, NULL), 0);
+    vsr_service_options_init(&s);
+    s.cluster = w->cluster;
+    s.sessions = 4;
+    s.seed = 77;
+    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
+    cr_assert_eq(vsr_caller_open(w->runtime, w->service, &w->caller), 0);
+}
+
+static void stop(struct world *w)
+{
+    cr_assert_eq(act_stop(w->service, 0), 0);
+    vsr_caller_close(w->caller);
+    vsr_cluster_stop(w->cluster);
+    cr_assert_eq(act_runtime_stop(w->runtime), 0);
+}
+
+static uint16_t call(struct world *w, enum vsr_kv_kind kind, const uint8_t *value,
+                     uint32_t value_bytes, uint8_t *read, uint16_t *read_bytes)
+{
+    uint8_t operation[VSR_KV_OPERATION_BYTES(8, VALUE_BYTES_MAX + 1)];
+    uint8_t result[sizeof(struct vsr_kv_result) + VALUE_BYTES_MAX];
+    uint32_t result_bytes = sizeof result;
+    struct vsr_kv_result head;
+    uint32_t bytes = vsr_kv_encode(operation, kind, "key", 3, value, value_bytes);
+
+    cr_assert_eq(vsr_caller_call(w->caller, operation, bytes, result, &result_bytes, 10 * SECOND),
+                 0);
+    memcpy(&head, result, sizeof head);
+    cr_assert_eq(result_bytes, sizeof head + head.value_bytes);
+    if (read != NULL) memcpy(read, result + sizeof head, head.value_bytes);
+    if (read_bytes != NULL) *read_bytes = head.value_bytes;
+    return head.status;
+}
+
+static void put_and_get(struct world *w, uint32_t bytes)
+{
+    uint8_t value[VALUE_BYTES_MAX];
+    uint8_t read[VALUE_BYTES_MAX];
+    uint16_t read_bytes = 0;
+
+    for (uint32_t i = 0; i < bytes; i++)
+        value[i] = (uint8_t)(i * 7 + bytes);
+    cr_assert_eq(call(w, VSR_KV_PUT, value, bytes, NULL, NULL), VSR_KV_OK);
+    cr_assert_eq(call(w, VSR_KV_GET, NULL, 0, read, &read_bytes), VSR_KV_OK);
+    cr_assert_eq(read_bytes, bytes);
+    cr_assert_arr_eq(read, value, bytes);
+}
+
+/* cluster.h: result_bytes_max is the state machine's, whatever stands in the options. */
+Test(results, values_of_every_size_come_back)
+{
+    static const uint32_t sizes[] = {0, 15, 16, 17, 100, VALUE_BYTES_MAX - 1, VALUE_BYTES_MAX};
+    const uint8_t beyond[VALUE_BYTES_MAX + 1] = {0};
+    struct world w;
+
+    make(&w, create_kv, &w);
+    w.value_bytes_max = VALUE_BYTES_MAX;
+    w.options.replica.result_bytes_max = 16;
+    w.options.replica.batch_bytes_max = 64 * 1024;
+    serve(&w);
+    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        put_and_get(&w, sizes[i]);
+    cr_assert_eq(call(&w, VSR_KV_PUT, beyond, sizeof beyond, NULL, NULL), VSR_KV_MALFORMED);
+    cr_assert_eq(vsr_cluster_settle(w.cluster, 10 * SECOND), 0);
+    stop(&w);
+}
+
+/** Counters that say something else of their results than they do. */
+struct oddity {
+    uint32_t replica;          /* which one is odd; UINT32_MAX: all */
+    uint32_t result_bytes_max; /* what it says */
+    bool lacks_apply;
+};
+
+static int create_odd(void *context, uint32_t replica, struct vsr_state_machine *machine)
+{
+    const struct oddity *odd = context;
+    int error = vsr_counter_create(8, machine);
+
+    if (error != 0 || (odd->replica != UINT32_MAX && odd->replica != replica)) return error;
+    machine->result_bytes_max = odd->result_bytes_max;
+    if (odd->lacks_apply) machine->apply = NULL;
+    return 0;
+}
+
+static void refused(struct oddity odd, const char *option, const char *text)
+{
+    struct world w;
+    struct vsr_error why = {0};
+
+    make(&w, create_odd, &odd);
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, &why), -EINVAL);
+    cr_assert_str_eq(why.option, option);
+    cr_assert_not_null(strstr(why.text, text), "%s", why.text);
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), -EINVAL);
+    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+}
+
+/* cluster.h: -EINVAL and why for machines that cannot be. */
+Test(results, machines_that_cannot_be_are_refused)
+{
+    refused((struct oddity){.replica = UINT32_MAX, .result_bytes_max = VSR_RESULT_BYTES_MAX + 1},
+            "result_bytes_max", "at most 32768");
+    refused((struct oddity){.replica = 2, .result_bytes_max = 16}, "result_bytes_max",
+            "of replica 2");
+    refused((struct oddity){.replica = 1, .result_bytes_max = 8, .lacks_apply = true}, "apply",
+            "replica 1 has no apply");
+}
+
+/* cluster.h: a reply message that has no room for the largest result is refused. */
+Test(results, replies_have_room_for_the_largest_result)
+{
+    struct world w;
+    struct oddity odd = {.replica = UINT32_MAX, .result_bytes_max = VSR_RESULT_BYTES_MAX};
+    struct vsr_error why = {0};
+
+    make(&w, create_odd, &odd);
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, &why), -EINVAL);
+    cr_assert_str_eq(why.option, "reply_bytes_max");
+    w.options.replica.reply_bytes_max = VSR_RESULT_BYTES_MAX + 1024;
+    w.options.replica.sessions_max = 16;
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), 0);
+    vsr_cluster_stop(w.cluster);
+    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+}
+
+/* cluster.h: a machine made for a restart has to give the same results. */
+Test(results, a_restart_with_other_results_is_refused)
+{
+    struct world w;
+    struct oddity odd = {.replica = 7};
+    struct vsr_error why = {0};
+
+    make(&w, create_odd, &odd);
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 2, VSR_KILL_SAFELY), 0);
+    odd = (struct oddity){.replica = 2, .result_bytes_max = 24};
+    cr_assert_eq(vsr_cluster_restart(w.cluster, 2, &why), -EINVAL);
+    cr_assert_str_eq(why.option, "result_bytes_max");
+    odd.replica = 7;
+    cr_assert_eq(vsr_cluster_restart(w.cluster, 2, NULL), 0);
+    vsr_cluster_stop(w.cluster);
+    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+}
+
+/* state_machine.h: a result above result_bytes_max ends the process, at once and by name. */
+Test(results, a_machine_that_says_too_little_is_stopped, .signal = SIGABRT)
+{
+    struct world w;
+    struct oddity odd = {.replica = UINT32_MAX, .result_bytes_max = 4}; /* it writes 8 */
+    const struct vsr_counter_add add = {.index = 1, .amount = 1};
+    uint64_t value;
+    uint32_t bytes = sizeof value;
+
+    make(&w, create_odd, &odd);
+    serve(&w);
+    if (vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, 10 * SECOND) == 0)
+        cr_assert_fail("it went on");
+}
