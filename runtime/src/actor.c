@@ -1,146 +1,18 @@
 /**
- * Actors: spawn, send, stop, monitors.
+ * Actors: spawn, stop, monitors, names.
  *
  * Ordering
  *   R1 spawn: store of the slot's word (release)  ->  R2 send: load of it (acquire)
- *      the actor's struct is complete before anyone can find it.
+ *      the actor's struct is complete before anyone can find it; R2 is in registry.h.
  */
 #include "actor.h"
 
 #include "assert.h"
-#include "memory.h"
-#include "runtime.h"
+#include "delivery.h"
+#include "fabric.h"
 
 #include <errno.h>
 #include <string.h>
-
-/** Types of the runtime's own messages (MESSAGE_IS_SYSTEM). */
-enum { SYSTEM_STOP = 1, SYSTEM_MONITOR = 2 };
-
-enum { WAITERS_MIN = 16 };
-
-static inline uint64_t lookup(const struct act_endpoint *e, act_id id)
-{
-    if (id_slot(id) >= e->registry.actors_max) return 0;
-    return atomic_load_explicit(&e->registry.words[id_slot(id)], memory_order_acquire); /* R2 */
-}
-
-/** Turns a monitor request into its answer. */
-static void make_down(struct act_message *m, act_id actor, int reason)
-{
-    const struct act_down down = {.actor = actor, .reason = reason};
-
-    message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
-    m->type = ACT_TYPE_DOWN;
-    m->body_bytes = sizeof down;
-    memcpy(m->body, &down, sizeof down);
-}
-
-void act_endpoint_bury(struct act_endpoint *e, struct act_message *m)
-{
-    if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
-        if (m->type == SYSTEM_MONITOR) {
-            make_down(m, message_of(m)->header.to, ACT_REASON_GONE);
-            act_endpoint_send_system(e, m->from, m);
-            return;
-        }
-        act_message_unref(m); /* A stop for an actor that is gone has what it wants. */
-        return;
-    }
-    count(&e->counters.dead_letters);
-    act_message_unref(m);
-}
-
-/** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
-static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bool is_urgent)
-{
-    const uint64_t word = lookup(e, to);
-
-    if (id_node(to) != 0) return -EHOSTUNREACH;
-    struct message *header = message_of(m);
-
-    header->header.to = to;
-    if (!word_is_of(word, to)) {
-        act_endpoint_bury(e, m);
-        return 0;
-    }
-    const uint32_t home = word_home(word);
-    if (home == e->index) {
-        struct act_actor *actor = &e->registry.actors[id_slot(to)];
-        if (actor->count >= actor->limit && !is_urgent) return -EAGAIN;
-        act_endpoint_push(e, actor, m);
-        return 0;
-    }
-    if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
-    /* A port has no turns: what a full ring did not take now would wait for its next call. */
-    if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
-    if (!act_lane_append(e->out[home], (uintptr_t)header)) return -EAGAIN;
-    e->dirty[home / 64] |= 1ull << (home % 64);
-    if (!e->is_worker) act_endpoint_publish(e);
-    return 0;
-}
-
-/** act_send for what is not common: so the common cases have no registers to save. */
-__attribute__((noinline)) static int send_seldom(struct act_endpoint *e, act_id to,
-                                                 struct act_message *m)
-{
-    int error = dispatch(e, to, m, false);
-    if (error == 0) count(&e->counters.sent);
-    if (error == -EAGAIN) count(&e->counters.refused);
-    return error;
-}
-
-/** From a worker to another one that has room in the open batch. */
-static inline bool try_send_away(struct act_endpoint *e, uint64_t word, act_id to,
-                                 struct act_message *m)
-{
-    const uint32_t home = word_home(word);
-
-    if (!word_is_of(word, to) || (word & WORD_FULL) != 0 || home == e->index) return false;
-    if (!e->is_worker) return false; /* a port publishes at once */
-    message_of(m)->header.to = to;
-    e->dirty[home / 64] |= 1ull << (home % 64);
-    return act_lane_try_append(e->out[home], (uintptr_t)message_of(m));
-}
-
-int act_send(act_id to, struct act_message *m)
-{
-    struct act_endpoint *e = act_endpoint_current();
-
-    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
-    m->from = e->self;
-    const uint64_t word = lookup(e, to);
-    if (!word_is_of_home(word, to, e->index)) {
-        if (!try_send_away(e, word, to, m)) return send_seldom(e, to, m);
-    } else {
-        struct act_actor *actor = &e->registry.actors[id_slot(to)];
-        if (actor->count >= actor->limit) return send_seldom(e, to, m);
-        message_of(m)->header.to = to;
-        act_endpoint_push(e, actor, m);
-    }
-    count(&e->counters.sent);
-    return 0;
-}
-
-void act_flush(void)
-{
-    struct act_endpoint *e = act_endpoint_current();
-
-    ACT_ASSERT(e != NULL);
-    act_endpoint_publish(e);
-}
-
-void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_message *m)
-{
-    int error = dispatch(e, to, m, true);
-
-    if (error == 0)
-        count(&e->counters.sent);
-    else if (error == -EAGAIN)
-        list_push(&e->unsent, m);
-    else
-        act_message_unref(m);
-}
 
 act_id act_self(void)
 {
@@ -166,7 +38,7 @@ static int request(act_id to, uint32_t type, int reason)
     m->from = e->self;
     message_of(m)->header.flags |= MESSAGE_IS_SYSTEM;
     memcpy(m->body, &reason, sizeof reason);
-    int error = dispatch(e, to, m, true);
+    int error = act_delivery_request(e, to, m);
     if (error != 0) {
         message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
         act_message_unref(m);
@@ -205,24 +77,6 @@ void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct
     act_message_unref(m);
 }
 
-int act_await_room(act_id to)
-{
-    struct act_endpoint *e = act_endpoint_current();
-
-    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
-    if (e->waiter_count == e->waiter_capacity) {
-        uint32_t capacity = e->waiter_capacity > 0 ? e->waiter_capacity * 2 : WAITERS_MIN;
-        struct room_waiter *waiters = act_memory_take(capacity * sizeof *waiters);
-        if (waiters == NULL) return -ENOMEM;
-        if (e->waiter_count > 0) memcpy(waiters, e->waiters, e->waiter_count * sizeof *waiters);
-        act_memory_give(e->waiters, e->waiter_capacity * sizeof *waiters);
-        e->waiters = waiters;
-        e->waiter_capacity = capacity;
-    }
-    e->waiters[e->waiter_count++] = (struct room_waiter){.waiter = e->self, .to = to};
-    return 0;
-}
-
 act_id act_find(const char *name)
 {
     struct act_endpoint *e = act_endpoint_current();
@@ -232,7 +86,7 @@ act_id act_find(const char *name)
     act_id id = act_registry_find(e->runtime->registry, name);
     if (!e->is_worker) act_registry_unregister_thread();
     /* A spawn binds the name, then publishes the actor: in between a send would find nobody. */
-    return word_is_of(lookup(e, id), id) ? id : ACT_ID_NONE;
+    return word_is_of(registry_lookup(&e->registry, id), id) ? id : ACT_ID_NONE;
 }
 
 /* Spawn and stop. */
@@ -322,7 +176,7 @@ static void empty_mailbox(struct act_endpoint *e, struct act_actor *actor)
 {
     while (actor->head != NULL) {
         struct act_message *m = actor_pop(actor);
-        act_endpoint_bury(e, m);
+        act_delivery_bury(e, m);
     }
 }
 
@@ -333,12 +187,12 @@ static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int r
     while (actor->monitors != NULL) {
         struct act_message *m = actor->monitors;
         actor->monitors = message_of(m)->header.next;
-        make_down(m, id, reason);
-        act_endpoint_send_system(e, m->from, m);
+        act_delivery_make_down(m, id, reason);
+        act_delivery_send_system(e, m->from, m);
     }
 }
 
-void act_endpoint_stop_actor(struct act_endpoint *e, struct act_actor *actor, int reason)
+void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
 {
     const uint32_t slot = actor_slot(e, actor);
     const act_id id = actor_id(e, actor);

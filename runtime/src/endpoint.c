@@ -1,20 +1,29 @@
 /**
- * See endpoint.h: lanes, returns and mailboxes of one thread.
+ * See endpoint.h: lanes and returns of one thread.
  *
  * Ordering
  *   E1 port open: store of in_count (release)  ->  E2 drain: load of it (acquire)
- *      carries the new lane's pointer.
+ *      carries the new lane's pointer. E2 is in delivery.c too.
  */
-#include "actor.h"
+#include "endpoint.h"
+
 #include "assert.h"
+#include "fabric.h"
 #include "memory.h"
-#include "runtime.h"
 
 #include <errno.h>
-#include <string.h>
 
-/** Batches taken from one lane before the next one gets its turn. */
-enum { DRAIN_BATCHES = 8, PREFETCH_AHEAD = 6 };
+static _Thread_local struct act_endpoint *current;
+
+struct act_endpoint *act_endpoint_current(void)
+{
+    return current;
+}
+
+void act_endpoint_set_current(struct act_endpoint *e)
+{
+    current = e;
+}
 
 int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint32_t index,
                       uint32_t endpoints, uint64_t pool_bytes_max)
@@ -44,6 +53,40 @@ void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)
     act_memory_give(e->waiters, e->waiter_capacity * sizeof *e->waiters);
     act_memory_give(e->in, endpoints * sizeof(struct act_lane *));
     act_memory_give(e->back_in, endpoints * sizeof(struct act_lane *));
+}
+
+/** Creates the lanes from one endpoint to another; they live as long as the runtime. */
+static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
+{
+    const size_t at = (size_t)from * rt->endpoint_count + to;
+    struct act_endpoint *receiver = rt->endpoints[to];
+    const uint32_t count = atomic_load_explicit(&receiver->in_count, memory_order_relaxed);
+
+    if (rt->lanes[at] != NULL) return 0;
+    struct act_lane *lane = act_lane_create();
+    struct act_lane *back = act_lane_create();
+    if (lane == NULL || back == NULL) {
+        act_lane_destroy(lane);
+        act_lane_destroy(back);
+        return -ENOMEM;
+    }
+    rt->lanes[at] = lane;
+    rt->back_lanes[at] = back;
+    receiver->in[count] = lane;
+    receiver->back_in[count] = back;
+    atomic_store_explicit(&receiver->in_count, count + 1, memory_order_release); /* E1 */
+    return 0;
+}
+
+int act_endpoint_connect(struct act_runtime *rt, uint32_t index)
+{
+    for (uint32_t i = 0; i < rt->endpoint_count; i++) {
+        if (i == index || rt->endpoints[i] == NULL) continue;
+        int error = create_lanes(rt, index, i);
+        if (error == 0) error = create_lanes(rt, i, index);
+        if (error != 0) return error;
+    }
+    return 0;
 }
 
 /** Publishes the lanes of a mask word; those that are full stay in it. */
@@ -120,109 +163,4 @@ bool act_endpoint_has_input(const struct act_endpoint *e)
     for (uint32_t i = 0; i < lanes; i++)
         if (!act_lane_is_empty(e->in[i])) return true;
     return false;
-}
-
-static void set_full(struct act_endpoint *e, struct act_actor *actor, bool is_full)
-{
-    atomic_ullong *word = &e->registry.words[actor_slot(e, actor)];
-    unsigned long long value = atomic_load_explicit(word, memory_order_relaxed);
-
-    /* Relaxed: a hint to senders; only the home stores the word. */
-    atomic_store_explicit(word, is_full ? value | WORD_FULL : value & ~WORD_FULL,
-                          memory_order_relaxed);
-    if (is_full)
-        actor->flags |= ACTOR_IS_FULL;
-    else
-        actor->flags &= (uint16_t)~ACTOR_IS_FULL;
-}
-
-/** Delivers a message that a lane brought. The home knows best who lives in the slot. */
-static void deliver(struct act_endpoint *e, struct act_message *m)
-{
-    const act_id to = message_of(m)->header.to;
-    struct act_actor *actor = &e->registry.actors[id_slot(to)];
-    /* Relaxed: the sender looked it up (R2), and the lane brought what the sender had seen (L2). */
-    unsigned long long word =
-        atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_relaxed);
-
-    if (!word_is_of(word, to)) {
-        act_endpoint_bury(e, m);
-        return;
-    }
-    ACT_DCHECK(word_home(word) == e->index);
-    act_endpoint_push(e, actor, m);
-    if (actor->count >= actor->limit && (actor->flags & ACTOR_IS_FULL) == 0)
-        set_full(e, actor, true);
-}
-
-uint32_t act_endpoint_drain(struct act_endpoint *e)
-{
-    const uint32_t lanes = atomic_load_explicit(&e->in_count, memory_order_acquire); /* E2 */
-    uint32_t delivered = 0;
-
-    for (uint32_t i = 0; i < lanes; i++) {
-        for (uint32_t batch = 0; batch < DRAIN_BATCHES; batch++) {
-            struct act_lane_items items = act_lane_take(e->in[i]);
-            if (items.count == 0) break;
-            for (uint32_t k = 0; k < items.count && k < PREFETCH_AHEAD; k++)
-                __builtin_prefetch((const void *)items.list[k], 1);
-            for (uint32_t k = 0; k < items.count; k++) {
-                if (k + PREFETCH_AHEAD < items.count)
-                    __builtin_prefetch((const void *)items.list[k + PREFETCH_AHEAD], 1);
-                deliver(e, &((struct message *)items.list[k])->user);
-            }
-            delivered += items.count;
-        }
-    }
-    return delivered;
-}
-
-void act_endpoint_relieve(struct act_endpoint *e, struct act_actor *actor)
-{
-    if (actor->count <= actor->limit / 2) set_full(e, actor, false);
-}
-
-/** Whether a send would be accepted now, as far as anyone can tell; also when `to` is gone. */
-static bool has_room(const struct act_endpoint *e, act_id to)
-{
-    if (id_node(to) != 0 || id_slot(to) >= e->registry.actors_max) return true;
-    unsigned long long word =
-        atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_acquire);
-    if (!word_is_of(word, to)) return true;
-    if (word_home(word) == e->index) {
-        const struct act_actor *actor = &e->registry.actors[id_slot(to)];
-        return actor->count < actor->limit;
-    }
-    return (word & WORD_FULL) == 0 && act_lane_has_room(e->out[word_home(word)]);
-}
-
-/** Tells those who wait for room and have it. */
-static void serve_waiters(struct act_endpoint *e)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < e->waiter_count; i++) {
-        struct room_waiter waiter = e->waiters[i];
-        struct act_message *m = NULL;
-        if (has_room(e, waiter.to)) m = act_message_create(ACT_TYPE_ROOM, sizeof waiter.to);
-        if (m == NULL) {
-            e->waiters[kept++] = waiter;
-            continue;
-        }
-        memcpy(m->body, &waiter.to, sizeof waiter.to);
-        act_endpoint_send_system(e, waiter.waiter, m);
-    }
-    e->waiter_count = kept;
-}
-
-void act_endpoint_retry(struct act_endpoint *e)
-{
-    struct message_list again = e->unsent;
-    struct act_message *m;
-
-    e->unsent = (struct message_list){0};
-    while ((m = list_pop(&again)) != NULL)
-        act_endpoint_send_system(e, message_of(m)->header.to, m);
-    if (e->waiter_count > 0) serve_waiters(e);
-    act_endpoint_publish(e);
 }

@@ -57,11 +57,13 @@ struct message_list {
     struct act_message *tail;
 };
 
+struct act_wheel;
+
 struct act_endpoint {
     struct act_registry_view registry;
     act_id self; /* the running actor; of a port: its own id */
     struct act_actor *running;
-    int stop_reason; /* of the running actor, once it is stopping */
+    int stop_reason;              /* of the running actor, once it is stopping */
     struct act_actor *ready_head; /* actors with messages */
     struct act_actor **ready_end; /* where the next one is linked */
     uint32_t index;
@@ -81,6 +83,7 @@ struct act_endpoint {
     struct room_waiter *waiters;
     uint32_t waiter_count;
     uint32_t waiter_capacity;
+    struct act_wheel *wheel; /* a worker's timers; NULL at a port */
 
     /* Shared: written under the runtime's mutex, read by this thread. */
     alignas(64) struct act_lane **in; /* [in_count] */
@@ -102,27 +105,17 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
 /** Frees everything but the lanes, which belong to the runtime. */
 void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints);
 
+/** Creates the lanes between an endpoint and all others. Returns 0 or -ENOMEM. */
+int act_endpoint_connect(struct act_runtime *rt, uint32_t index);
+
 /** See act_endpoint_publish. */
 void act_endpoint_publish_dirty(struct act_endpoint *e);
 /** Sends ended messages home. */
 void act_endpoint_return(struct act_endpoint *e);
 /** Takes in what came home. */
 void act_endpoint_collect(struct act_endpoint *e);
-/** Moves what the lanes bring into the mailboxes. Returns how many messages it was. */
-uint32_t act_endpoint_drain(struct act_endpoint *e);
 /** Whether a lane holds something. */
 bool act_endpoint_has_input(const struct act_endpoint *e);
-/** Offers the runtime's own messages again, and looks whether those who wait for room have it. */
-void act_endpoint_retry(struct act_endpoint *e);
-
-/** Ends a message that has no receiver. Ownership: takes m. */
-void act_endpoint_bury(struct act_endpoint *e, struct act_message *m);
-/** Tells senders of room when a mailbox that was marked full is half empty again. */
-void act_endpoint_relieve(struct act_endpoint *e, struct act_actor *actor);
-/** Ends an actor of this endpoint: mailbox, monitors, name, slot; calls its stopped hook. */
-void act_endpoint_stop_actor(struct act_endpoint *e, struct act_actor *actor, int reason);
-/** Sends one of the runtime's own messages: never refused, sent later when a lane is full. */
-void act_endpoint_send_system(struct act_endpoint *e, act_id to, struct act_message *m);
 
 static inline uint32_t actor_slot(const struct act_endpoint *e, const struct act_actor *actor)
 {

@@ -1,13 +1,14 @@
 /**
  * Ports: endpoints of threads that are not workers.
  */
+#include "port.h"
+
 #include "actor.h"
 #include "assert.h"
+#include "delivery.h"
+#include "fabric.h"
 #include "memory.h"
-#include "runtime.h"
-
-#include <act/port.h>
-#include <act/timer.h>
+#include "timer.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -32,7 +33,7 @@ static int take_port(struct act_runtime *rt, struct act_port **out)
             rt->ports[i] = port;
             rt->endpoints[index] = &port->endpoint;
         }
-        int error = act_runtime_connect(rt, index);
+        int error = act_endpoint_connect(rt, index);
         if (error != 0) return error;
         *out = port;
         return 0;
@@ -77,8 +78,8 @@ static void look(struct act_port *port)
 {
     struct act_endpoint *e = &port->endpoint;
 
-    act_endpoint_drain(e);
-    act_endpoint_retry(e);
+    act_delivery_drain(e);
+    act_delivery_retry(e);
     act_endpoint_return(e);
     act_endpoint_collect(e);
 }
@@ -89,7 +90,7 @@ static struct act_message *take_message(struct act_port *port)
 
     while (actor->head != NULL) {
         struct act_message *m = actor_pop(actor);
-        if ((actor->flags & ACTOR_IS_FULL) != 0) act_endpoint_relieve(&port->endpoint, actor);
+        if ((actor->flags & ACTOR_IS_FULL) != 0) act_delivery_relieve(&port->endpoint, actor);
         if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0) {
             count(&port->endpoint.counters.delivered);
             return m;
@@ -149,7 +150,7 @@ void act_port_close(struct act_port *port)
     ACT_ASSERT(act_endpoint_current() == e); /* the port belongs to its thread */
     disarm(port);
     look(port);
-    act_endpoint_stop_actor(e, port->actor, 0);
+    act_actor_end(e, port->actor, 0);
     look(port);
     while (e->unsent.head != NULL) { /* DOWN messages; workers make room */
         sched_yield();

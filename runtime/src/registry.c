@@ -3,7 +3,7 @@
  *
  * Ordering
  *   R1 spawn: store of a slot's word (release)  ->  R2 send: load of it (acquire)
- *      carries the actor's struct to its home; both are in actor.c.
+ *      carries the actor's struct to its home; R1 is in actor.c, R2 in registry.h and worker.c.
  *   R3 a reader's last use of a word, then its quiescent state (liburcu)  ->  R4 the callback of
  *      call_rcu: the slot is given out again. Told to ThreadSanitizer by the tags below.
  *   R5 the mutex orders chunks of slots between endpoints.

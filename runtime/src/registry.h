@@ -12,8 +12,6 @@
 #ifndef ACT_SRC_REGISTRY_H
 #define ACT_SRC_REGISTRY_H
 
-#include "pool.h"
-
 #include <act/actor.h>
 
 #include <stdatomic.h>
@@ -157,6 +155,13 @@ struct act_registry_view {
     struct act_actor *actors;
     uint32_t actors_max;
 };
+
+/** Who lives in the id's slot; 0 when there is no such slot. */
+static inline uint64_t registry_lookup(const struct act_registry_view *view, act_id id)
+{
+    if (id_slot(id) >= view->actors_max) return 0;
+    return atomic_load_explicit(&view->words[id_slot(id)], memory_order_acquire); /* R2 */
+}
 
 struct act_registry_view act_registry_view(const struct act_registry *registry);
 

@@ -1,12 +1,15 @@
 /**
  * The life cycle of a runtime.
  */
-#include "runtime.h"
-
-#include "actor.h"
 #include "assert.h"
+#include "delivery.h"
+#include "fabric.h"
+#include "lane.h"
 #include "memory.h"
+#include "port.h"
+#include "worker.h"
 
+#include <act/message.h>
 #include <act/runtime.h>
 
 #include <errno.h>
@@ -109,41 +112,6 @@ static int cpu_of(const struct act_runtime_options *o, uint32_t worker)
     return -1;
 }
 
-/** Creates the lanes from one endpoint to another; they live as long as the runtime. */
-static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
-{
-    const size_t at = (size_t)from * rt->endpoint_count + to;
-    struct act_endpoint *receiver = rt->endpoints[to];
-    const uint32_t count = atomic_load_explicit(&receiver->in_count, memory_order_relaxed);
-
-    if (rt->lanes[at] != NULL) return 0;
-    struct act_lane *lane = act_lane_create();
-    struct act_lane *back = act_lane_create();
-    if (lane == NULL || back == NULL) {
-        act_lane_destroy(lane);
-        act_lane_destroy(back);
-        return -ENOMEM;
-    }
-    rt->lanes[at] = lane;
-    rt->back_lanes[at] = back;
-    receiver->in[count] = lane;
-    receiver->back_in[count] = back;
-    atomic_store_explicit(&receiver->in_count, count + 1, memory_order_release); /* E1 */
-    return 0;
-}
-
-/** Connects an endpoint with all others that exist, both ways. */
-int act_runtime_connect(struct act_runtime *rt, uint32_t index)
-{
-    for (uint32_t i = 0; i < rt->endpoint_count; i++) {
-        if (i == index || rt->endpoints[i] == NULL) continue;
-        int error = create_lanes(rt, index, i);
-        if (error == 0) error = create_lanes(rt, i, index);
-        if (error != 0) return error;
-    }
-    return 0;
-}
-
 static int create_workers(struct act_runtime *rt)
 {
     for (uint32_t i = 0; i < rt->options.workers; i++) {
@@ -154,7 +122,7 @@ static int create_workers(struct act_runtime *rt)
         w->cpu = cpu_of(&rt->options, i);
         int error =
             act_endpoint_init(&w->endpoint, rt, i, rt->endpoint_count, rt->options.pool_bytes_max);
-        if (error == 0) error = act_runtime_connect(rt, i);
+        if (error == 0) error = act_endpoint_connect(rt, i);
         if (error != 0) return error;
     }
     return 0;
@@ -323,10 +291,10 @@ static void end_messages(struct act_runtime *rt, struct act_endpoint *e)
         if (lane == NULL) continue;
         while ((items = act_lane_take(lane)).count > 0)
             for (uint32_t i = 0; i < items.count; i++)
-                act_endpoint_bury(e, &((struct message *)items.list[i])->user);
+                act_delivery_bury(e, &((struct message *)items.list[i])->user);
         items = act_lane_unpublished(lane);
         for (uint32_t i = 0; i < items.count; i++)
-            act_endpoint_bury(e, &((struct message *)items.list[i])->user);
+            act_delivery_bury(e, &((struct message *)items.list[i])->user);
     }
     /* A monitor's answer may have been sent once more: to nobody. */
     while ((m = list_pop(&e->unsent)) != NULL)

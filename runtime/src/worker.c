@@ -5,15 +5,15 @@
  *   S1 act_runtime_stop: store of stopping (release)  ->  S2 the loop: load of it (acquire)
  *   S3 a worker without actors: increment of stopped_workers (acq_rel)  ->  S4 all others' load
  */
+#include "worker.h"
+
 #include "actor.h"
 #include "assert.h"
-#include "runtime.h"
-
-#include <act/timer.h>
+#include "delivery.h"
+#include "fabric.h"
+#include "timer.h"
 
 #include <sched.h>
-#include <string.h>
-#include <time.h>
 
 enum {
     TURNS_PER_LOOP = 16,      /* actors run before the lanes are looked at again */
@@ -22,65 +22,6 @@ enum {
     SPIN_US_MIN = 1, /* an idle worker that is never lucky still spins so long, if it may */
     ROOM_POLL_NS = 1000000,
 };
-
-static _Thread_local struct act_endpoint *current;
-
-struct act_endpoint *act_endpoint_current(void)
-{
-    return current;
-}
-
-void act_endpoint_set_current(struct act_endpoint *e)
-{
-    current = e;
-}
-
-uint64_t act_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-int act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer *timer)
-{
-    struct act_endpoint *e = act_endpoint_current();
-
-    ACT_ASSERT(e != NULL && e->is_worker && e->running != NULL); /* only from a handler */
-    uint64_t now_ns = act_now_ns();
-    uint64_t due_ns = delay_ns < UINT64_MAX - now_ns ? now_ns + delay_ns : UINT64_MAX >> 1;
-    const struct act_wheel_timer t = {.owner = e->self, .cookie = cookie, .type = type};
-    /* A worker may have slept for days; going through their ticks would hold it up. */
-    act_wheel_skip(&worker_of(e)->wheel, now_ns);
-    return act_wheel_start(&worker_of(e)->wheel, due_ns, t, timer);
-}
-
-bool act_timer_cancel(act_timer timer)
-{
-    struct act_endpoint *e = act_endpoint_current();
-
-    ACT_ASSERT(e != NULL && e->is_worker && e->running != NULL); /* only from a handler */
-    return act_wheel_cancel(&worker_of(e)->wheel, timer);
-}
-
-/** Fires what is due; out of messages, the timer is tried again soon. */
-static void fire_timers(struct act_worker *w, uint64_t now_ns)
-{
-    struct act_wheel_timer timer;
-
-    w->handled = 0;
-    while (act_wheel_expire(&w->wheel, now_ns, &timer)) {
-        struct act_message *m = act_message_create(timer.type, sizeof timer.cookie);
-        if (m == NULL) {
-            int error = act_wheel_start(&w->wheel, now_ns, timer, NULL);
-            ACT_ASSERT(error == 0); /* its node has just become free */
-            return;
-        }
-        memcpy(m->body, &timer.cookie, sizeof timer.cookie);
-        m->from = timer.owner;
-        act_endpoint_send_system(&w->endpoint, timer.owner, m);
-    }
-}
 
 /** Gives the actor its messages, up to a turn's bound. */
 static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
@@ -117,9 +58,9 @@ static inline void run_turn(struct act_endpoint *e, struct act_actor *actor)
         behaviour->turn_end(actor->state);
     if ((actor->flags & (ACTOR_IS_STOPPING | ACTOR_IS_FULL)) != 0) {
         if ((actor->flags & ACTOR_IS_STOPPING) != 0)
-            act_endpoint_stop_actor(e, actor, e->stop_reason);
+            act_actor_end(e, actor, e->stop_reason);
         else
-            act_endpoint_relieve(e, actor);
+            act_delivery_relieve(e, actor);
     }
     act_endpoint_publish(e);
 }
@@ -147,14 +88,20 @@ static uint32_t run_ready(struct act_endpoint *e)
     return turns;
 }
 
+static void fire_timers(struct act_worker *w, uint64_t now_ns)
+{
+    w->handled = 0;
+    act_timer_fire(&w->endpoint, now_ns);
+}
+
 /** One look at everything. Returns whether there was something to do. */
 static bool turn(struct act_worker *w)
 {
     struct act_endpoint *e = &w->endpoint;
-    uint32_t drained = act_endpoint_drain(e);
+    uint32_t drained = act_delivery_drain(e);
     uint32_t turns = e->ready_head != NULL ? run_ready(e) : 0;
 
-    if (e->unsent.head != NULL || e->waiter_count > 0) act_endpoint_retry(e);
+    if (e->unsent.head != NULL || e->waiter_count > 0) act_delivery_retry(e);
     act_endpoint_publish(e); /* what full lanes kept */
     act_endpoint_return(e);
     act_endpoint_collect(e);
@@ -247,7 +194,7 @@ static void stop_actors(struct act_endpoint *e)
         unsigned long long word =
             atomic_load_explicit(&e->registry.words[slot], memory_order_acquire); /* R2 */
         if ((word & WORD_ALIVE) == 0 || word_home(word) != e->index) continue;
-        act_endpoint_stop_actor(e, &e->registry.actors[slot], ACT_REASON_SHUTDOWN);
+        act_actor_end(e, &e->registry.actors[slot], ACT_REASON_SHUTDOWN);
     }
     e->ready_head = NULL;
     e->ready_end = &e->ready_head;
@@ -263,7 +210,7 @@ static void shut_down(struct act_worker *w)
     act_endpoint_publish(e);
     atomic_fetch_add_explicit(&e->runtime->stopped_workers, 1, memory_order_acq_rel); /* S3 */
     while (atomic_load_explicit(&e->runtime->stopped_workers, memory_order_acquire) < workers) {
-        act_endpoint_drain(e);
+        act_delivery_drain(e);
         /* An actor that another worker spawned here in its last moment. */
         if (e->ready_head != NULL) stop_actors(e);
         act_endpoint_publish(e);
@@ -295,6 +242,7 @@ void *act_worker_main(void *worker)
     act_endpoint_set_current(&w->endpoint);
     act_registry_register_thread();
     act_wheel_init(&w->wheel, act_now_ns());
+    w->endpoint.wheel = &w->wheel;
     while (!is_stopping(&w->endpoint)) {
         if (!turn(w)) idle(w, &spin_ns);
     }

@@ -3,10 +3,11 @@
  */
 #include <act/port.h>
 
+#include "fabric.h"
 #include "fixture.h"
 #include "leak_check.h"
 #include "memory.h"
-#include "runtime.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,10 +1,11 @@
 /**
  * act_spawn: options, places, names, ids.
  */
+#include "fabric.h"
 #include "fixture.h"
 #include "leak_check.h"
 #include "memory.h"
-#include "runtime.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,10 +1,11 @@
 /**
  * Timers of actors.
  */
+#include "endpoint.h"
 #include "fixture.h"
 #include "leak_check.h"
 #include "memory.h"
-#include "runtime.h"
+#include "wheel.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -214,7 +215,7 @@ Test(timer, without_memory)
 
 static void start_after_a_long_sleep(struct probe *p, void *argument)
 {
-    struct act_wheel *wheel = &worker_of(act_endpoint_current())->wheel;
+    struct act_wheel *wheel = act_endpoint_current()->wheel;
 
     wheel->now = 0;
     start_timer(p, argument);

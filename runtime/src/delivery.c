@@ -1,0 +1,269 @@
+/**
+ * See delivery.h: one message's whole way from act_send to the mailbox.
+ *
+ * Ordering: R2 is registry_lookup's load of the receiver's word (registry.h); E2 is a drain's load
+ * of in_count, for the lanes that endpoint.c has made (E1).
+ */
+#include "delivery.h"
+
+#include "assert.h"
+#include "fabric.h"
+#include "memory.h"
+
+#include <act/message.h>
+
+#include <errno.h>
+#include <string.h>
+
+/** Batches taken from one lane before the next one gets its turn. */
+enum { DRAIN_BATCHES = 8, PREFETCH_AHEAD = 6 };
+
+enum { WAITERS_MIN = 16 };
+
+void act_delivery_make_down(struct act_message *m, act_id actor, int reason)
+{
+    const struct act_down down = {.actor = actor, .reason = reason};
+
+    message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
+    m->type = ACT_TYPE_DOWN;
+    m->body_bytes = sizeof down;
+    memcpy(m->body, &down, sizeof down);
+}
+
+void act_delivery_bury(struct act_endpoint *e, struct act_message *m)
+{
+    if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
+        if (m->type == SYSTEM_MONITOR) {
+            act_delivery_make_down(m, message_of(m)->header.to, ACT_REASON_GONE);
+            act_delivery_send_system(e, m->from, m);
+            return;
+        }
+        act_message_unref(m); /* A stop for an actor that is gone has what it wants. */
+        return;
+    }
+    count(&e->counters.dead_letters);
+    act_message_unref(m);
+}
+
+/** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
+static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bool is_urgent)
+{
+    const uint64_t word = registry_lookup(&e->registry, to);
+
+    if (id_node(to) != 0) return -EHOSTUNREACH;
+    struct message *header = message_of(m);
+
+    header->header.to = to;
+    if (!word_is_of(word, to)) {
+        act_delivery_bury(e, m);
+        return 0;
+    }
+    const uint32_t home = word_home(word);
+    if (home == e->index) {
+        struct act_actor *actor = &e->registry.actors[id_slot(to)];
+        if (actor->count >= actor->limit && !is_urgent) return -EAGAIN;
+        act_endpoint_push(e, actor, m);
+        return 0;
+    }
+    if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
+    /* A port has no turns: what a full ring did not take now would wait for its next call. */
+    if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
+    if (!act_lane_append(e->out[home], (uintptr_t)header)) return -EAGAIN;
+    e->dirty[home / 64] |= 1ull << (home % 64);
+    if (!e->is_worker) act_endpoint_publish(e);
+    return 0;
+}
+
+/** act_send for what is not common: so the common cases have no registers to save. */
+__attribute__((noinline)) static int send_seldom(struct act_endpoint *e, act_id to,
+                                                 struct act_message *m)
+{
+    int error = dispatch(e, to, m, false);
+    if (error == 0) count(&e->counters.sent);
+    if (error == -EAGAIN) count(&e->counters.refused);
+    return error;
+}
+
+/** From a worker to another one that has room in the open batch. */
+static inline bool try_send_away(struct act_endpoint *e, uint64_t word, act_id to,
+                                 struct act_message *m)
+{
+    const uint32_t home = word_home(word);
+
+    if (!word_is_of(word, to) || (word & WORD_FULL) != 0 || home == e->index) return false;
+    if (!e->is_worker) return false; /* a port publishes at once */
+    message_of(m)->header.to = to;
+    e->dirty[home / 64] |= 1ull << (home % 64);
+    return act_lane_try_append(e->out[home], (uintptr_t)message_of(m));
+}
+
+int act_send(act_id to, struct act_message *m)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    m->from = e->self;
+    const uint64_t word = registry_lookup(&e->registry, to);
+    if (!word_is_of_home(word, to, e->index)) {
+        if (!try_send_away(e, word, to, m)) return send_seldom(e, to, m);
+    } else {
+        struct act_actor *actor = &e->registry.actors[id_slot(to)];
+        if (actor->count >= actor->limit) return send_seldom(e, to, m);
+        message_of(m)->header.to = to;
+        act_endpoint_push(e, actor, m);
+    }
+    count(&e->counters.sent);
+    return 0;
+}
+
+void act_flush(void)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL);
+    act_endpoint_publish(e);
+}
+
+void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_message *m)
+{
+    int error = dispatch(e, to, m, true);
+
+    if (error == 0)
+        count(&e->counters.sent);
+    else if (error == -EAGAIN)
+        list_push(&e->unsent, m);
+    else
+        act_message_unref(m);
+}
+
+int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m)
+{
+    return dispatch(e, to, m, true);
+}
+
+/* The receiver's side. */
+
+static void set_full(struct act_endpoint *e, struct act_actor *actor, bool is_full)
+{
+    atomic_ullong *word = &e->registry.words[actor_slot(e, actor)];
+    unsigned long long value = atomic_load_explicit(word, memory_order_relaxed);
+
+    /* Relaxed: a hint to senders; only the home stores the word. */
+    atomic_store_explicit(word, is_full ? value | WORD_FULL : value & ~WORD_FULL,
+                          memory_order_relaxed);
+    if (is_full)
+        actor->flags |= ACTOR_IS_FULL;
+    else
+        actor->flags &= (uint16_t)~ACTOR_IS_FULL;
+}
+
+/** Delivers a message that a lane brought. The home knows best who lives in the slot. */
+static void deliver(struct act_endpoint *e, struct act_message *m)
+{
+    const act_id to = message_of(m)->header.to;
+    struct act_actor *actor = &e->registry.actors[id_slot(to)];
+    /* Relaxed: the sender looked it up (R2), and the lane brought what the sender had seen (L2). */
+    unsigned long long word =
+        atomic_load_explicit(&e->registry.words[id_slot(to)], memory_order_relaxed);
+
+    if (!word_is_of(word, to)) {
+        act_delivery_bury(e, m);
+        return;
+    }
+    ACT_DCHECK(word_home(word) == e->index);
+    act_endpoint_push(e, actor, m);
+    if (actor->count >= actor->limit && (actor->flags & ACTOR_IS_FULL) == 0)
+        set_full(e, actor, true);
+}
+
+uint32_t act_delivery_drain(struct act_endpoint *e)
+{
+    const uint32_t lanes = atomic_load_explicit(&e->in_count, memory_order_acquire); /* E2 */
+    uint32_t delivered = 0;
+
+    for (uint32_t i = 0; i < lanes; i++) {
+        for (uint32_t batch = 0; batch < DRAIN_BATCHES; batch++) {
+            struct act_lane_items items = act_lane_take(e->in[i]);
+            if (items.count == 0) break;
+            for (uint32_t k = 0; k < items.count && k < PREFETCH_AHEAD; k++)
+                __builtin_prefetch((const void *)items.list[k], 1);
+            for (uint32_t k = 0; k < items.count; k++) {
+                if (k + PREFETCH_AHEAD < items.count)
+                    __builtin_prefetch((const void *)items.list[k + PREFETCH_AHEAD], 1);
+                deliver(e, &((struct message *)items.list[k])->user);
+            }
+            delivered += items.count;
+        }
+    }
+    return delivered;
+}
+
+void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor)
+{
+    if (actor->count <= actor->limit / 2) set_full(e, actor, false);
+}
+
+/* Waiting for room. */
+
+int act_await_room(act_id to)
+{
+    struct act_endpoint *e = act_endpoint_current();
+
+    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
+    if (e->waiter_count == e->waiter_capacity) {
+        uint32_t capacity = e->waiter_capacity > 0 ? e->waiter_capacity * 2 : WAITERS_MIN;
+        struct room_waiter *waiters = act_memory_take(capacity * sizeof *waiters);
+        if (waiters == NULL) return -ENOMEM;
+        if (e->waiter_count > 0) memcpy(waiters, e->waiters, e->waiter_count * sizeof *waiters);
+        act_memory_give(e->waiters, e->waiter_capacity * sizeof *waiters);
+        e->waiters = waiters;
+        e->waiter_capacity = capacity;
+    }
+    e->waiters[e->waiter_count++] = (struct room_waiter){.waiter = e->self, .to = to};
+    return 0;
+}
+
+/** Whether a send would be accepted now, as far as anyone can tell; also when `to` is gone. */
+static bool has_room(const struct act_endpoint *e, act_id to)
+{
+    const uint64_t word = registry_lookup(&e->registry, to);
+
+    if (id_node(to) != 0) return true;
+    if (!word_is_of(word, to)) return true;
+    if (word_home(word) == e->index) {
+        const struct act_actor *actor = &e->registry.actors[id_slot(to)];
+        return actor->count < actor->limit;
+    }
+    return (word & WORD_FULL) == 0 && act_lane_has_room(e->out[word_home(word)]);
+}
+
+/** Tells those who wait for room and have it. */
+static void serve_waiters(struct act_endpoint *e)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < e->waiter_count; i++) {
+        struct room_waiter waiter = e->waiters[i];
+        struct act_message *m = NULL;
+        if (has_room(e, waiter.to)) m = act_message_create(ACT_TYPE_ROOM, sizeof waiter.to);
+        if (m == NULL) {
+            e->waiters[kept++] = waiter;
+            continue;
+        }
+        memcpy(m->body, &waiter.to, sizeof waiter.to);
+        act_delivery_send_system(e, waiter.waiter, m);
+    }
+    e->waiter_count = kept;
+}
+
+void act_delivery_retry(struct act_endpoint *e)
+{
+    struct message_list again = e->unsent;
+    struct act_message *m;
+
+    e->unsent = (struct message_list){0};
+    while ((m = list_pop(&again)) != NULL)
+        act_delivery_send_system(e, message_of(m)->header.to, m);
+    if (e->waiter_count > 0) serve_waiters(e);
+    act_endpoint_publish(e);
+}

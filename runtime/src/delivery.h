@@ -1,0 +1,40 @@
+/**
+ * One message's whole way from act_send to the mailbox, as the runtime's own files see it.
+ *
+ * A message goes into a mailbox of the own endpoint, or into the open batch of a lane; the other
+ * end drains its lanes into its mailboxes. What has no receiver is buried; what may not be refused
+ * waits until a full lane has room. Threads: the endpoint's own.
+ */
+#ifndef ACT_SRC_DELIVERY_H
+#define ACT_SRC_DELIVERY_H
+
+#include "endpoint.h"
+
+#include <act/actor.h>
+
+/** Types of the runtime's own messages (MESSAGE_IS_SYSTEM). */
+enum { SYSTEM_STOP = 1, SYSTEM_MONITOR = 2 };
+
+/** Ends a message that has no receiver. Ownership: takes m. */
+void act_delivery_bury(struct act_endpoint *e, struct act_message *m);
+/** Turns a monitor request into its answer. */
+void act_delivery_make_down(struct act_message *m, act_id actor, int reason);
+
+/** Sends one of the runtime's own messages: never refused, sent later when a lane is full. */
+void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_message *m);
+/**
+ * Sends a request of the runtime's own, which passes a mailbox's bound and is not counted as sent.
+ *
+ * Ownership: takes m on 0; on an error it stays with the caller.
+ * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id names another node.
+ */
+int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m);
+
+/** Moves what the lanes bring into the mailboxes. Returns how many messages it was. */
+uint32_t act_delivery_drain(struct act_endpoint *e);
+/** Tells senders of room when a mailbox that was marked full is half empty again. */
+void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor);
+/** Offers the runtime's own messages again, and looks whether those who wait for room have it. */
+void act_delivery_retry(struct act_endpoint *e);
+
+#endif

@@ -1,0 +1,23 @@
+/**
+ * A worker: an endpoint with a thread of the runtime's own, and timers.
+ */
+#ifndef ACT_SRC_WORKER_H
+#define ACT_SRC_WORKER_H
+
+#include "endpoint.h"
+#include "wheel.h"
+
+#include <pthread.h>
+
+struct act_worker {
+    struct act_endpoint endpoint;
+    struct act_wheel wheel;
+    pthread_t thread;
+    int cpu;          /* to pin to, or -1 */
+    uint32_t handled; /* messages since the clock was read */
+};
+
+/** The thread function of a worker. */
+void *act_worker_main(void *worker);
+
+#endif
