@@ -27,8 +27,8 @@ enum role {
 
 enum views {
     SAME_VIEW, /* older: dropped, and the sender is told. Newer: never acted upon */
-    STARTED,   /* likewise; but a newer one says that its view has started, so we follow */
-    ANY_VIEW,  /* the handler decides */
+    STARTED,  /* likewise; but one of a view that we wait for, or newer, says that it has started */
+    ANY_VIEW, /* the handler decides */
 };
 
 /* Statuses in which a message is looked at. */
@@ -99,6 +99,10 @@ static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *
     if (row->views != ANY_VIEW && m->view > r->view) {
         if (row->views == STARTED) vsr_catch_up(r, m->view, out);
         return VSR_DROP_NEWER_VIEW;
+    }
+    if (row->views == STARTED && r->status == VSR_STATUS_VIEW_CHANGE) {
+        vsr_catch_up(r, m->view, out); /* It has started, and nobody told us. */
+        return VSR_DROP_STATUS;
     }
     if (row->role == FROM_BACKUP && !is_primary(r)) return VSR_DROP_WRONG_SENDER;
     if (m->view == r->view) r->peers.ticks_silent[m->from] = 0;

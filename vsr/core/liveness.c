@@ -11,15 +11,6 @@
 #include "view.h"
 #include "view_change.h"
 
-/** The highest view that a quorum wants at least. Source: rule 6.1. */
-void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
-{
-    const vsr_view target =
-        quorum_reached(r->change.votes, r->options.replica_count, r->options.quorum_view_change);
-
-    if (target > r->view) vsr_enter_view_change(r, target, out);
-}
-
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
     if (m->header->view > r->view) {

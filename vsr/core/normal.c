@@ -11,7 +11,6 @@
 #include "say.h"
 #include "state.h"
 #include "view.h"
-#include "view_change.h"
 
 /** Mode P acknowledges from memory; a durable log will answer with what its last fsync covers. */
 static vsr_op acknowledged_op(const struct vsr_replica *r)
@@ -86,13 +85,6 @@ static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_e
     return VSR_DROP_STALE;
 }
 
-/** A Prepare or Commit of the view that we wait for: it has started, and nobody told us. */
-static enum vsr_drop follow_started_view(struct vsr_replica *r, struct vsr_effects *out)
-{
-    vsr_catch_up(r, r->view, out);
-    return VSR_DROP_STATUS;
-}
-
 /**
  * Logs the primary's next op; the turn's end acknowledges it.
  *
@@ -111,7 +103,6 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
         return VSR_DROP_MALFORMED;
 
     VSR_ASSERT(!is_primary(r));
-    if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
     hear_primary(r, out);
     const vsr_op commit = prepare->commit;
     const vsr_op released = prepare->released;
@@ -202,7 +193,6 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     struct vsr_buffer buffer;
 
     VSR_ASSERT(!is_primary(r));
-    if (r->status == VSR_STATUS_VIEW_CHANGE) return follow_started_view(r, out);
     hear_primary(r, out);
     if (commit->op > r->fetch.op_heard) r->fetch.op_heard = commit->op;
     if (has_diverged(r, commit)) {

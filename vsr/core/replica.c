@@ -55,7 +55,6 @@ static enum vsr_drop on_persisted(struct vsr_replica *r, const struct vsr_superb
     r->is_persisting = false;
     r->durable = *superblock;
     vsr_persist(r, out); /* The view may have moved on meanwhile. */
-    vsr_proceed(r, out);
     return VSR_DROP_NONE;
 }
 
@@ -132,6 +131,38 @@ static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_
     return VSR_DROP_STATUS;
 }
 
+/** What waited for the superblock, or for one more DoViewChange, goes on. */
+static void change_status(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const bool is_durable = r->durable.view == r->view && r->durable.log_view == r->log_view &&
+                            r->durable.incarnation == r->options.incarnation;
+
+    if (r->status == VSR_STATUS_STARTING && is_durable) {
+        r->status = VSR_STATUS_NORMAL;
+    } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
+        vsr_proceed_between_views(r, out);
+    } else if (r->status == VSR_STATUS_RECOVERING && is_durable) {
+        if (r->recovery.is_installed)
+            vsr_become_normal(r, out);
+        else if (r->recovery.nonce == 0)
+            vsr_recovery_start(r, out);
+    }
+}
+
+/**
+ * The end of every step, and the one place where the status changes and votes are counted.
+ *
+ * What a handler does to a log or a view is whole by then, so no handler is entered again by what
+ * follows from it.
+ */
+static void proceed(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (r->status != VSR_STATUS_NORMAL) change_status(r, out);
+    if (!r->change.has_new_vote) return;
+    r->change.has_new_vote = false;
+    vsr_count_votes(r, out);
+}
+
 enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *event,
                                struct vsr_effects *out)
 {
@@ -169,6 +200,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
     case VSR_EVENT_COUNT:
         break;
     }
+    proceed(r, out);
 #ifdef VSR_DEBUG_CHECKS
     vsr_replica_check(r);
 #endif

@@ -54,6 +54,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     if (r->options.replica_count == 1) return;
     if (r->change.votes[self] != r->view + 1) r->counts.votes++;
     r->change.votes[self] = r->view + 1;
+    r->change.has_new_vote = true;
     r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
     if (vsr_take_message(r, VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change),
                          sizeof(struct vsr_start_view_change), &buffer)) {
@@ -62,7 +63,6 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     } else {
         drop(r, VSR_DROP_NO_BUFFER);
     }
-    vsr_count_votes(r, out);
 }
 
 void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)

@@ -104,5 +104,4 @@ void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->log.op >= r->commit);
     r->log_view = r->view;
     vsr_persist(r, out);
-    vsr_proceed(r, out);
 }

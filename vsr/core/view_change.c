@@ -141,7 +141,7 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 }
 
 /** The log is the view's, and all that has to be durable is. */
-static void become_normal(struct vsr_replica *r, struct vsr_effects *out)
+void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
@@ -183,34 +183,28 @@ static void note_own(struct vsr_replica *r)
     };
 }
 
-static void proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
+void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
 {
     if (r->durable.view != r->view) return;
     if (r->log_view == r->view) {
-        if (r->durable.log_view == r->view) become_normal(r, out);
+        if (r->durable.log_view == r->view) vsr_become_normal(r, out);
         return;
     }
-    if (r->transfer.kind == TRANSFER_CATCH_UP || r->change.dvc[r->options.replica].is_here) return;
-    note_own(r);
-    send_do_view_change(r, out);
+    if (r->transfer.kind == TRANSFER_CATCH_UP) return;
+    if (!r->change.dvc[r->options.replica].is_here) {
+        note_own(r);
+        send_do_view_change(r, out);
+    }
     try_start_view(r, out);
 }
 
-void vsr_proceed(struct vsr_replica *r, struct vsr_effects *out)
+/** The highest view that a quorum wants at least is entered. Source: rule 6.1. */
+void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const bool is_durable = r->durable.view == r->view && r->durable.log_view == r->log_view &&
-                            r->durable.incarnation == r->options.incarnation;
+    const vsr_view target =
+        quorum_reached(r->change.votes, r->options.replica_count, r->options.quorum_view_change);
 
-    if (r->status == VSR_STATUS_STARTING && is_durable) {
-        r->status = VSR_STATUS_NORMAL;
-    } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
-        proceed_between_views(r, out);
-    } else if (r->status == VSR_STATUS_RECOVERING && is_durable) {
-        if (r->recovery.is_installed)
-            become_normal(r, out);
-        else if (r->recovery.nonce == 0)
-            vsr_recovery_start(r, out);
-    }
+    if (target > r->view) vsr_enter_view_change(r, target, out);
 }
 
 /**
@@ -232,8 +226,8 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
      * nothing. */
     if (svc->target < r->change.votes[from]) return VSR_DROP_STALE;
     r->change.votes[from] = svc->target;
+    r->change.has_new_vote = true;
     r->change.vote_ticks[from] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
-    vsr_count_votes(r, out);
     return VSR_DROP_NONE;
 }
 
@@ -270,7 +264,6 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
         .commit = dvc->commit,
         .commit_checksum = dvc->commit_checksum,
     };
-    if (r->log_view < r->view) try_start_view(r, out);
     return VSR_DROP_NONE;
 }
 

@@ -20,6 +20,7 @@ struct vsr_dvc {
 struct vsr_view_change {
     vsr_view votes[VSR_REPLICAS_MAX];      /* highest StartViewChange target of each; 0 = none */
     uint32_t vote_ticks[VSR_REPLICAS_MAX]; /* until the vote is forgotten */
+    bool has_new_vote;                     /* to be counted at the end of the step */
     struct vsr_dvc dvc[VSR_REPLICAS_MAX];  /* of our view */
     bool is_selected;                      /* the view's log is chosen: no DVC changes that */
     vsr_op commit;                         /* the highest heard of; execute to it when NORMAL */
@@ -34,8 +35,10 @@ struct vsr_view_change {
 void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
 /** A view that is ours or higher has started: fetches its log. Source: VRR §5.2, corrected. */
 void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
-/** What waits for the superblock goes on. */
-void vsr_proceed(struct vsr_replica *r, struct vsr_effects *out);
+/** In VIEW_CHANGE, at the end of a step: says what is durable, starts the view, becomes NORMAL. */
+void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out);
+/** The log is the view's, and all that has to be durable is. */
+void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out);
 /** Leaves the view when a quorum has voted for a higher one. */
 void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out);
 enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
