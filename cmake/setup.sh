@@ -4,7 +4,7 @@
 #   setup_build FLAVOUR [OPTION]    configures (-DNAME=VALUE) and builds build/FLAVOUR
 
 setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev liburcu-dev libjemalloc-dev)
+setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev liburcu-dev libjemalloc-dev libxxhash-dev)
 setup_test_packages=(libcriterion-dev clang libclang-rt-14-dev)
 
 setup_packages() {

@@ -278,24 +278,35 @@ FileTest(other_identity_is_refused)
     cr_assert_eq(rename(renamed, path), 0);
 }
 
-/* A later version: refused, and named. */
-FileTest(other_version_is_refused)
+/** Writes a whole file of another version, whose checksums this program cannot make. */
+static void become_version(uint32_t version)
 {
     static uint8_t bytes[FILE_BYTES];
-    struct vsr_superblock got;
-    struct vsr_error why;
 
     read_file(bytes);
     for (size_t at = 0; at < FILE_BYTES; at += SUPERBLOCK_COPY_BYTES) {
         struct superblock_copy copy;
         memcpy(&copy, bytes + at, sizeof copy);
-        copy.version = SUPERBLOCK_VERSION + 1;
-        copy.checksum = vsr_snapshot_id(&copy, offsetof(struct superblock_copy, checksum));
+        copy.version = version;
+        copy.checksum = 12345;
         memcpy(bytes + at, &copy, sizeof copy);
     }
     write_file(bytes, FILE_BYTES);
+}
+
+/* A later version, and the one before this: refused, and named, not taken for a damaged file. */
+FileTest(other_version_is_refused)
+{
+    struct vsr_superblock got;
+    struct vsr_error why;
+
+    become_version(SUPERBLOCK_VERSION + 1);
     cr_assert_eq(open_as(&identity, &got, &why), -EINVAL);
-    cr_assert_not_null(strstr(why.text, "is of version 2"));
+    cr_assert_not_null(strstr(why.text, "is of version 3, this program reads 2"));
+    become_version(1);
+    cr_assert_eq(open_as(&identity, &got, &why), -EINVAL);
+    cr_assert_not_null(strstr(why.text, "is of version 1, this program reads 2"));
+    cr_assert_not_null(strstr(why.text, "use the program that wrote it"));
 }
 
 /* Two owners would each go back on the other's promises. */

@@ -49,7 +49,7 @@ void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event 
     kept->snapshot = (struct vsr_snapshot){
         .op = op,
         .bytes = kept->count,
-        .id = vsr_snapshot_id(kept->bytes, kept->count),
+        .id = vsr_snapshot_id(w->scenario.replica.cluster, kept->bytes, kept->count),
     };
     journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
                  (unsigned long long)op, kept->count);
@@ -97,7 +97,8 @@ void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *s
     if (h->is_applying) host_fail(w, h, "LOAD while an APPLY is out");
     *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
     then->is_loaded = h->staged.count == snapshot->bytes &&
-                      vsr_snapshot_id(h->staged.bytes, h->staged.count) == snapshot->id;
+                      vsr_snapshot_id(w->scenario.replica.cluster, h->staged.bytes,
+                                      h->staged.count) == snapshot->id;
     journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
                  (unsigned long long)snapshot->op, h->staged.count,
                  then->is_loaded ? "" : ", which are bad");

@@ -130,7 +130,7 @@ static void save(struct fixture *f, vsr_op op)
     const struct vsr_snapshot snapshot = {
         .op = op,
         .bytes = f->keeps_nothing ? 0 : f->kept.count,
-        .id = vsr_snapshot_id(f->kept.bytes, f->kept.count),
+        .id = vsr_snapshot_id(CLUSTER, f->kept.bytes, f->kept.count),
     };
     complete(f, (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = snapshot});
 }
@@ -138,7 +138,7 @@ static void save(struct fixture *f, vsr_op op)
 static void load(struct fixture *f, const struct vsr_snapshot *snapshot)
 {
     bool is_whole = f->incoming.count == snapshot->bytes &&
-                    vsr_snapshot_id(f->incoming.bytes, f->incoming.count) == snapshot->id;
+                    vsr_snapshot_id(CLUSTER, f->incoming.bytes, f->incoming.count) == snapshot->id;
 
     f->incoming.at = 0;
     if (is_whole) {

@@ -1,7 +1,6 @@
 /**
- * The core's data structures: log, client table, quorums, checksum, options.
+ * The core's data structures: log, client table, quorums, options.
  */
-#include "checksum.h"
 #include "fixture.h"
 #include "leak_check.h"
 
@@ -13,7 +12,6 @@
 #include <string.h>
 
 LEAK_CHECKED_SUITE(quorum);
-LEAK_CHECKED_SUITE(checksum);
 LEAK_CHECKED_SUITE(client_table);
 LEAK_CHECKED_SUITE(options);
 LEAK_CHECKED_SUITE(log_ring);
@@ -38,60 +36,6 @@ Test(quorum, majorities_and_primaries)
         for (vsr_view v = 0; v < 20; v++)
             cr_assert_eq(primary_of(v, n), v % n);
     }
-}
-
-/* checksum.h: every bit and the length count. */
-Test(checksum, every_bit_and_the_length_count)
-{
-    uint8_t bytes[100] = {0};
-
-    for (size_t count = 0; count < sizeof bytes; count++) {
-        uint64_t sum = vsr_checksum_of(1, bytes, count);
-        cr_assert_neq(sum, vsr_checksum_of(1, bytes, count + 1));
-        cr_assert_neq(sum, vsr_checksum_of(2, bytes, count));
-        for (size_t bit = 0; bit < count * 8; bit++) {
-            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            cr_assert_neq(sum, vsr_checksum_of(1, bytes, count), "bit %zu of %zu", bit, count);
-            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        }
-    }
-}
-
-/* log.h: an entry's checksum covers every field and its requests. */
-Test(checksum, entry_checksum_covers_every_field)
-{
-    struct vsr_replica_options o = fixture_options(3, 1);
-    struct fixture *f = fixture_start(&o);
-    struct vsr_buffer b = make_prepare_register(f, NULL, 3);
-    struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
-    const vsr_checksum sum = vsr_entry_checksum(p);
-
-    cr_assert_eq(sum, p->entry.checksum);
-    p->entry.op++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.op--;
-    p->entry.view++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.view--;
-    p->entry.parent_checksum++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.parent_checksum--;
-    p->entry.timestamp++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.timestamp--;
-    p->entry.epoch++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.epoch--;
-    p->entry.kind ^= 1;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->entry.kind ^= 1;
-    p->header.count++;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    p->header.count--;
-    ((uint8_t *)(p + 1))[30] ^= 1;
-    cr_assert_neq(vsr_entry_checksum(p), sum);
-    fixture_buffers.unref(NULL, b.handle);
-    fixture_end(f);
 }
 
 struct table {

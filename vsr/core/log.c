@@ -63,13 +63,11 @@ void vsr_log_reset(struct vsr_log *log, vsr_op op, vsr_checksum checksum, uint64
 
 vsr_checksum vsr_entry_checksum(const struct vsr_prepare *prepare)
 {
-    const struct vsr_entry *e = &prepare->entry;
-    const uint64_t fields[6] = {
-        e->op,        e->view,
-        e->timestamp, e->parent_checksum,
-        e->epoch,     (uint64_t)e->kind << 32 | prepare->header.count,
-    };
-    uint64_t seed = vsr_checksum_of(0, fields, sizeof fields);
+    struct vsr_entry fields = prepare->entry;
 
-    return vsr_checksum_of(seed, prepare + 1, prepare->header.bytes - sizeof *prepare);
+    /* In its own place stands what the header says of the requests. */
+    fields.checksum = (uint64_t)prepare->header.bytes << 32 | prepare->header.count;
+    uint64_t seed = vsr_checksum_seed(prepare->header.cluster);
+    uint64_t chained = vsr_checksum_of(seed, &fields, sizeof fields);
+    return vsr_checksum_of(chained, prepare + 1, prepare->header.bytes - sizeof *prepare);
 }

@@ -76,7 +76,10 @@ static inline bool vsr_log_has(const struct vsr_log *log, vsr_op op, vsr_checksu
     return vsr_log_at(log, op)->entry.checksum == checksum;
 }
 
-/** What the checksum of this entry has to be. */
+/**
+ * What the checksum of this entry has to be: of every other byte of the entry, the requests, their
+ * size and count, and the cluster. The parent's checksum is among them: names are a hash chain.
+ */
 vsr_checksum vsr_entry_checksum(const struct vsr_prepare *prepare);
 
 #endif

@@ -44,9 +44,9 @@ void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, u
     }
 }
 
-vsr_checksum vsr_snapshot_id(const void *bytes, size_t count)
+vsr_checksum vsr_snapshot_id(uint64_t cluster, const void *bytes, size_t count)
 {
-    return vsr_checksum_of(0, bytes, count);
+    return vsr_checksum_of(vsr_checksum_seed(cluster), bytes, count);
 }
 
 bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream)

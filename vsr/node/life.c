@@ -74,6 +74,7 @@ int node_life_create_core(const struct vsr_cluster_options *options, uint32_t re
     VSR_ASSERT(life->machine.apply != NULL && life->core == NULL);
     VSR_ASSERT(life->machine.result_bytes_max == o.result_bytes_max);
     life->superblock = *superblock;
+    life->snapshots.cluster = o.cluster;
     o.replica = replica;
     o.incarnation = superblock->incarnation + 1;
     o.buffers = node_buffers;

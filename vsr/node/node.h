@@ -136,8 +136,9 @@ struct node_blob {
     size_t capacity;
 };
 
-/** Zeroed = empty. */
+/** Zeroed but for the cluster = empty. */
 struct node_snapshots {
+    uint64_t cluster;          /* the ids are this cluster's */
     struct node_blob kept;     /* for others */
     struct node_blob incoming; /* from another */
 };

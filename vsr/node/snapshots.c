@@ -58,7 +58,7 @@ struct vsr_snapshot node_snapshot_save(struct node_snapshots *s, const struct vs
     return (struct vsr_snapshot){
         .op = op,
         .bytes = s->kept.count,
-        .id = vsr_snapshot_id(s->kept.bytes, s->kept.count),
+        .id = vsr_snapshot_id(s->cluster, s->kept.bytes, s->kept.count),
     };
 }
 
@@ -86,7 +86,7 @@ bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
     struct node_blob kept = s->kept;
 
     if (s->incoming.count != snapshot->bytes ||
-        vsr_snapshot_id(s->incoming.bytes, s->incoming.count) != snapshot->id)
+        vsr_snapshot_id(s->cluster, s->incoming.bytes, s->incoming.count) != snapshot->id)
         return false;
     /* These are the bytes that another replica saved: not to understand them is a defect. */
     if (!vsr_replica_load(core, read_blob, &stream) ||

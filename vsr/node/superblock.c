@@ -48,7 +48,7 @@ static int set_path(char *path, const char *directory, uint32_t replica, struct 
 
 static vsr_checksum checksum_of(const struct superblock_copy *copy)
 {
-    return vsr_snapshot_id(copy, offsetof(struct superblock_copy, checksum));
+    return vsr_snapshot_id(copy->cluster, copy, offsetof(struct superblock_copy, checksum));
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t count, off_t at)
@@ -160,6 +160,20 @@ static ssize_t read_file(int fd, uint8_t *bytes)
     return (ssize_t)count;
 }
 
+/** The version of a file that another program wrote: of a copy that is not of ours. 0 = none is.
+ *
+ * Each version says itself how its checksum is made, so that of another one cannot be checked.
+ */
+static uint32_t find_other_version(const uint8_t *bytes)
+{
+    for (size_t at = 0; at < FILE_BYTES; at += SUPERBLOCK_COPY_BYTES) {
+        struct superblock_copy copy;
+        memcpy(&copy, bytes + at, sizeof copy);
+        if (copy.magic == MAGIC && copy.version != SUPERBLOCK_VERSION) return copy.version;
+    }
+    return 0;
+}
+
 /** The newest of the copies whose checksum is right. Returns false when there is none. */
 static bool find_newest(const uint8_t *bytes, struct superblock_copy *newest)
 {
@@ -168,7 +182,9 @@ static bool find_newest(const uint8_t *bytes, struct superblock_copy *newest)
     for (size_t at = 0; at < FILE_BYTES; at += SUPERBLOCK_COPY_BYTES) {
         struct superblock_copy copy;
         memcpy(&copy, bytes + at, sizeof copy);
-        if (copy.magic != MAGIC || copy.checksum != checksum_of(&copy)) continue;
+        if (copy.magic != MAGIC || copy.version != SUPERBLOCK_VERSION ||
+            copy.bytes != sizeof copy || copy.checksum != checksum_of(&copy))
+            continue;
         if (is_found && copy.sequence <= newest->sequence) continue;
         *newest = copy;
         is_found = true;
@@ -181,10 +197,6 @@ static int check_identity(const struct superblock_file *file, const struct super
 {
     const struct vsr_superblock_identity *own = &file->identity;
 
-    if (copy->version != SUPERBLOCK_VERSION || copy->bytes != sizeof *copy)
-        return explain(why, -EINVAL,
-                       "%s: is of version %u, this program reads %d; use the program that wrote it",
-                       file->path, copy->version, SUPERBLOCK_VERSION);
     if (copy->cluster != own->cluster || copy->replica != own->replica ||
         copy->replica_count != own->replica_count)
         return explain(why, -EINVAL,
@@ -229,7 +241,13 @@ static int read_newest(const struct superblock_file *file, struct superblock_cop
                        "%s: is cut short, to %zd of %d bytes. Restore it or replace the replica: "
                        "starting it empty would fork the log",
                        file->path, count, FILE_BYTES);
-    if (!find_newest(bytes, newest))
+    bool is_found = find_newest(bytes, newest);
+    uint32_t other = is_found ? 0 : find_other_version(bytes);
+    if (other != 0)
+        return explain(why, -EINVAL,
+                       "%s: is of version %u, this program reads %d; use the program that wrote it",
+                       file->path, other, SUPERBLOCK_VERSION);
+    if (!is_found)
         return explain(why, -EBADMSG,
                        "%s: no valid copy. Restore it or replace the replica: starting it empty "
                        "would fork the log",

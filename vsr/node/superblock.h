@@ -10,7 +10,7 @@
 enum {
     SUPERBLOCK_COPIES = 4,
     SUPERBLOCK_COPY_BYTES = 4096, /* apart: no sector holds two */
-    SUPERBLOCK_VERSION = 1,
+    SUPERBLOCK_VERSION = 2, /* 1 had a checksum of our own; nothing else differs */
     SUPERBLOCK_PATH_MAX = 512, /* an error text has room for it */
 };
 

@@ -282,8 +282,8 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
 bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream);
 /** Reads it back. Returns false on bytes that are not of a replica with these options. */
 bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream);
-/** The id of a whole snapshot: a checksum, for accidents and not for attackers. */
-vsr_checksum vsr_snapshot_id(const void *bytes, size_t count);
+/** The id of a whole snapshot of a cluster: a checksum, for accidents and not for attackers. */
+vsr_checksum vsr_snapshot_id(uint64_t cluster, const void *bytes, size_t count);
 
 void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report);
 
