@@ -2,10 +2,10 @@
  * bench_core: the protocol core alone, one thread, no runtime: three replicas and a client whose
  * messages go through arrays. Steps per second, and what a commit costs in all.
  */
+#include "driver.h"
 #include "harness.h"
 
 #include <vsr/client.h>
-#include <vsr/replica.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +28,7 @@ struct inbox {
 
 struct bench {
     struct memory *free;
-    struct vsr_replica *replicas[REPLICAS];
-    struct vsr_effects effects;
+    struct vsr_driver drivers[REPLICAS];
     struct vsr_client *client;
     struct vsr_client_effects client_effects;
     struct vsr_client_effects sends;
@@ -92,40 +91,64 @@ static void send_to_all(uint32_t to, struct vsr_buffer buffer)
     unref(NULL, buffer.handle);
 }
 
-static void apply(uint32_t replica, const struct vsr_effect *e)
+/* What the driver has its host do; the context is the replica's counters. */
+
+static void send_to_mask(void *context, uint32_t to_mask, struct vsr_buffer buffer)
 {
+    (void)context;
+    send_to_all(to_mask, buffer);
+}
+
+static void send_client(void *context, vsr_address address, struct vsr_buffer buffer)
+{
+    (void)context, (void)address;
+    put(&bench.replies, buffer);
+}
+
+static bool apply(void *context, const struct vsr_effect *e)
+{
+    uint64_t *counters = context;
+
     for (uint32_t i = 0; i < e->count; i++) {
         uint64_t index;
         memcpy(&index, e->operations[i].payload, sizeof index);
-        uint64_t value = ++bench.counters[replica][index % COUNTERS];
+        uint64_t value = ++counters[index % COUNTERS];
         memcpy(e->operations[i].result->data, &value, sizeof value);
         e->operations[i].result->bytes = sizeof value;
     }
+    return true;
 }
+
+static bool persist(void *context, const struct vsr_superblock *superblock)
+{
+    (void)context, (void)superblock;
+    return true;
+}
+
+static void notice(void *context, const struct vsr_effect *e)
+{
+    (void)context, (void)e;
+}
+
+static void count_step(void *context, const struct vsr_event *event, enum vsr_drop why)
+{
+    (void)context, (void)event, (void)why;
+    bench.steps++;
+}
+
+/** No replica falls behind here, so none needs a snapshot. */
+static const struct vsr_host host = {
+    .send = send_to_mask,
+    .send_client = send_client,
+    .apply = apply,
+    .persist = persist,
+    .notice = notice,
+    .stepped = count_step,
+};
 
 static void step(uint32_t replica, struct vsr_event event)
 {
-    for (;;) {
-        struct vsr_event next = {.kind = VSR_EVENT_COUNT};
-        bench.effects.count = 0;
-        vsr_replica_step(bench.replicas[replica], &event, &bench.effects);
-        bench.steps++;
-        for (uint32_t i = 0; i < bench.effects.count; i++) {
-            const struct vsr_effect *e = &bench.effects.list[i];
-            if (e->kind == VSR_EFFECT_SEND) {
-                send_to_all(e->to, e->buffer);
-            } else if (e->kind == VSR_EFFECT_SEND_CLIENT) {
-                put(&bench.replies, e->buffer);
-            } else if (e->kind == VSR_EFFECT_APPLY) {
-                apply(replica, e);
-                next = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
-            } else if (e->kind == VSR_EFFECT_PERSIST) {
-                next = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
-            }
-        }
-        if (next.kind == VSR_EVENT_COUNT) return;
-        event = next;
-    }
+    vsr_driver_step(&bench.drivers[replica], &event);
 }
 
 static void perform_sends(struct vsr_client_effects *effects)
@@ -175,10 +198,9 @@ static void set_up(void)
     vsr_replica_options_init(&o);
     o.replica_count = REPLICAS;
     o.buffers = buffers;
-    bench.effects.capacity = vsr_replica_effects_max(&o);
-    bench.effects.list = zeroed(bench.effects.capacity * sizeof *bench.effects.list);
     for (o.replica = 0; o.replica < REPLICAS; o.replica++) {
-        bench.replicas[o.replica] = vsr_replica_init(zeroed(vsr_replica_bytes(&o)), &o);
+        if (vsr_driver_create(&bench.drivers[o.replica], &o, &host, bench.counters[o.replica]) != 0)
+            exit(1);
         step(o.replica, (struct vsr_event){.kind = VSR_EVENT_START});
     }
     vsr_client_options_init(&c);

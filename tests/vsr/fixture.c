@@ -116,106 +116,121 @@ static bool read_blob(void *context, void *bytes, size_t count)
     return true;
 }
 
-static void complete(struct fixture *f, struct vsr_event event)
+static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
 {
-    cr_assert_lt(f->next_count, 4);
-    f->next[f->next_count++] = event;
-}
+    struct fixture *f = context;
 
-static void save(struct fixture *f, vsr_op op)
-{
     f->kept.count = 0;
     cr_assert(vsr_replica_save(f->r, write_blob, &f->kept));
     write_blob(&f->kept, f->counts, sizeof f->counts);
-    const struct vsr_snapshot snapshot = {
+    *snapshot = (struct vsr_snapshot){
         .op = op,
         .bytes = f->keeps_nothing ? 0 : f->kept.count,
         .id = vsr_snapshot_id(CLUSTER, f->kept.bytes, f->kept.count),
     };
-    complete(f, (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = snapshot});
+    return true;
 }
 
-static void load(struct fixture *f, const struct vsr_snapshot *snapshot)
+static bool load(void *context, const struct vsr_snapshot *snapshot, bool *is_loaded)
 {
-    bool is_whole = f->incoming.count == snapshot->bytes &&
-                    vsr_snapshot_id(CLUSTER, f->incoming.bytes, f->incoming.count) == snapshot->id;
+    struct fixture *f = context;
 
     f->incoming.at = 0;
-    if (is_whole) {
-        cr_assert(vsr_replica_load(f->r, read_blob, &f->incoming));
-        cr_assert(read_blob(&f->incoming, f->counts, sizeof f->counts));
-        f->kept = f->incoming;
-    }
-    complete(f, (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = is_whole});
+    *is_loaded = f->incoming.count == snapshot->bytes &&
+                 vsr_snapshot_id(CLUSTER, f->incoming.bytes, f->incoming.count) == snapshot->id;
+    if (!*is_loaded) return true;
+    cr_assert(vsr_replica_load(f->r, read_blob, &f->incoming));
+    cr_assert(read_blob(&f->incoming, f->counts, sizeof f->counts));
+    f->kept = f->incoming;
+    return true;
 }
 
-static void capture(struct fixture *f, const struct vsr_effect *e)
+static void capture(struct fixture *f, struct sent sent)
 {
-    const bool is_to_client = e->kind == VSR_EFFECT_SEND_CLIENT;
-    uint8_t *body = e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK
-                        ? (uint8_t *)e->buffer.header + sizeof(struct vsr_chunk)
-                        : NULL;
-
-    switch (e->kind) {
-    case VSR_EFFECT_SEND_CHUNK:
-        memcpy(body, f->kept.bytes + e->chunk_offset, e->chunk_bytes);
-        /* fall through */
-    case VSR_EFFECT_SEND:
-    case VSR_EFFECT_SEND_CLIENT:
-        cr_assert_lt(f->sent_count, SENT_MAX);
-        f->sent[f->sent_count++] = (struct sent){
-            .buffer = e->buffer,
-            .to = is_to_client ? 0 : e->to,
-            .address = is_to_client ? e->address : 0,
-        };
-        break;
-    case VSR_EFFECT_APPLY:
-        apply(f, e);
-        f->held_op = e->op;
-        if (!f->holds_apply)
-            complete(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op});
-        break;
-    case VSR_EFFECT_PERSIST:
-        f->persists++;
-        f->superblock = e->superblock;
-        if (f->holds_persist) break;
-        f->durable = e->superblock;
-        complete(f, (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock});
-        break;
-    case VSR_EFFECT_SAVE:
-        save(f, e->snapshot.op);
-        break;
-    case VSR_EFFECT_STORE_CHUNK:
-        if (e->chunk_offset == 0) f->incoming.count = 0;
-        write_blob(&f->incoming, body, e->chunk_bytes);
-        unref_handle(NULL, e->buffer.handle);
-        break;
-    case VSR_EFFECT_LOAD:
-        load(f, &e->snapshot);
-        break;
-    case VSR_EFFECT_NOTICE:
-        cr_assert_lt(f->notice_count, 64);
-        f->notices[f->notice_count++] = e->notice;
-        break;
-    }
+    cr_assert_lt(f->sent_count, SENT_MAX);
+    f->sent[f->sent_count++] = sent;
 }
+
+static void send(void *context, uint32_t to_mask, struct vsr_buffer buffer)
+{
+    capture(context, (struct sent){.buffer = buffer, .to = to_mask});
+}
+
+static void send_client(void *context, vsr_address address, struct vsr_buffer buffer)
+{
+    capture(context, (struct sent){.buffer = buffer, .address = address});
+}
+
+static bool apply_or_hold(void *context, const struct vsr_effect *e)
+{
+    struct fixture *f = context;
+
+    apply(f, e);
+    f->held_op = e->op;
+    return !f->holds_apply;
+}
+
+static bool persist_or_hold(void *context, const struct vsr_superblock *superblock)
+{
+    struct fixture *f = context;
+
+    f->persists++;
+    f->superblock = *superblock;
+    if (f->holds_persist) return false;
+    f->durable = *superblock;
+    return true;
+}
+
+static void fill_chunk(void *context, const struct vsr_effect *e)
+{
+    const struct fixture *f = context;
+    uint8_t *body = (uint8_t *)e->buffer.header + sizeof(struct vsr_chunk);
+
+    memcpy(body, f->kept.bytes + e->chunk_offset, e->chunk_bytes);
+}
+
+static void store_chunk(void *context, const struct vsr_effect *e)
+{
+    struct fixture *f = context;
+
+    if (e->chunk_offset == 0) f->incoming.count = 0;
+    write_blob(&f->incoming, (const uint8_t *)e->buffer.header + sizeof(struct vsr_chunk),
+               e->chunk_bytes);
+}
+
+static void notice(void *context, const struct vsr_effect *e)
+{
+    struct fixture *f = context;
+
+    cr_assert_lt(f->notice_count, 64);
+    f->notices[f->notice_count++] = e->notice;
+}
+
+static bool check(void *context)
+{
+    struct fixture *f = context;
+
+    if (f->driver.count == 0) vsr_replica_check(f->r); /* else a snapshot may be half-way in */
+    return true;
+}
+
+static const struct vsr_host host = {
+    .send = send,
+    .send_client = send_client,
+    .apply = apply_or_hold,
+    .persist = persist_or_hold,
+    .save = save,
+    .fill_chunk = fill_chunk,
+    .store_chunk = store_chunk,
+    .load = load,
+    .notice = notice,
+    .performed = check,
+};
 
 enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event)
 {
-    enum vsr_drop first = VSR_DROP_COUNT;
-
     fixture_clear(f);
-    complete(f, event);
-    while (f->next_count > 0) {
-        const struct vsr_event now = f->next[--f->next_count]; /* the latest, SAVED, comes first */
-        f->out.count = 0;
-        enum vsr_drop why = vsr_replica_step(f->r, &now, &f->out);
-        if (first == VSR_DROP_COUNT) first = why;
-        for (uint32_t i = 0; i < f->out.count; i++)
-            capture(f, &f->out.list[i]);
-        if (f->next_count == 0) vsr_replica_check(f->r); /* else a snapshot may be half-way in */
-    }
-    return first;
+    return vsr_driver_step(&f->driver, &event);
 }
 
 enum vsr_drop fixture_message(struct fixture *f, struct vsr_buffer m)
@@ -242,15 +257,11 @@ void fixture_tick(struct fixture *f)
 struct fixture *fixture_create(const struct vsr_replica_options *options)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    size_t bytes = (vsr_replica_bytes(options) + 63) & ~(size_t)63;
 
     cr_assert_eq(vsr_replica_options_check(options, NULL), 0);
     f->options = *options;
-    f->memory = aligned_alloc(64, bytes);
-    memset(f->memory, 0, bytes);
-    f->r = vsr_replica_init(f->memory, options);
-    f->out.capacity = vsr_replica_effects_max(options);
-    f->out.list = calloc(f->out.capacity, sizeof *f->out.list);
+    cr_assert_eq(vsr_driver_create(&f->driver, options, &host, f), 0);
+    f->r = f->driver.core;
     return f;
 }
 
@@ -277,9 +288,7 @@ struct fixture *fixture_recover(const struct vsr_replica_options *options,
 void fixture_free(struct fixture *f)
 {
     fixture_clear(f);
-    vsr_replica_deinit(f->r);
-    free(f->memory);
-    free(f->out.list);
+    vsr_driver_destroy(&f->driver);
     free(f);
 }
 

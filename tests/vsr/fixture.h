@@ -4,6 +4,7 @@
 #ifndef VSR_TESTS_FIXTURE_H
 #define VSR_TESTS_FIXTURE_H
 
+#include "driver.h"
 #include "message.h"
 #include "state.h"
 
@@ -31,8 +32,7 @@ struct sent {
 struct fixture {
     struct vsr_replica *r;
     struct vsr_replica_options options;
-    void *memory;
-    struct vsr_effects out;
+    struct vsr_driver driver;
     struct sent sent[SENT_MAX];
     uint32_t sent_count;
     enum vsr_notice notices[64];
@@ -53,9 +53,7 @@ struct fixture {
         uint8_t bytes[FIXTURE_SNAPSHOT_BYTES];
         size_t count;
         size_t at;
-    } kept, incoming;         /* snapshots: the replica's part, then the counts */
-    struct vsr_event next[4]; /* completions to be said */
-    uint32_t next_count;
+    } kept, incoming; /* snapshots: the replica's part, then the counts */
 };
 
 /** Buffers with a count of those alive; fixture_buffers_fail makes the next takes fail. */

@@ -66,7 +66,8 @@ static struct fixture *in_status(uint32_t self, uint32_t status)
     } else if (status == NORMAL) {
         fixture_message(f, make_start_view(f, VIEW, &none, 0, 0));
     } else if (status == HALTED) {
-        struct vsr_effects out = {.list = f->out.list, .capacity = f->out.capacity};
+        struct vsr_effects out = {.list = f->driver.effects.list,
+                                  .capacity = f->driver.effects.capacity};
         vsr_halt(f->r, VSR_NOTICE_DATA_LOST, 0, &out);
     }
     fixture_clear(f);

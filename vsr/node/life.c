@@ -7,22 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-/** Lays out the core and its list of effects. */
-static int create_core(struct node_life *life, const struct vsr_replica_options *o)
-{
-    const size_t bytes = (vsr_replica_bytes(o) + 63) & ~(size_t)63;
-    void *memory = aligned_alloc(64, bytes);
-
-    if (memory == NULL) return -ENOMEM;
-    memset(memory, 0, bytes);
-    life->core = vsr_replica_init(memory, o);
-    life->effects.capacity = vsr_replica_effects_max(o);
-    life->effects.list = calloc(life->effects.capacity, sizeof *life->effects.list);
-    return life->effects.list != NULL ? 0 : -ENOMEM;
-}
 
 /** A machine without one of its functions would end the process at some later op. */
 static int check_machine(const struct vsr_state_machine *machine, uint32_t replica,
@@ -71,24 +55,22 @@ int node_life_create_core(const struct vsr_cluster_options *options, uint32_t re
 {
     struct vsr_replica_options o = options->replica;
 
-    VSR_ASSERT(life->machine.apply != NULL && life->core == NULL);
+    VSR_ASSERT(life->machine.apply != NULL && life->driver.core == NULL);
     VSR_ASSERT(life->machine.result_bytes_max == o.result_bytes_max);
     life->superblock = *superblock;
     life->snapshots.cluster = o.cluster;
     o.replica = replica;
     o.incarnation = superblock->incarnation + 1;
     o.buffers = node_buffers;
-    int error = create_core(life, &o);
+    int error = vsr_driver_create(&life->driver, &o, &node_replica_host, NULL);
     if (error != 0) node_life_destroy(life);
     return error;
 }
 
 void node_life_destroy(struct node_life *life)
 {
-    if (life->core != NULL) vsr_replica_deinit(life->core);
+    vsr_driver_destroy(&life->driver);
     if (life->machine.destroy != NULL) life->machine.destroy(life->machine.state);
     node_snapshots_deinit(&life->snapshots);
-    free(life->effects.list);
-    free(life->core);
     *life = (struct node_life){0};
 }

@@ -4,6 +4,8 @@
 #ifndef VSR_NODE_NODE_H
 #define VSR_NODE_NODE_H
 
+#include "driver.h"
+
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
@@ -158,8 +160,7 @@ void node_snapshots_deinit(struct node_snapshots *s);
 
 /** What a replica loses when it dies. Zeroed = dead. */
 struct node_life {
-    struct vsr_replica *core;
-    struct vsr_effects effects;
+    struct vsr_driver driver; /* with the core */
     struct vsr_state_machine machine;
     struct node_snapshots snapshots;
     struct vsr_superblock superblock; /* it begins with; incarnation 0: the replica never ran */
@@ -204,6 +205,8 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
 void node_replica_destroy(struct node_replica *replica);
 
 extern const struct act_behaviour node_replica_behaviour;
+/** What its driver has it do. */
+extern const struct vsr_host node_replica_host;
 
 /* VSR_LOG: lines on stderr. */
 

@@ -19,18 +19,6 @@
 #include <string.h>
 #include <time.h>
 
-/** What the effects of a step ask to be told. */
-struct completions {
-    bool has_applied;
-    bool has_persisted;
-    bool has_saved;
-    bool has_loaded;
-    bool is_loaded;
-    vsr_op op;
-    struct vsr_superblock superblock;
-    struct vsr_snapshot snapshot;
-};
-
 struct node_replica {
     bool is_watched; /* not running, or logged: messages are looked at before the core gets them */
     enum vsr_run_state run_state;
@@ -52,7 +40,6 @@ struct node_replica {
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
     void *notice_context;
-    struct completions done; /* its flags are all false between steps */
 };
 
 static void print_notice(void *context, uint32_t replica, enum vsr_notice what, uint32_t about,
@@ -111,111 +98,82 @@ static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct ac
     act_message_unref(m);
 }
 
-/**
- * Executes operations, and looks at what the machine has written.
- *
- * A result lies in the client table: one that is larger than its place has overwritten the next
- * session already, so nothing can go on from here. One look per operation, at a line that the
- * machine has just written.
- */
-static void apply(const struct vsr_state_machine *machine, const struct vsr_effect *e)
-{
-    uint32_t over = 0;
+/* What the driver has its host do. */
 
-    if (e->count == 0) return;
-    machine->apply(machine->state, e->op, e->timestamp, e->operations, e->count);
-    for (uint32_t i = 0; i < e->count; i++)
-        over |= e->operations[i].result->bytes > machine->result_bytes_max;
-    if (over == 0) return;
-    fprintf(stderr,
-            "vsr: the state machine's apply has given a result larger than its result_bytes_max, "
-            "%u bytes, at op %llu: the memory behind it is overwritten\n",
-            machine->result_bytes_max, (unsigned long long)e->op);
-    abort();
+static void send_to_mask(void *context, uint32_t to_mask, struct vsr_buffer buffer)
+{
+    send_to_replicas(context, to_mask, node_message(&buffer));
 }
 
-static void perform(struct node_replica *n, const struct vsr_effect *e)
+static void send_to_client(void *context, vsr_address address, struct vsr_buffer buffer)
 {
-    switch (e->kind) {
-    case VSR_EFFECT_SEND:
-        send_to_replicas(n, e->to, node_message(&e->buffer));
-        break;
-    case VSR_EFFECT_SEND_CLIENT:
-        if (n->is_logged) node_log_message(n->index, "->", e->buffer.header);
-        node_outbox_send(&n->outbox, e->address, node_message(&e->buffer));
-        break;
-    case VSR_EFFECT_APPLY:
-        apply(&n->life.machine, e);
-        n->done.has_applied = true;
-        n->done.op = e->op;
-        break;
-    case VSR_EFFECT_PERSIST:
-        n->done.has_persisted =
-            node_storage_persist(n->storage, n->index, &e->superblock, ++n->ticket);
-        n->done.superblock = e->superblock;
-        break;
-    case VSR_EFFECT_SAVE:
-        n->done.has_saved = true;
-        n->done.snapshot =
-            node_snapshot_save(&n->life.snapshots, n->life.core, &n->life.machine, e->snapshot.op);
-        break;
-    case VSR_EFFECT_SEND_CHUNK:
-        node_snapshot_fill(&n->life.snapshots, e);
-        send_to_replicas(n, e->to, node_message(&e->buffer));
-        break;
-    case VSR_EFFECT_STORE_CHUNK:
-        node_snapshot_store(&n->life.snapshots, e);
-        act_message_unref(node_message(&e->buffer));
-        break;
-    case VSR_EFFECT_LOAD:
-        n->done.has_loaded = true;
-        n->done.is_loaded =
-            node_snapshot_load(&n->life.snapshots, n->life.core, &n->life.machine, &e->snapshot);
-        break;
-    case VSR_EFFECT_NOTICE:
-        notice(n, e->notice, e->replica, e->at_op);
-        break;
-    }
+    struct node_replica *n = context;
+
+    if (n->is_logged) node_log_message(n->index, "->", buffer.header);
+    node_outbox_send(&n->outbox, address, node_message(&buffer));
 }
 
-/** The next event that the effects performed so far ask for; false when there is none. */
-static bool next_completion(struct completions *done, struct vsr_event *event)
+static bool apply(void *context, const struct vsr_effect *e)
 {
-    if (done->has_saved) {
-        done->has_saved = false;
-        *event = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = done->snapshot};
-    } else if (done->has_loaded) {
-        done->has_loaded = false;
-        *event = (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = done->is_loaded};
-    } else if (done->has_persisted) {
-        done->has_persisted = false;
-        *event = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = done->superblock};
-    } else if (done->has_applied) {
-        done->has_applied = false;
-        *event = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = done->op};
-    } else {
-        return false;
-    }
+    struct node_replica *n = context;
+
+    vsr_driver_apply(&n->life.machine, e);
     return true;
 }
 
-/** Takes one event and everything that follows from it at once. Returns whether ops were applied.
- */
-static bool step(struct node_replica *n, const struct vsr_event *event)
+static bool persist(void *context, const struct vsr_superblock *superblock)
 {
-    struct vsr_effects *effects = &n->life.effects;
-    struct vsr_event next;
-    bool has_applied = false;
+    struct node_replica *n = context;
 
-    do {
-        effects->count = 0;
-        vsr_replica_step(n->life.core, event, effects);
-        event = &next;
-        for (uint32_t i = 0; i < effects->count; i++)
-            perform(n, &effects->list[i]);
-        has_applied |= n->done.has_applied;
-    } while (next_completion(&n->done, &next));
-    return has_applied;
+    return node_storage_persist(n->storage, n->index, superblock, ++n->ticket);
+}
+
+static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
+{
+    struct node_life *life = &((struct node_replica *)context)->life;
+
+    *snapshot = node_snapshot_save(&life->snapshots, life->driver.core, &life->machine, op);
+    return true;
+}
+
+static void fill_chunk(void *context, const struct vsr_effect *e)
+{
+    node_snapshot_fill(&((struct node_replica *)context)->life.snapshots, e);
+}
+
+static void store_chunk(void *context, const struct vsr_effect *e)
+{
+    node_snapshot_store(&((struct node_replica *)context)->life.snapshots, e);
+}
+
+static bool load(void *context, const struct vsr_snapshot *snapshot, bool *is_loaded)
+{
+    struct node_life *life = &((struct node_replica *)context)->life;
+
+    *is_loaded = node_snapshot_load(&life->snapshots, life->driver.core, &life->machine, snapshot);
+    return true;
+}
+
+static void on_notice_effect(void *context, const struct vsr_effect *e)
+{
+    notice(context, e->notice, e->replica, e->at_op);
+}
+
+const struct vsr_host node_replica_host = {
+    .send = send_to_mask,
+    .send_client = send_to_client,
+    .apply = apply,
+    .persist = persist,
+    .save = save,
+    .fill_chunk = fill_chunk,
+    .store_chunk = store_chunk,
+    .load = load,
+    .notice = on_notice_effect,
+};
+
+static void step(struct node_replica *n, const struct vsr_event *event)
+{
+    vsr_driver_step(&n->life.driver, event);
 }
 
 static void start_tick(struct node_replica *n)
@@ -273,6 +231,7 @@ static int on_begin(struct node_replica *n, struct node_control *c)
     if (n->run_state != VSR_DOWN && n->run_state != VSR_FAILED) return -EALREADY;
     memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
     exchange(n, &c->life);
+    n->life.driver.context = n;
     set_run_state(n, VSR_RUNNING);
     if (!n->has_timer) start_tick(n);
     n->has_timer = true;
@@ -318,8 +277,8 @@ static int on_inspect(struct node_replica *n, const struct node_control *c)
         .messages_dropped = n->outbox.dropped,
         .messages_ended = n->messages_ended,
     };
-    if (n->life.core == NULL) return 0;
-    vsr_replica_report(n->life.core, &c->report->replica);
+    if (n->life.driver.core == NULL) return 0;
+    vsr_replica_report(n->life.driver.core, &c->report->replica);
     if (c->wants_digest) c->report->digest = n->life.machine.digest(n->life.machine.state);
     return 0;
 }
@@ -391,9 +350,7 @@ static void turn_end(void *state)
     struct node_replica *n = state;
 
     if (n->run_state != VSR_RUNNING) return;
-    while (step(n, &(struct vsr_event){.kind = VSR_EVENT_TURN_END})) {
-        /* A batch that commits at once (one replica) has replies: they belong to this turn. */
-    }
+    vsr_driver_turn_end(&n->life.driver);
     if (n->outbox.count > 0) node_outbox_retry(&n->outbox);
 }
 

@@ -73,8 +73,8 @@ enum vsr_event_kind {
     VSR_EVENT_TICK,      /* now_ns: the host's clock, for timestamps */
     VSR_EVENT_PERSISTED, /* superblock: the one of the completed persist effect */
     VSR_EVENT_APPLIED,   /* op: of the completed apply effect */
-    VSR_EVENT_SAVED,     /* snapshot: what the save effect has made; before any other event */
-    VSR_EVENT_LOADED,    /* is_loaded; before any other event */
+    VSR_EVENT_SAVED,     /* snapshot: what the save effect has made */
+    VSR_EVENT_LOADED,    /* is_loaded. Both before any message, tick or turn's end */
     VSR_EVENT_COUNT
 };
 

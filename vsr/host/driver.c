@@ -1,0 +1,164 @@
+/**
+ * The driver of effects. See driver.h.
+ */
+#include "driver.h"
+
+#include "../core/assert.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int vsr_driver_create(struct vsr_driver *driver, const struct vsr_replica_options *options,
+                      const struct vsr_host *host, void *context)
+{
+    const size_t bytes = (vsr_replica_bytes(options) + 63) & ~(size_t)63;
+    const uint32_t capacity = vsr_replica_effects_max(options);
+    void *memory = aligned_alloc(64, bytes);
+    struct vsr_effect *list = calloc(capacity, sizeof *list);
+
+    VSR_ASSERT(host != NULL);
+    *driver = (struct vsr_driver){0};
+    if (memory == NULL || list == NULL) {
+        free(memory);
+        free(list);
+        return -ENOMEM;
+    }
+    memset(memory, 0, bytes);
+    driver->host = host;
+    driver->context = context;
+    driver->core = vsr_replica_init(memory, options);
+    driver->effects = (struct vsr_effects){.list = list, .capacity = capacity};
+    driver->buffers = options->buffers;
+    return 0;
+}
+
+void vsr_driver_destroy(struct vsr_driver *driver)
+{
+    if (driver->core != NULL) vsr_replica_deinit(driver->core);
+    free(driver->core);
+    free(driver->effects.list);
+    *driver = (struct vsr_driver){0};
+}
+
+void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_effect *effect)
+{
+    uint32_t over = 0;
+
+    if (effect->count == 0) return;
+    machine->apply(machine->state, effect->op, effect->timestamp, effect->operations,
+                   effect->count);
+    /* One look per operation, at a line that the machine has just written. */
+    for (uint32_t i = 0; i < effect->count; i++)
+        over |= effect->operations[i].result->bytes > machine->result_bytes_max;
+    if (over == 0) return;
+    fprintf(stderr,
+            "vsr: the state machine's apply has given a result larger than its result_bytes_max, "
+            "%u bytes, at op %llu: the memory behind it is overwritten\n",
+            machine->result_bytes_max, (unsigned long long)effect->op);
+    abort();
+}
+
+static void complete(struct vsr_driver *driver, struct vsr_event event)
+{
+    VSR_ASSERT(driver->count < VSR_DRIVER_COMPLETIONS_MAX);
+    driver->completions[(driver->head + driver->count++) % VSR_DRIVER_COMPLETIONS_MAX] = event;
+}
+
+static void perform(struct vsr_driver *driver, const struct vsr_effect *e)
+{
+    const struct vsr_host *host = driver->host;
+    void *context = driver->context;
+    struct vsr_event done = {.kind = VSR_EVENT_COUNT};
+
+    switch (e->kind) {
+    case VSR_EFFECT_SEND_CHUNK:
+        host->fill_chunk(context, e);
+        host->send(context, e->to, e->buffer);
+        break;
+    case VSR_EFFECT_SEND:
+        host->send(context, e->to, e->buffer);
+        break;
+    case VSR_EFFECT_SEND_CLIENT:
+        host->send_client(context, e->address, e->buffer);
+        break;
+    case VSR_EFFECT_APPLY:
+        if (host->apply(context, e))
+            done = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
+        break;
+    case VSR_EFFECT_PERSIST:
+        if (host->persist(context, &e->superblock))
+            done = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
+        break;
+    case VSR_EFFECT_SAVE:
+        if (host->save(context, e->snapshot.op, &done.snapshot)) done.kind = VSR_EVENT_SAVED;
+        break;
+    case VSR_EFFECT_STORE_CHUNK:
+        host->store_chunk(context, e);
+        driver->buffers.unref(driver->buffers.context, e->buffer.handle);
+        break;
+    case VSR_EFFECT_LOAD:
+        if (host->load(context, &e->snapshot, &done.is_loaded)) done.kind = VSR_EVENT_LOADED;
+        break;
+    case VSR_EFFECT_NOTICE:
+        host->notice(context, e);
+        break;
+    }
+    if (done.kind != VSR_EVENT_COUNT) complete(driver, done);
+}
+
+/** Gives back what an effect that is not performed any more owns. */
+static void forget(struct vsr_driver *driver, const struct vsr_effect *e)
+{
+    if (e->kind == VSR_EFFECT_SEND || e->kind == VSR_EFFECT_SEND_CLIENT ||
+        e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK)
+        driver->buffers.unref(driver->buffers.context, e->buffer.handle);
+}
+
+/** One event and its effects. Returns whether the core is still there. */
+static bool step_once(struct vsr_driver *driver, const struct vsr_event *event, enum vsr_drop *why)
+{
+    const struct vsr_host *host = driver->host;
+
+    driver->effects.count = 0;
+    *why = vsr_replica_step(driver->core, event, &driver->effects);
+    if (host->stepped != NULL) host->stepped(driver->context, event, *why);
+    if (event->kind == VSR_EVENT_APPLIED) driver->applied++;
+    /* The list is used again by the steps that follow, so all of it is performed first. */
+    for (uint32_t i = 0; i < driver->effects.count; i++) {
+        if (host->is_dead != NULL && host->is_dead(driver->context))
+            forget(driver, &driver->effects.list[i]);
+        else
+            perform(driver, &driver->effects.list[i]);
+    }
+    return host->performed == NULL || host->performed(driver->context);
+}
+
+enum vsr_drop vsr_driver_step(struct vsr_driver *driver, const struct vsr_event *event)
+{
+    enum vsr_drop first;
+    enum vsr_drop why;
+
+    VSR_ASSERT(driver->core != NULL);
+    VSR_ASSERT(driver->count == 0); /* A host's functions start no step. */
+    bool goes_on = step_once(driver, event, &first);
+    while (goes_on && driver->count > 0) {
+        const struct vsr_event next = driver->completions[driver->head];
+        driver->head = (driver->head + 1) % VSR_DRIVER_COMPLETIONS_MAX;
+        driver->count--;
+        goes_on = step_once(driver, &next, &why);
+    }
+    driver->count = 0;
+    return first;
+}
+
+void vsr_driver_turn_end(struct vsr_driver *driver)
+{
+    uint64_t applied;
+
+    do {
+        applied = driver->applied;
+        vsr_driver_step(driver, &(struct vsr_event){.kind = VSR_EVENT_TURN_END});
+    } while (driver->applied != applied);
+}
