@@ -25,7 +25,8 @@ add_library(xxhash_headers INTERFACE)
 target_include_directories(xxhash_headers SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 add_library(deps::xxhash ALIAS xxhash_headers)
 
-# Criterion does not run under ThreadSanitizer, so it is not needed there, nor by the simulator.
-if(VSR_TESTS AND NOT VSR_SIM_ONLY AND NOT VSR_SANITIZE STREQUAL "thread")
+# Criterion does not run under ThreadSanitizer, so it is not needed there, nor by the simulator
+# and the fuzzer.
+if(VSR_TESTS AND NOT VSR_SIM_ONLY AND NOT VSR_FUZZ AND NOT VSR_SANITIZE STREQUAL "thread")
     vsr_dependency(criterion criterion libcriterion-dev)
 endif()
