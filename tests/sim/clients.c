@@ -27,7 +27,7 @@ static uint64_t think(struct world *w)
     const struct load *l = &w->scenario.load;
     uint64_t due = w->now;
 
-    if (l->think_ticks > 0 && !w->has_ended)
+    if (l->think_ticks > 0 && (!w->has_ended || l->is_steady))
         due += random_exponential(&w->client_random, (uint64_t)l->think_ticks * TICK);
     if (l->burst_ticks > 0 && !w->has_ended) {
         const uint64_t burst = (uint64_t)l->burst_ticks * TICK;
@@ -47,7 +47,7 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
     const uint32_t extra =
         (uint32_t)random_below(r, w->scenario.replica.op_bytes_max - sizeof add + 1);
 
-    if (s->submitted >= w->load_goal || (s->due > w->now && !w->has_ended) ||
+    if (s->submitted >= w->load_goal || (s->due > w->now && (!w->has_ended || l->is_steady)) ||
         vsr_client_session_state(c->core, session) != VSR_SESSION_READY)
         return;
     if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 3);
@@ -57,6 +57,7 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
     call->key = add.index;
     call->amount = add.amount;
     s->call = w->call_count;
+    s->since = w->now;
     s->submitted++;
     w->stats.counts[COUNT_CALLS]++;
     int error =
@@ -129,7 +130,8 @@ static void start(struct world *w, uint32_t index)
         c->memory = aligned_alloc(64, c->memory_bytes);
         c->effects.capacity = 4 * vsr_client_effects_max(&o);
         c->effects.list = calloc(c->effects.capacity, sizeof *c->effects.list);
-        VSR_ASSERT(c->memory != NULL && c->effects.list != NULL);
+        c->sessions = calloc(w->scenario.load.sessions, sizeof *c->sessions);
+        VSR_ASSERT(c->memory != NULL && c->effects.list != NULL && c->sessions != NULL);
     }
     memset(c->memory, 0, c->memory_bytes);
     c->core = vsr_client_init(c->memory, &o);
@@ -184,6 +186,7 @@ void client_deinit(struct world *w, struct client_host *c)
     vsr_client_deinit(c->core);
     free(c->memory);
     free(c->effects.list);
+    free(c->sessions);
 }
 
 static void on_tick(struct world *w, uint32_t index)
@@ -227,6 +230,18 @@ void clients_forget_goal(struct world *w)
     for (uint32_t i = 0; i < w->scenario.load.clients; i++)
         for (uint32_t k = 0; k < w->scenario.load.sessions; k++)
             w->clients[i].sessions[k].submitted = w->load_goal;
+}
+
+uint64_t clients_wait_since(const struct world *w)
+{
+    uint64_t since = UINT64_MAX;
+
+    for (uint32_t i = 0; i < w->scenario.load.clients; i++)
+        for (uint32_t k = 0; k < w->scenario.load.sessions; k++) {
+            const struct client_session *s = &w->clients[i].sessions[k];
+            if (s->call != 0 && s->since < since) since = s->since;
+        }
+    return since;
 }
 
 bool clients_are_done(const struct world *w)

@@ -4,6 +4,7 @@
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Name, text. */
@@ -36,11 +37,41 @@ enum fault {
         FAULT_COUNT
 };
 
+/**
+ * Name, whether a run of any profile may draw it, text: what a run is like from its beginning to
+ * its end, also while liveness is judged. What is not SWITCHED_ON is drawn by the profiles alone
+ * that are about it, and those are not part of --profile all.
+ */
+#define SIM_CONDITIONS(X)                                                                          \
+    X(CUTS, SWITCHED_OFF, "links of up to f replicas cut for good")                                \
+    X(SLOW_LINKS, SWITCHED_OFF, "a round trip above resend_ticks")                                 \
+    X(CRAWLING_LINKS, SWITCHED_OFF, "a round trip above every timer")                              \
+    X(STEADY_LOAD, SWITCHED_OFF, "load that goes on, for more than a ring of new ops at the end")  \
+    X(CUT_AT_MESSAGE, SWITCHED_OFF, "... from the moment in which an outsider asks something")     \
+    X(KEEPS_UP, SWITCHED_OFF, "a healthy replica has to keep up with the load")                    \
+    X(LARGE_SNAPSHOTS, SWITCHED_OFF, "snapshots of many chunks")                                   \
+    X(SLOW_SNAPSHOTS, SWITCHED_OFF, "saving and loading take time")                                \
+    X(FAILING_SNAPSHOTS, SWITCHED_OFF, "saves and loads that fail")                                \
+    X(CROWD, SWITCHED_OFF, "hundreds of sessions of one client")                                   \
+    X(STAYS, SWITCHED_OFF, "nobody leaves a view, ever: nothing is wrong")                         \
+    X(NO_FALSE_FORK, SWITCHED_OFF, "FORKED_LOG is a failure: nothing here forks a log")
+
+enum { SWITCHED_OFF, SWITCHED_ON };
+
+enum condition {
+#define X(name, is_on, text) CONDITION_##name,
+    SIM_CONDITIONS(X)
+#undef X
+        CONDITION_COUNT
+};
+
 struct profile {
     const char *name;
     uint32_t faults; /* mask of those that may happen */
     uint32_t loss_percent_max;
     uint32_t small_ring_percent; /* of runs with a ring as small as the options allow */
+    uint32_t conditions;         /* mask: what it is about; drawn whether switched on or not */
+    bool is_in_all;              /* one of --profile all */
     const char *text;
 };
 
@@ -48,5 +79,8 @@ struct profile {
 extern const struct profile sim_profiles[];
 const struct profile *sim_profile_find(const char *name);
 const char *sim_fault_text(enum fault fault);
+const char *sim_condition_text(enum condition condition);
+/** Whether a run of a profile may draw it. */
+bool sim_may_draw(const struct profile *profile, enum condition condition);
 
 #endif

@@ -10,12 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { LOOK_EVERY = 5 * TICK, LINEARIZABLE_STEPS = 20000000 };
-
-static bool is_core(const struct host *h)
-{
-    return !h->is_frozen;
-}
+enum { LINEARIZABLE_STEPS = 20000000 };
 
 /** The view of the replica that serves, else the highest. */
 static const struct host *primary_now(const struct world *w)
@@ -31,6 +26,27 @@ static const struct host *primary_now(const struct world *w)
 }
 
 /**
+ * Mask of the replicas that have to come to rest. With links cut for good these are the ones that
+ * form a connected core with the primary; there need not be any, if it commits without one.
+ */
+static uint32_t judged(const struct world *w)
+{
+    uint32_t mask = 0;
+
+    if (w->has_cuts) {
+        const struct host *primary = primary_now(w);
+        mask = primary != NULL ? standing_core_of(w, primary->index) : 0;
+        /* An outsider that has lost its memory may not reach those that it has to ask. */
+        for (uint32_t i = 0; i < world_replicas(w); i++)
+            if (w->hosts[i].is_amnesic) mask &= ~(w->scenario.standing.outsiders & 1u << i);
+        return mask;
+    }
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        mask |= (uint32_t)!w->hosts[i].is_frozen << i;
+    return mask;
+}
+
+/**
  * Freezes some replicas for good: as many as the others can do without, what has failed first.
  *
  * Those that have lost their memory and are to come back need the rest to recover them, so both
@@ -41,8 +57,7 @@ static void freeze(struct world *w)
     const struct scenario *s = &w->scenario;
     struct random *r = &w->end_random;
     const uint32_t n = world_replicas(w);
-    const uint32_t quorum = s->quorum_replication > s->quorum_view_change ? s->quorum_replication
-                                                                          : s->quorum_view_change;
+    const uint32_t quorum = scenario_core(s);
     const struct host *primary = primary_now(w);
     const bool without_primary = primary != NULL && random_percent(r, 40);
     uint32_t most = (uint32_t)random_between(r, 1, n - quorum);
@@ -74,80 +89,52 @@ static void revive(struct world *w)
     }
 }
 
-/** Whether all of the core agree and rest. */
+/** Whether all that are judged agree and rest. */
 static bool has_converged(const struct world *w)
 {
-    const struct host *first = NULL;
+    const struct host *primary = primary_now(w);
+    const uint32_t mask = judged(w);
 
-    if (!clients_are_done(w)) return false;
+    if (!clients_are_done(w) || primary == NULL) return false;
+    if (!host_is_up(primary) || primary->seen.applied != primary->seen.op) return false;
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
-        if (!is_core(h)) continue;
+        if ((mask >> i & 1) == 0) continue;
         if (!host_is_up(h) || h->seen.status != VSR_STATUS_NORMAL) return false;
         if (h->seen.is_behind_log || h->seen.applied != h->seen.op) return false;
-        if (first == NULL) first = h;
-        if (h->seen.view != first->seen.view || h->seen.op != first->seen.op ||
-            h->seen.head_checksum != first->seen.head_checksum)
+        if (h->seen.view != primary->seen.view || h->seen.op != primary->seen.op ||
+            h->seen.head_checksum != primary->seen.head_checksum)
             return false;
     }
-    /* One that is gone for good has not been missed yet. */
-    return first == NULL || is_core(&w->hosts[first->seen.view % world_replicas(w)]);
+    return true;
 }
 
-/** Of the core. */
+/** Of those that are not gone for good. */
 static vsr_view view_max(const struct world *w)
 {
     vsr_view view = 0;
     for (uint32_t i = 0; i < world_replicas(w); i++)
-        if (is_core(&w->hosts[i]) && w->hosts[i].seen.view > view) view = w->hosts[i].seen.view;
+        if (!w->hosts[i].is_frozen && w->hosts[i].seen.view > view) view = w->hosts[i].seen.view;
     return view;
 }
 
 static _Noreturn void fail_to_converge(struct world *w, uint64_t ticks)
 {
-    for (uint32_t i = 0; i < world_replicas(w); i++) {
-        const struct host *h = &w->hosts[i];
-        const struct vsr_replica_report *s = &h->seen;
-        journal_text(&w->journal,
-                     "%u: %s%s, %s, view %" PRIu64 ", log view %" PRIu64 ", log %" PRIu64
-                     "..%" PRIu64 ", commit %" PRIu64 ", applied %" PRIu64 "%s",
-                     i,
-                     h->core == NULL ? "down"
-                     : h->is_paused  ? "paused"
-                                     : "up",
-                     h->is_frozen ? " for good" : "", vsr_status_name(s->status), s->view,
-                     s->log_view, s->log_start + 1, s->op, s->commit, s->applied,
-                     s->is_behind_log ? ", behind the log" : "");
-    }
-    for (uint32_t i = 0; i < w->scenario.load.clients; i++) {
-        struct vsr_client_report report;
-        vsr_client_report(w->clients[i].core, &report);
-        journal_text(&w->journal, "client %u: %u ready, %u waiting, %u registering, %u tries", i,
-                     report.ready, report.waiting, report.registering,
-                     (unsigned)report.oldest_attempts);
-    }
+    waits_tell(w);
     journal_fail(&w->journal, OUTCOME_NO_PROGRESS,
                  "lack of progress: no rest within %" PRIu64 " ticks after the last fault", ticks);
-}
-
-/** Long: a view change doubles its patience, a client its own. */
-static uint64_t patience_ticks(const struct world *w)
-{
-    const struct scenario *s = &w->scenario;
-    return 200 + 120 * (uint64_t)s->replica.suspect_ticks +
-           6 * ((uint64_t)s->client.retry_ticks << s->client.retry_doublings) +
-           s->tail_mean / TICK * 20;
 }
 
 static void converge(struct world *w)
 {
     const uint64_t start = w->now;
-    const uint64_t patience = patience_ticks(w);
+    const uint64_t patience = scenario_patience_ticks(&w->scenario);
     const vsr_view view = view_max(w);
 
     while (!has_converged(w)) {
         if (w->now - start > patience * TICK) fail_to_converge(w, patience);
         world_advance(w, w->now + LOOK_EVERY);
+        monitor_look(w);
     }
     const uint64_t ticks = (w->now - start) / TICK;
     w->stats.counts[COUNT_END_TICKS] += ticks;
@@ -159,15 +146,59 @@ static void converge(struct world *w)
                      view_max(w) - view);
 }
 
+/** Whether all that are judged have executed what was committed when the faults ended. */
+static bool has_caught_up(const struct world *w, vsr_op commit)
+{
+    const uint32_t mask = judged(w);
+
+    for (uint32_t i = 0; i < world_replicas(w); i++) {
+        const struct host *h = &w->hosts[i];
+        if ((mask >> i & 1) != 0 && (!host_is_up(h) || h->is_amnesic || h->seen.applied < commit))
+            return false;
+    }
+    return true;
+}
+
+/** More new ops than a ring holds, with whatever stays as it is. */
+static void load_on(struct world *w)
+{
+    const struct scenario *s = &w->scenario;
+    const vsr_op commit = w->ghost.commit;
+    const vsr_op goal = commit + s->load.goal_end;
+    const bool is_strict = scenario_has(s, CONDITION_KEEPS_UP);
+    const uint64_t start = w->now;
+    const uint64_t patience = scenario_patience_ticks(s) +
+                              s->load.goal_end * (20 + 6 * scenario_round_trip(s) +
+                                                  s->load.think_ticks + s->replica.resend_ticks);
+
+    while (w->ghost.commit < goal || (is_strict && !has_caught_up(w, commit))) {
+        if (w->now - start > patience * TICK) {
+            waits_tell(w);
+            journal_fail(&w->journal, OUTCOME_NO_PROGRESS,
+                         "lack of progress: %" PRIu64 " of %u ops within %" PRIu64
+                         " ticks after the last fault%s",
+                         w->ghost.commit - commit, s->load.goal_end, patience,
+                         w->ghost.commit >= goal
+                             ? ", and a healthy replica has not caught up under load"
+                             : "");
+        }
+        world_advance(w, w->now + LOOK_EVERY);
+        monitor_look(w);
+    }
+}
+
 /** Nobody leaves a view in which nothing is wrong. */
 static void stay(struct world *w)
 {
-    const vsr_view view = view_max(w);
+    const struct host *primary = primary_now(w);
+    const uint32_t mask = judged(w);
 
+    if (mask == 0) return;
+    const vsr_view view = primary->seen.view;
     world_advance(w, w->now + 3 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
-        if (is_core(h) && (h->seen.view != view || h->seen.status != VSR_STATUS_NORMAL))
+        if ((mask >> i & 1) != 0 && (h->seen.view != view || h->seen.status != VSR_STATUS_NORMAL))
             journal_fail(&w->journal, OUTCOME_NO_PROGRESS,
                          "lack of progress: replica %u leaves view %" PRIu64
                          " though nothing is wrong",
@@ -215,36 +246,70 @@ static uint64_t last_delivery(const struct world *w)
     return last;
 }
 
+/** Who is there when liveness is judged: all, a core with the others frozen, or a cut core. */
+static void choose_end(struct world *w)
+{
+    const bool may_freeze = world_replicas(w) > scenario_core(&w->scenario) &&
+                            w->scenario.crash_limit > 0 && w->scenario.standing.outsiders == 0;
+    const bool freezes = may_freeze && random_percent(&w->end_random, 50);
+
+    if (freezes) freeze(w);
+    const enum sim_count count = w->has_cuts ? COUNT_ENDS_WITH_CUTS
+                                 : freezes   ? COUNT_ENDS_WITH_CORE
+                                             : COUNT_ENDS_WITH_ALL;
+    w->stats.counts[count]++;
+}
+
+/** Most runs go on with some new requests, the others only end what is outstanding. */
+static void end_load(struct world *w)
+{
+    if (w->scenario.load.is_steady) {
+        load_on(w);
+        clients_forget_goal(w);
+    } else {
+        clients_forget_goal(w);
+        w->load_goal += w->scenario.load.goal_end;
+    }
+}
+
+static void check_stayed(struct world *w)
+{
+    if (!scenario_has(&w->scenario, CONDITION_STAYS) || view_max(w) == 0) return;
+    waits_tell(w);
+    journal_fail(&w->journal, OUTCOME_NO_PROGRESS,
+                 "lack of progress: %" PRIu64 " views were left, and nothing was ever wrong",
+                 view_max(w));
+}
+
+static void check_complete(struct world *w)
+{
+    const uint32_t mask = judged(w) | 1u << primary_now(w)->index;
+
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        if ((mask >> i & 1) != 0) ghost_check_complete(w, &w->hosts[i]);
+}
+
 void finish_run(struct world *w)
 {
-    const uint32_t n = world_replicas(w);
-    const uint32_t least = w->scenario.quorum_replication > w->scenario.quorum_view_change
-                               ? w->scenario.quorum_replication
-                               : w->scenario.quorum_view_change;
-
     const uint64_t stragglers_until = last_delivery(w);
 
+    check_stayed(w);
     faults_stop(w);
     journal_text(&w->journal, "faults end");
-    if (n > least && w->scenario.crash_limit > 0 && random_percent(&w->end_random, 50)) {
-        freeze(w);
-        w->stats.counts[COUNT_ENDS_WITH_CORE]++;
-    } else {
-        w->stats.counts[COUNT_ENDS_WITH_ALL]++;
-    }
+    choose_end(w);
     revive(w);
-    /* Most runs go on with some new requests, the others only end what is outstanding. */
-    clients_forget_goal(w);
-    w->load_goal += w->scenario.load.goal_end;
+    end_load(w);
     converge(w);
     /* Votes of that time may still be on their way, and are as good as new ones. */
     if (w->now < stragglers_until) world_advance(w, stragglers_until);
     /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */
-    world_advance(w, w->now + 2 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
+    world_advance(w, w->now + (2 * (uint64_t)w->scenario.replica.suspect_ticks +
+                               2 * scenario_round_trip(&w->scenario)) *
+                                  TICK);
     converge(w);
     stay(w);
     converge(w); /* A request that was long on its way may have come. */
-    for (uint32_t i = 0; i < n; i++)
-        if (is_core(&w->hosts[i])) ghost_check_complete(w, &w->hosts[i]);
+    check_complete(w);
+    if (w->stats.counts[COUNT_ENDS_WITH_ALL] != 0) check_stayed(w);
     check_history(w);
 }

@@ -18,7 +18,7 @@ _Noreturn void host_fail(struct world *w, const struct host *h, const char *what
                  h->index, what);
 }
 
-static void schedule(struct world *w, struct host *h, enum event_kind kind, uint64_t delay)
+void host_schedule(struct world *w, struct host *h, enum event_kind kind, uint64_t delay)
 {
     queue_push(&w->queue, (struct event){.time = w->now + delay,
                                          .kind = (uint16_t)kind,
@@ -67,7 +67,9 @@ static void start_core(struct world *w, struct host *h)
     if (h->memory == NULL) {
         h->memory_bytes = (vsr_replica_bytes(&o) + 63) & ~(size_t)63;
         h->memory = aligned_alloc(64, h->memory_bytes);
-        h->effects.capacity = vsr_replica_effects_max(&o);
+        h->effects_max = vsr_replica_effects_max(&o);
+        /* Room for more, so that what is above the bound is seen as such and not as a crash. */
+        h->effects.capacity = 8 * h->effects_max + 4096;
         h->effects.list = calloc(h->effects.capacity, sizeof *h->effects.list);
         VSR_ASSERT(h->memory != NULL && h->effects.list != NULL);
     }
@@ -80,10 +82,12 @@ void host_start(struct world *w, struct host *h)
     start_machine(w, h);
     start_core(w, h);
     h->is_paused = h->has_turn = h->is_writing = h->is_applying = h->has_seen = false;
+    h->is_saving = false;
+    h->busy_until = 0;
     h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
     h->kept.count = h->staged.count = 0;
     memset(h->first_sent, 0, sizeof h->first_sent);
-    schedule(w, h, EVENT_TICK, random_below(&w->disk_random, h->tick_units) + 1);
+    host_schedule(w, h, EVENT_TICK, random_below(&w->disk_random, h->tick_units) + 1);
     if (h->has_durable) {
         w->stats.counts[COUNT_RESTARTS]++;
         journal_text(&w->journal, "%u restarts with view %llu, log view %llu on its disk", h->index,
@@ -138,18 +142,32 @@ void host_deinit(struct world *w, struct host *h)
     w->stats.counts[COUNT_REFUSED_BUFFERS] += h->source.refusals;
 }
 
+void host_take_time(struct world *w, struct host *h, uint64_t units, const struct vsr_event *then)
+{
+    h->is_saving = true;
+    h->busy_until = w->now + units;
+    h->completion = *then;
+    host_schedule(w, h, EVENT_COMPLETED, units);
+}
+
+/** The outsiders of standing cuts count too: nobody can ask them. */
+static bool is_gone(const struct world *w, const struct host *h)
+{
+    return h->is_amnesic || (w->scenario.standing.outsiders >> h->index & 1) != 0;
+}
+
 uint32_t world_amnesic(const struct world *w)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < world_replicas(w); i++)
-        count += w->hosts[i].is_amnesic;
+        count += is_gone(w, &w->hosts[i]);
     return count;
 }
 
 bool world_may_crash(const struct world *w, const struct host *h)
 {
     if (h->core == NULL || h->is_frozen || w->has_ended) return false;
-    return world_amnesic(w) + !h->is_amnesic <= w->scenario.crash_limit;
+    return world_amnesic(w) + !is_gone(w, h) <= w->scenario.crash_limit;
 }
 
 void host_crash(struct world *w, struct host *h, uint64_t restart_after)
@@ -166,153 +184,10 @@ void host_crash(struct world *w, struct host *h, uint64_t restart_after)
     h->is_paused = false;
     stop_core(w, h);
     /* The events of this process are void from here on; the next start counts on. */
-    schedule(w, h, EVENT_RESTART, restart_after);
+    host_schedule(w, h, EVENT_RESTART, restart_after);
 }
 
-/* Execution and the disk. */
-
-static void apply_now(struct world *w, struct host *h, struct vsr_event *then)
-{
-    if (h->operation_count > 0)
-        h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, h->operations,
-                         h->operation_count);
-    h->machine_op = h->apply_op;
-    h->is_applying = false;
-    ghost_on_applied(w, h, h->operations, h->operation_count);
-    *then = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = h->apply_op};
-}
-
-static void perform_apply(struct world *w, struct host *h, const struct vsr_effect *e,
-                          struct vsr_event *then)
-{
-    if (h->is_applying) host_fail(w, h, "APPLY while one is out");
-    if (e->op != h->machine_op + 1) host_fail(w, h, "APPLY of an op that is not the next");
-    h->is_applying = true;
-    h->operations = e->operations;
-    h->operation_count = e->count;
-    h->apply_op = e->op;
-    h->apply_timestamp = e->timestamp;
-    if (w->scenario.apply_delay == 0 || w->has_ended)
-        apply_now(w, h, then);
-    else
-        schedule(w, h, EVENT_APPLIED, random_below(&w->disk_random, w->scenario.apply_delay) + 1);
-}
-
-static void note_written(struct world *w, struct host *h)
-{
-    if (h->has_durable && h->writing.view < h->durable.view)
-        journal_fail(&w->journal, OUTCOME_INVARIANT,
-                     "I9: replica %u makes view %llu durable after view %llu", h->index,
-                     (unsigned long long)h->writing.view, (unsigned long long)h->durable.view);
-    h->durable = h->writing;
-    h->has_durable = true;
-    w->stats.counts[COUNT_PERSISTS]++;
-}
-
-static void perform_persist(struct world *w, struct host *h, const struct vsr_superblock *s,
-                            struct vsr_event *then)
-{
-    const struct scenario *c = &w->scenario;
-    const bool is_slow = w->now < w->slow_disk_until;
-    uint64_t delay = c->persist_min + random_below(&w->disk_random, c->persist_jitter + 1);
-
-    if (h->is_writing) host_fail(w, h, "PERSIST while one is out");
-    if (s->incarnation != h->incarnation) host_fail(w, h, "PERSIST of another incarnation");
-    if (w->has_ended && delay > TICK / 4) delay = TICK / 4;
-    if (is_slow) delay = random_exponential(&w->disk_random, 10 * TICK);
-    h->is_writing = true;
-    h->writing = *s;
-    journal_text(&w->journal, "%u writes view %llu, log view %llu", h->index,
-                 (unsigned long long)s->view, (unsigned long long)s->log_view);
-    if (w->crashes_at_persist && world_may_crash(w, h)) {
-        w->crashes_at_persist = false;
-        w->stats.faults[FAULT_CRASH_PERSIST]++;
-        h->is_doomed = true;
-        if (random_percent(&w->disk_random, 50)) note_written(w, h);
-        return;
-    }
-    if (delay == 0) {
-        note_written(w, h);
-        h->is_writing = false;
-        *then = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = *s};
-        return;
-    }
-    schedule(w, h, EVENT_WRITTEN, delay - random_below(&w->disk_random, delay / 2 + 1));
-    schedule(w, h, EVENT_PERSISTED, delay);
-}
-
-static void perform_notice(struct world *w, struct host *h, const struct vsr_effect *e)
-{
-    w->stats.notices[e->notice]++;
-    journal_text(&w->journal, "%u notices (replica %u, op %llu): %s", h->index, e->replica,
-                 (unsigned long long)e->at_op, vsr_notice_text(e->notice));
-    if (e->notice == VSR_NOTICE_DIVERGED)
-        journal_fail(&w->journal, OUTCOME_INVARIANT, "I2: replica %u says that it has diverged",
-                     h->index);
-    if (e->notice == VSR_NOTICE_DATA_LOST)
-        journal_fail(&w->journal, OUTCOME_INVARIANT, "I6: replica %u says that data is lost",
-                     h->index);
-}
-
-static void perform_send(struct world *w, struct host *h, const struct vsr_effect *e,
-                         enum vsr_status before)
-{
-    const struct vsr_header *m = e->buffer.header;
-    const bool is_first = m->type < VSR_MESSAGE_COUNT && h->first_sent[m->type] != m->view + 1;
-
-    pool_seal(e->buffer);
-    ghost_on_send(w, h, m, before);
-    h->first_sent[m->type] = m->view + 1;
-    w->stats.sent[m->type]++;
-    journal_message(&w->journal, NOTE_SENT, m, (int16_t)h->index, e->to);
-    if (world_may_crash(w, h) && !h->is_doomed &&
-        faults_spring(w, &w->send_trap, m->type, is_first)) {
-        w->stats.faults[FAULT_CRASH_SENDER]++;
-        h->is_doomed = true;
-        h->drops_rest = random_percent(&w->fault_random, 50);
-    }
-    network_send(w, h->index, e->to, e->buffer);
-}
-
-/** Performs one effect; what the core is to be told at once goes to *then. */
-static void perform(struct world *w, struct host *h, const struct vsr_effect *e,
-                    enum vsr_status before, struct vsr_event *then)
-{
-    switch (e->kind) {
-    case VSR_EFFECT_SEND_CHUNK:
-        snapshot_fill_chunk(w, h, e);
-        perform_send(w, h, e, before);
-        break;
-    case VSR_EFFECT_SEND:
-        perform_send(w, h, e, before);
-        break;
-    case VSR_EFFECT_SEND_CLIENT:
-        pool_seal(e->buffer);
-        ghost_on_reply(w, h, e->buffer.header);
-        w->stats.sent[e->buffer.header->type]++;
-        journal_message(&w->journal, NOTE_SENT, e->buffer.header, (int16_t)h->index, 0);
-        network_send_client(w, h->index, e->address, e->buffer);
-        break;
-    case VSR_EFFECT_APPLY:
-        perform_apply(w, h, e, &then[2]);
-        break;
-    case VSR_EFFECT_PERSIST:
-        perform_persist(w, h, &e->superblock, &then[1]);
-        break;
-    case VSR_EFFECT_SAVE:
-        snapshot_save(w, h, e->snapshot.op, &then[0]);
-        break;
-    case VSR_EFFECT_STORE_CHUNK:
-        snapshot_store_chunk(w, h, e);
-        break;
-    case VSR_EFFECT_LOAD:
-        snapshot_load(w, h, &e->snapshot, &then[0]);
-        break;
-    case VSR_EFFECT_NOTICE:
-        perform_notice(w, h, e);
-        break;
-    }
-}
+/* Steps. */
 
 /** Gives back what an effect that is not performed any more owns. */
 static void forget(struct world *w, const struct vsr_effect *e)
@@ -320,6 +195,17 @@ static void forget(struct world *w, const struct vsr_effect *e)
     if (e->kind == VSR_EFFECT_SEND || e->kind == VSR_EFFECT_SEND_CLIENT ||
         e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK)
         pool_unref(&w->pool, e->buffer);
+}
+
+/** The bound that a host lays its array out by. */
+static void check_effects(struct world *w, const struct host *h)
+{
+    stats_max(&w->stats, COUNT_EFFECTS_MAX, h->effects.count);
+    stats_max(&w->stats, COUNT_EFFECTS_PERCENT_MAX, 100 * h->effects.count / h->effects_max);
+    if (h->effects.count <= h->effects_max) return;
+    journal_fail(&w->journal, OUTCOME_INVARIANT,
+                 "a step of replica %u has %u effects; vsr_replica_effects_max says %u", h->index,
+                 h->effects.count, h->effects_max);
 }
 
 /**
@@ -337,9 +223,14 @@ static bool step_once(struct world *w, struct host *h, const struct vsr_event *e
     h->effects.count = 0;
     h->durable_before = h->durable;
     w->stats.counts[COUNT_STEPS]++;
+    const bool is_message = event->kind == VSR_EVENT_MESSAGE;
+    const struct vsr_header m = is_message ? *event->message.header : (struct vsr_header){0};
     enum vsr_drop why = vsr_replica_step(h->core, event, &h->effects);
-    if (event->kind == VSR_EVENT_MESSAGE) journal_reason(&w->journal, why);
+    if (is_message) journal_reason(&w->journal, why);
     ghost_after_step(w, h);
+    check_effects(w, h);
+    waits_on_step(w, h);
+    if (is_message) waits_on_heard(w, h, m.type, m.from, why);
     if (before != h->seen.status && h->seen.status != VSR_STATUS_NORMAL)
         network_replay_to(w, h->index);
     if (h->seen.status != VSR_STATUS_STARTING && h->seen.status != VSR_STATUS_RECOVERING)
@@ -351,7 +242,7 @@ static bool step_once(struct world *w, struct host *h, const struct vsr_event *e
         if (h->is_doomed && h->drops_rest)
             forget(w, &h->effects.list[i]);
         else
-            perform(w, h, &h->effects.list[i], before, then);
+            host_perform(w, h, &h->effects.list[i], before, then);
     }
     if (h->is_doomed) {
         h->is_doomed = h->drops_rest = false;
@@ -370,7 +261,7 @@ static void schedule_turn(struct world *w, struct host *h)
 {
     if (h->has_turn) return;
     h->has_turn = true;
-    schedule(w, h, EVENT_TURN_END, w->scenario.turn_delay);
+    host_schedule(w, h, EVENT_TURN_END, w->scenario.turn_delay);
 }
 
 static void host_step(struct world *w, struct host *h, const struct vsr_event *event)
@@ -406,7 +297,7 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
 
 static void on_tick(struct world *w, struct host *h)
 {
-    schedule(w, h, EVENT_TICK, h->tick_units);
+    host_schedule(w, h, EVENT_TICK, h->tick_units);
     if (h->is_paused) return;
     /* The clock on the wall: a rate and an offset of its own. */
     const uint64_t now_ns = w->now * TICK / h->tick_units * 1000 + h->clock_offset_ns;
@@ -416,9 +307,10 @@ static void on_tick(struct world *w, struct host *h)
 /** Completions of a paused process wait until it goes on. */
 static bool is_held_back(struct world *w, struct host *h, const struct event *event)
 {
-    if (!h->is_paused || (event->kind != EVENT_PERSISTED && event->kind != EVENT_APPLIED))
+    if (!h->is_paused || (event->kind != EVENT_PERSISTED && event->kind != EVENT_APPLIED &&
+                          event->kind != EVENT_COMPLETED))
         return false;
-    if (!h->is_frozen) schedule(w, h, (enum event_kind)event->kind, TICK);
+    if (!h->is_frozen) host_schedule(w, h, (enum event_kind)event->kind, TICK);
     return true;
 }
 
@@ -433,21 +325,38 @@ static void on_process_event(struct world *w, struct host *h, const struct event
         h->has_turn = false;
         if (!h->is_paused) host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_TURN_END});
     } else if (event->kind == EVENT_WRITTEN) {
-        note_written(w, h);
+        host_note_written(w, h);
     } else if (event->kind == EVENT_PERSISTED) {
         h->is_writing = false;
         host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = h->writing});
+    } else if (event->kind == EVENT_COMPLETED) {
+        h->is_saving = false;
+        host_step(w, h, &h->completion);
+        if (h->core != NULL) schedule_turn(w, h);
     } else if (event->kind == EVENT_APPLIED) {
-        apply_now(w, h, &then);
+        host_apply_now(w, h, &then);
         host_step(w, h, &then);
         if (h->core != NULL) schedule_turn(w, h);
     }
+}
+
+/** What comes while a snapshot is saved or loaded waits until that is done. */
+static bool waits_for_snapshot(struct world *w, struct host *h, const struct event *event)
+{
+    if (!h->is_saving || h->core == NULL || h->is_paused) return false;
+    if (event->kind == EVENT_COMPLETED || event->kind == EVENT_WRITTEN) return false;
+    if (event->kind != EVENT_DELIVER && event->life != h->incarnation) return false;
+    struct event later = *event;
+    later.time = h->busy_until > w->now ? h->busy_until : w->now + TICK / 4;
+    queue_push(&w->queue, later);
+    return true;
 }
 
 void host_on_event(struct world *w, const struct event *event)
 {
     struct host *h = &w->hosts[event->target];
 
+    if (waits_for_snapshot(w, h, event)) return;
     if (event->kind == EVENT_DELIVER) {
         on_deliver(w, h, event);
         return;

@@ -156,6 +156,7 @@ static void commit_first(struct world *w, const struct host *h, const struct vsr
     if (outcome.repeated > 0)
         BROKEN(w, "I16: op %" PRIu64 " has a request that is not its session's next", op);
     g->commit = op;
+    monitor_committed(w);
     g->ops[op] = (struct ghost_op){
         .checksum = entry->entry.checksum,
         .timestamp = entry->entry.timestamp,

@@ -11,9 +11,9 @@ static uint64_t delay_of(struct world *w)
     struct random *r = &w->network_random;
     uint64_t delay = s->delay_min + random_below(r, s->delay_jitter + 1);
 
-    if (!w->network.is_faulty) return delay % CALM_DELAY + 1;
+    if (!w->network.is_faulty) return s->link_units + delay % CALM_DELAY + 1;
     if (random_ppm(r, s->tail_ppm)) delay += random_exponential(r, s->tail_mean);
-    return delay;
+    return s->link_units + delay;
 }
 
 static uint32_t loss_of(const struct world *w)
@@ -159,7 +159,7 @@ void network_calm(struct world *w)
     n->is_faulty = false;
     for (uint32_t i = 0; i < VSR_REPLICAS_MAX; i++)
         for (uint32_t k = 0; k < VSR_REPLICAS_MAX; k++)
-            n->links[i][k] = (struct link){0};
+            n->links[i][k] = (struct link){.blocks = !standing_links(w, i, k)};
 }
 
 void network_deinit(struct world *w)

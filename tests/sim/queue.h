@@ -14,11 +14,13 @@ enum event_kind {
     EVENT_WRITTEN,   /* the superblock is on the disk */
     EVENT_PERSISTED, /* ... and the replica is told */
     EVENT_APPLIED,
+    EVENT_COMPLETED, /* a snapshot that took time is saved or loaded */
     EVENT_RESTART,
     EVENT_RESUME,
     EVENT_CLIENT_TICK,
     EVENT_FAULT,     /* target: enum fault; the next one of its kind */
     EVENT_FAULT_END, /* target: enum fault; life names what ends */
+    EVENT_CUT,       /* the standing cuts begin */
 };
 
 struct event {

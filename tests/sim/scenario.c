@@ -12,30 +12,58 @@
 
 enum { OP_BYTES = sizeof(uint64_t[2]) };
 
+#define ABOUT(condition) (1u << CONDITION_##condition)
+
+enum { ALL_FAULTS = (1u << FAULT_COUNT) - 1 };
+
 const struct profile sim_profiles[] = {
-    {"mixed", (1u << FAULT_COUNT) - 1, 20, 30, "everything, a drawn part of it in each run"},
-    {"calm", 0, 0, 10, "no faults"},
-    {"network", BIT(CLOG) | BIT(LOSS) | BIT(REPLAY) | BIT(TYPE_DELAY) | BIT(TYPE_DROP), 30, 20,
-     "loss, repetition, delay, old messages"},
+    {"mixed", ALL_FAULTS, 20, 30, 0, true, "everything, a drawn part of it in each run"},
+    {"calm", 0, 0, 10, ABOUT(STAYS), true, "no faults"},
+    {"network", BIT(CLOG) | BIT(LOSS) | BIT(REPLAY) | BIT(TYPE_DELAY) | BIT(TYPE_DROP), 30, 20, 0,
+     true, "loss, repetition, delay, old messages"},
     {"partition",
      BIT(PARTITION) | BIT(ONE_WAY) | BIT(SINGLETON) | BIT(DEAF) | BIT(MUTE) | BIT(CLOG) |
          BIT(REPLAY) | BIT(TYPE_DELAY),
-     5, 20, "replicas that do not hear each other"},
+     5, 20, 0, true, "replicas that do not hear each other"},
     {"crash",
      BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(SLOW_DISK) | BIT(CRASH_PERSIST) |
          BIT(REPLAY) | BIT(CLIENT_RESTART),
-     5, 20, "crashes and pauses at any time"},
+     5, 20, 0, true, "crashes and pauses at any time"},
     {"recovery",
      BIT(CRASH_SENDER) | BIT(CRASH_RECEIVER) | BIT(CRASH_PERSIST) | BIT(CRASH) | BIT(TYPE_DELAY) |
          BIT(TYPE_DROP) | BIT(SLOW_DISK) | BIT(REPLAY) | BIT(PARTITION),
-     5, 20, "crashes right after the message that matters, fast restarts"},
+     5, 20, 0, true, "crashes right after the message that matters, fast restarts"},
     {"snapshot",
      BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(FAMINE) | BIT(BAD_SNAPSHOT) |
          BIT(CRASH_RECEIVER) | BIT(CLOG) | BIT(CRASH_PERSIST),
-     5, 90, "small logs, replicas that fall behind them"},
+     5, 90, 0, true, "small logs, replicas that fall behind them"},
     {"overload", BIT(FAMINE) | BIT(PAUSE) | BIT(CLOG) | BIT(CLIENT_RESTART) | BIT(CRASH_PRIMARY), 5,
-     60, "more load than room: Busy, few buffers, evictions"},
-    {NULL, 0, 0, 0, NULL},
+     60, 0, true, "more load than room: Busy, few buffers, evictions"},
+    {"standing",
+     BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(SINGLETON) | BIT(REPLAY) |
+         BIT(CLIENT_RESTART),
+     5, 60, ABOUT(CUTS) | ABOUT(CUT_AT_MESSAGE) | ABOUT(STEADY_LOAD), false,
+     "links of up to f replicas cut for good; the others have to go on"},
+    {"slow", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(CLOG) | BIT(SINGLETON), 5, 30,
+     ABOUT(SLOW_LINKS), false, "round trips longer than resend_ticks"},
+    {"crawl", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(SINGLETON), 0, 30, ABOUT(CRAWLING_LINKS), false,
+     "round trips longer than every timer"},
+    {"transfer", BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(CLOG), 5, 90,
+     ABOUT(STEADY_LOAD) | ABOUT(KEEPS_UP) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS) |
+         ABOUT(FAILING_SNAPSHOTS),
+     false, "snapshots that are large, slow and fail, under load that goes on"},
+    {"late", BIT(CLOG) | BIT(LOSS) | BIT(REPLAY) | BIT(TYPE_DELAY) | BIT(TYPE_DROP), 20, 100,
+     ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS), false,
+     "messages that come when a snapshot is on its way instead"},
+    {"saving", 0, 0, 50,
+     ABOUT(STEADY_LOAD) | ABOUT(KEEPS_UP) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS) |
+         ABOUT(STAYS),
+     false, "snapshots that take time, and no faults: nobody leaves a view"},
+    {"crowd", BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(CLOG) | BIT(FAMINE), 5, 30, ABOUT(CROWD), false,
+     "hundreds of requests in one message"},
+    {"fork", BIT(PARTITION) | BIT(SINGLETON) | BIT(DEAF) | BIT(REPLAY) | BIT(CLOG) | BIT(CRASH), 10,
+     20, ABOUT(NO_FALSE_FORK), false, "logs that differ between views, and no fork"},
+    {NULL, 0, 0, 0, 0, false, NULL},
 };
 
 const struct profile *sim_profile_find(const char *name)
@@ -229,6 +257,7 @@ void scenario_draw(struct scenario *s, uint64_t seed, const struct profile *prof
     draw_length(s, r);
     draw_load(s, r);
     draw_faults(s, r);
+    conditions_draw(s);
 }
 
 void scenario_print(const struct scenario *s, FILE *file)
@@ -256,4 +285,5 @@ void scenario_print(const struct scenario *s, FILE *file)
         if (s->fault_period[i] != 0)
             fprintf(file, " %s/%u;", sim_fault_text((enum fault)i), s->fault_period[i]);
     fprintf(file, "\n");
+    conditions_print(s, file);
 }

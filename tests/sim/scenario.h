@@ -22,10 +22,13 @@ enum stream {
     STREAM_DISK,
     STREAM_CLIENTS,
     STREAM_END,
-    STREAM_POOL, /* and on: one per host */
+    STREAM_POOL,                          /* and on: one per host */
+    STREAM_CONDITIONS = STREAM_POOL + 64, /* and on: one per condition */
+    STREAM_COSTS = STREAM_CONDITIONS + 64,
 };
 
 struct load {
+    bool is_steady; /* until goal_end more ops are committed after the faults */
     uint32_t clients;
     uint32_t sessions;    /* of each */
     uint32_t goal;        /* requests of each session while faults happen */
@@ -34,6 +37,22 @@ struct load {
     uint32_t burst_ticks; /* 0: no bursts; else all sessions submit at once, so often */
     uint32_t keys;
     uint32_t read_percent;
+};
+
+/** Links that never work again; a core of max(Qr, Qv) replicas stays connected. */
+struct standing {
+    uint64_t from_ticks;
+    uint32_t outsiders;            /* mask: the core does without them */
+    uint8_t cut[VSR_REPLICAS_MAX]; /* per sender: who never hears it */
+    uint8_t trigger;               /* 0, or the kind of message of an outsider that begins it */
+};
+
+/** What snapshots cost the hosts. */
+struct snapshot_costs {
+    uint32_t ballast_words; /* behind the machine's bytes */
+    uint64_t save_units, load_units;
+    uint32_t fail_ppm;    /* of saves and loads */
+    uint32_t never_saves; /* mask: replicas whose saves all fail */
 };
 
 struct scenario {
@@ -57,11 +76,39 @@ struct scenario {
     uint64_t apply_delay;                 /* units; 0 = at once */
     uint64_t turn_delay;                  /* units from a message to the turn's end */
     uint32_t skew_percent;                /* clocks run up to so much too fast or slow */
+
+    uint32_t conditions; /* mask */
+    struct standing standing;
+    struct snapshot_costs snapshots;
+    uint64_t link_units; /* one way, of each message, as long as the run lasts */
 };
+
+static inline bool scenario_has(const struct scenario *s, enum condition condition)
+{
+    return (s->conditions >> condition & 1) != 0;
+}
+
+/** max(Qr, Qv): so many connected replicas have to go on. */
+static inline uint32_t scenario_core(const struct scenario *s)
+{
+    return s->quorum_replication > s->quorum_view_change ? s->quorum_replication
+                                                         : s->quorum_view_change;
+}
+
+/** Of a message and its answer, in ticks. */
+static inline uint64_t scenario_round_trip(const struct scenario *s)
+{
+    return (2 * (s->link_units + s->delay_min + s->delay_jitter + s->turn_delay)) / TICK + 1;
+}
 
 /** Draws a run. replicas: 0 = drawn too. */
 void scenario_draw(struct scenario *s, uint64_t seed, const struct profile *profile,
                    uint32_t replicas);
+/** Draws what holds from the beginning to the end. conditions.c. */
+void conditions_draw(struct scenario *s);
+void conditions_print(const struct scenario *s, FILE *file);
+/** How long a healthy core may take for one commit, whatever was before. */
+uint64_t scenario_patience_ticks(const struct scenario *s);
 void scenario_print(const struct scenario *s, FILE *file);
 
 #endif

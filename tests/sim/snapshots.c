@@ -37,24 +37,63 @@ static bool read_bytes(void *stream, void *bytes, size_t count)
     return true;
 }
 
+/** More bytes than the machine has, the same on every replica. */
+static void write_ballast(const struct world *w, struct stored *s, vsr_op op)
+{
+    for (uint64_t i = 0; i < w->scenario.snapshots.ballast_words; i++) {
+        const uint64_t word = (op + i) * 0x9E3779B97F4A7C15ull;
+        write_bytes(s, &word, sizeof word);
+    }
+}
+
+static bool read_ballast(const struct world *w, struct reader *reader, vsr_op op)
+{
+    for (uint64_t i = 0; i < w->scenario.snapshots.ballast_words; i++) {
+        uint64_t word;
+        if (!read_bytes(reader, &word, sizeof word) || word != (op + i) * 0x9E3779B97F4A7C15ull)
+            return false;
+    }
+    return true;
+}
+
+/** Says at once what has come of it, or when the time that it takes is over. */
+static void say(struct world *w, struct host *h, uint64_t units, struct vsr_event *then)
+{
+    if (units == 0) return;
+    host_take_time(w, h, random_between(&w->cost_random, units / 2, units) + 1, then);
+    then->kind = VSR_EVENT_COUNT;
+}
+
+static bool save_fails(struct world *w, const struct host *h)
+{
+    return (w->scenario.snapshots.never_saves >> h->index & 1) != 0 ||
+           random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
+}
+
 void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then)
 {
     struct stored *kept = &h->kept;
 
     if (h->machine_op != op) host_fail(w, h, "SAVE of an op that the machine is not at");
     kept->count = 0;
-    if (!vsr_replica_save(h->core, write_bytes, kept) ||
-        !h->machine.save(h->machine.state, write_bytes, kept))
-        host_fail(w, h, "saving fails");
-    kept->snapshot = (struct vsr_snapshot){
-        .op = op,
-        .bytes = kept->count,
-        .id = vsr_snapshot_id(w->scenario.replica.cluster, kept->bytes, kept->count),
-    };
-    journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
-                 (unsigned long long)op, kept->count);
-    ghost_on_snapshot(w, h, &kept->snapshot, false);
+    kept->snapshot = (struct vsr_snapshot){.op = op};
+    if (save_fails(w, h)) {
+        w->stats.counts[COUNT_SNAPSHOTS_FAILED]++;
+        journal_text(&w->journal, "%u has no room for a snapshot at op %llu", h->index,
+                     (unsigned long long)op);
+    } else {
+        if (!vsr_replica_save(h->core, write_bytes, kept) ||
+            !h->machine.save(h->machine.state, write_bytes, kept))
+            host_fail(w, h, "saving fails");
+        write_ballast(w, kept, op);
+        kept->snapshot.bytes = kept->count;
+        kept->snapshot.id = vsr_snapshot_id(w->scenario.replica.cluster, kept->bytes, kept->count);
+        journal_text(&w->journal, "%u saves a snapshot at op %llu, %zu bytes", h->index,
+                     (unsigned long long)op, kept->count);
+        ghost_on_snapshot(w, h, &kept->snapshot, false);
+    }
     *then = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot};
+    say(w, h, w->scenario.snapshots.save_units, then);
 }
 
 void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
@@ -80,6 +119,7 @@ void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effe
         host_fail(w, h, "STORE_CHUNK that does not follow the one before");
     write_bytes(&h->staged, chunk + 1, chunk->header.count);
     w->stats.counts[COUNT_CHUNKS]++;
+    waits_on_chunk(w, h);
     if (w->damages_snapshot && h->staged.count > 0) {
         h->staged.bytes[random_below(&w->fault_random, h->staged.count)] ^= 0x10;
         w->damages_snapshot = false;
@@ -98,20 +138,24 @@ void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *s
     *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
     then->is_loaded = h->staged.count == snapshot->bytes &&
                       vsr_snapshot_id(w->scenario.replica.cluster, h->staged.bytes,
-                                      h->staged.count) == snapshot->id;
+                                      h->staged.count) == snapshot->id &&
+                      !random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
     journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
                  (unsigned long long)snapshot->op, h->staged.count,
                  then->is_loaded ? "" : ", which are bad");
     if (!then->is_loaded) {
         w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
+        say(w, h, w->scenario.snapshots.load_units, then);
         return;
     }
     if (!vsr_replica_load(h->core, read_bytes, &reader) ||
-        !h->machine.load(h->machine.state, read_bytes, &reader) || reader.at != h->staged.count)
+        !h->machine.load(h->machine.state, read_bytes, &reader) ||
+        !read_ballast(w, &reader, snapshot->op) || reader.at != h->staged.count)
         host_fail(w, h, "a snapshot with the right id does not load");
     h->machine_op = snapshot->op;
     h->kept = h->staged;
     h->kept.snapshot = *snapshot;
     h->staged = swap;
     ghost_on_snapshot(w, h, snapshot, true);
+    say(w, h, w->scenario.snapshots.load_units, then);
 }

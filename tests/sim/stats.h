@@ -53,6 +53,10 @@
     X(ENDS_WITH_ALL, "ends with all replicas")                                                     \
     X(ENDS_WITH_CORE, "ends with a core, the others frozen")                                       \
     X(ENDS_WITHOUT_PRIMARY, "ends with the primary frozen")                                        \
+    X(ENDS_WITH_CUTS, "ends with links cut for good")                                              \
+    X(SNAPSHOTS_FAILED, "snapshots that could not be saved")                                       \
+    X(EFFECTS_MAX, "effects of a step, at most")                                                   \
+    X(EFFECTS_PERCENT_MAX, "... of what the core promises, percent, at most")                      \
     X(UNDECIDED, "histories too long to judge")                                                    \
     X(END_TICKS, "ticks to converge, summed")                                                      \
     X(END_TICKS_MAX, "ticks to converge, at most")                                                 \

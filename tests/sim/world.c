@@ -15,9 +15,14 @@ void world_init(struct world *w)
     w->disk_random = random_stream(seed, STREAM_DISK);
     w->client_random = random_stream(seed, STREAM_CLIENTS);
     w->end_random = random_stream(seed, STREAM_END);
+    w->cost_random = random_stream(seed, STREAM_COSTS);
     w->network.is_faulty = true;
     ghost_init(w);
+    monitor_init(w);
     faults_start(w);
+    if (w->scenario.standing.outsiders != 0 && w->scenario.standing.trigger == 0)
+        queue_push(&w->queue, (struct event){.time = w->scenario.standing.from_ticks * TICK,
+                                             .kind = EVENT_CUT});
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         host_init(w, i);
         host_start(w, &w->hosts[i]);
@@ -35,6 +40,8 @@ void world_advance(struct world *w, uint64_t time)
             clients_on_event(w, &event);
         else if (event.kind == EVENT_FAULT || event.kind == EVENT_FAULT_END)
             faults_on_event(w, &event);
+        else if (event.kind == EVENT_CUT)
+            standing_cut(w);
         else
             host_on_event(w, &event);
     }
@@ -63,7 +70,10 @@ void world_run(struct world *w, uint32_t replicas_asked, enum vsr_log_level leve
     w->journal.replicas_asked = replicas_asked;
     if (level > VSR_LOG_OFF) scenario_print(&w->scenario, stdout);
     world_init(w);
-    world_advance(w, w->scenario.fault_ticks * TICK);
+    while (w->now < w->scenario.fault_ticks * TICK) {
+        world_advance(w, w->now + LOOK_EVERY);
+        monitor_look(w);
+    }
     finish_run(w);
     w->stats.counts[COUNT_SEEDS]++;
     w->stats.counts[COUNT_TICKS] += w->now / TICK;

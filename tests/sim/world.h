@@ -9,10 +9,12 @@
 
 #include "invariants.h"
 #include "journal.h"
+#include "monitor.h"
 #include "pool.h"
 #include "queue.h"
 #include "scenario.h"
 #include "stats.h"
+#include "waits.h"
 
 #include <vsr/client.h>
 #include <vsr/state_machine.h>
@@ -33,6 +35,7 @@ struct host {
     void *memory;
     size_t memory_bytes;
     struct vsr_effects effects;
+    uint32_t effects_max; /* the bound that a step promises */
     struct vsr_state_machine machine;
     vsr_op machine_op; /* the last given to the machine */
     uint32_t index;
@@ -41,9 +44,12 @@ struct host {
     bool is_frozen;  /* stays as it is until the end of the run */
     bool is_amnesic; /* has crashed and not recovered yet */
     bool has_turn;   /* a turn's end is due */
+    bool is_saving;  /* or loading: nothing else happens until busy_until */
     bool is_doomed;  /* crashes when this step's effects are performed */
     bool drops_rest; /* ... and the rest of them is lost */
     uint64_t restart_after;
+    uint64_t busy_until;
+    struct vsr_event completion; /* what it is told then */
 
     uint64_t tick_units; /* its clock's period */
     uint64_t clock_offset_ns;
@@ -65,6 +71,7 @@ struct host {
     struct pool_source source;
     uint64_t first_sent[VSR_MESSAGE_COUNT]; /* view + 1 in which this type was sent last */
 
+    struct waits waits;
     struct vsr_replica_report seen; /* after its last step */
     bool has_seen;
     struct vsr_superblock durable_before; /* as of the start of this step */
@@ -83,6 +90,7 @@ struct call {
 struct client_session {
     uint32_t submitted; /* of its goal */
     uint64_t due;       /* when it submits next */
+    uint64_t since;     /* when it submitted the outstanding one */
     size_t call;        /* index + 1 of the outstanding one */
 };
 
@@ -91,7 +99,7 @@ struct client_host {
     void *memory;
     size_t memory_bytes;
     struct vsr_client_effects effects;
-    struct client_session sessions[VSR_REPLICAS_MAX + 1];
+    struct client_session *sessions;
     struct pool_source source;
     uint32_t life;
     uint64_t address;
@@ -148,11 +156,13 @@ struct world {
     bool crashes_at_persist;
     bool damages_snapshot;
     bool has_ended; /* faults are off */
+    bool has_cuts;  /* the standing ones */
     uint32_t load_goal;
+    struct monitor monitor;
     struct call *calls;
     size_t call_count, call_capacity;
     uint64_t history_clock; /* finer than time: what happens at one time has an order too */
-    struct random network_random, fault_random, disk_random, client_random, end_random;
+    struct random network_random, fault_random, disk_random, client_random, end_random, cost_random;
     struct ghost ghost;
 };
 
@@ -181,12 +191,26 @@ void host_start(struct world *w, struct host *h);
 void host_crash(struct world *w, struct host *h, uint64_t restart_after);
 void host_on_event(struct world *w, const struct event *event);
 _Noreturn void host_fail(struct world *w, const struct host *h, const char *what);
-/** How many replicas are down or recovering. */
+/** An event of this process; void when it has crashed by then. */
+void host_schedule(struct world *w, struct host *h, enum event_kind kind, uint64_t delay);
+/** Nothing else happens to the host for so long; then its core is told. */
+void host_take_time(struct world *w, struct host *h, uint64_t units, const struct vsr_event *then);
+/** How many replicas are down, recovering or outsiders. */
 uint32_t world_amnesic(const struct world *w);
 /** Whether one more may lose its memory. */
 bool world_may_crash(const struct world *w, const struct host *h);
 
-/* snapshots.c: effects of one host. */
+/* perform.c */
+/** Performs one effect; what the core is to be told at once goes to then[]: SAVED or LOADED,
+ * PERSISTED, APPLIED. */
+void host_perform(struct world *w, struct host *h, const struct vsr_effect *e,
+                  enum vsr_status before, struct vsr_event *then);
+/** Executes the APPLY that is out. */
+void host_apply_now(struct world *w, struct host *h, struct vsr_event *then);
+/** The superblock that is being written is on the disk. */
+void host_note_written(struct world *w, struct host *h);
+
+/* snapshots.c: effects of one host. What it is told when, then->kind says, or host.completion. */
 void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then);
 void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
 void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
@@ -204,6 +228,16 @@ void network_replay_to(struct world *w, uint32_t replica);
 void network_calm(struct world *w);
 void network_deinit(struct world *w);
 
+/* standing.c */
+/** At the time when the standing cuts begin. */
+void standing_cut(struct world *w);
+/** Begins the cuts when that is the message that they begin with; it still arrives. */
+void standing_on_sent(struct world *w, uint32_t from, uint8_t type);
+/** Whether messages travel for good from one replica to another. */
+bool standing_links(const struct world *w, uint32_t from, uint32_t to);
+/** The replicas that are in a connected core of max(Qr, Qv) with this one; 0 = there is none. */
+uint32_t standing_core_of(const struct world *w, uint32_t replica);
+
 /* faults.c */
 void faults_start(struct world *w);
 void faults_on_event(struct world *w, const struct event *event);
@@ -218,6 +252,8 @@ void clients_start(struct world *w);
 void client_deinit(struct world *w, struct client_host *c);
 void client_restart(struct world *w, uint32_t index);
 void clients_on_event(struct world *w, const struct event *event);
+/** Since when somebody has waited for an answer; UINT64_MAX = nobody waits. */
+uint64_t clients_wait_since(const struct world *w);
 /** What has not been submitted by now never is. */
 void clients_forget_goal(struct world *w);
 /** Whether nothing is outstanding and all has been submitted. */
