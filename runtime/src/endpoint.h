@@ -6,6 +6,7 @@
 #ifndef ACT_SRC_ENDPOINT_H
 #define ACT_SRC_ENDPOINT_H
 
+#include "cpu.h"
 #include "lane.h"
 #include "park.h"
 #include "pool.h"
@@ -86,13 +87,14 @@ struct act_endpoint {
     struct act_wheel *wheel; /* a worker's timers; NULL at a port */
 
     /* Shared: written under the runtime's mutex, read by this thread. */
-    alignas(64) struct act_lane **in; /* [in_count] */
+    alignas(CPU_LINE_BYTES) struct act_lane **in; /* [in_count] */
     struct act_lane **back_in;
     atomic_uint in_count;
 
     /* Shared: written by this thread, read by others. */
-    alignas(64) struct act_counters counters;
-    alignas(64) struct act_park park; /* read at every publish: apart from what is written */
+    alignas(CPU_LINE_BYTES) struct act_counters counters;
+    alignas(CPU_LINE_BYTES) struct act_park
+        park; /* read at every publish: apart from what is written */
 };
 
 /** The calling thread's endpoint; NULL when it has none. */

@@ -2,15 +2,22 @@
  * See lane.h.
  *
  * Ordering
- *   L1 publish: ck_ring's store of p_tail (release)  ->  L2 take: its load of p_tail (acquire)
+ *   L1 publish: a release fence, then ck_ring's store of p_tail
+ *      ->  L2 take: load of p_tail, then an acquire fence
  *      carries the batch and every message in it.
- *   L3 take: ck_ring's store of c_head  ->  L4 publish: load of c_head
- *      the consumer is done with every batch before the one it takes, so the producer may fill
- *      those again.
+ *   L3 take: a release fence, then the store of c_head  ->  L4 publish: load of c_head, then an
+ *      acquire fence
+ *      the consumer is done with every batch before the one it takes, and with the slot, so the
+ *      producer may fill those again.
+ *
+ * The fences are ours (cpu.h). ck_ring 0.7.1 orders with fences for stores alone what its dequeue
+ * has loaded before its store of c_head, which is enough on x86 only; so the dequeue is written out
+ * here, on its struct.
  */
 #include "lane.h"
 
 #include "assert.h"
+#include "cpu.h"
 #include "memory.h"
 #include "tsan.h"
 
@@ -27,19 +34,20 @@ struct batch {
     uintptr_t items[LANE_BATCH_ITEMS];
 };
 
-_Static_assert(sizeof(struct batch) == 512, "eight cache lines");
+_Static_assert(sizeof(struct batch) % CPU_LINE_BYTES == 0, "whole cache lines");
+_Static_assert((RING_SLOTS & (RING_SLOTS - 1)) == 0, "ck_ring counts on without a modulo");
 
 struct act_lane {
     struct ck_ring ring; /* each end's counter on a line of its own */
     struct ck_ring_buffer slots[RING_SLOTS];
     /* The producer's. */
-    alignas(64) struct batch *open;
+    alignas(CPU_LINE_BYTES) struct batch *open;
     uint64_t published; /* slots; the counters of the ring wrap, within minutes if busy */
     uint32_t open_index;
     /* The consumer's. */
-    alignas(64) struct batch *taken; /* NULL: none, or a single item */
+    alignas(CPU_LINE_BYTES) struct batch *taken; /* NULL: none, or a single item */
     uintptr_t single;
-    alignas(64) struct batch batches[BATCHES];
+    alignas(CPU_LINE_BYTES) struct batch batches[BATCHES];
 };
 
 /** A slot holds a batch when this bit is set, and else the only item of its batch. */
@@ -63,6 +71,7 @@ void act_lane_destroy(struct act_lane *lane)
 static bool is_free(struct act_lane *lane, const struct batch *batch)
 {
     const uint32_t waiting = lane->ring.p_tail - ck_pr_load_uint(&lane->ring.c_head); /* L4 */
+    cpu_fence_acquire();                                                              /* L4 */
     return lane->published - waiting >= batch->free_at;
 }
 
@@ -87,6 +96,7 @@ bool act_lane_publish(struct act_lane *lane)
     slot = open->count == 1 ? open->items[0] : (uintptr_t)open | BATCH_BIT;
     TSAN_RELEASE(open);
     TSAN_IGNORE_BEGIN();
+    cpu_fence_release();                                                     /* L1 */
     is_taken = ck_ring_enqueue_spsc(&lane->ring, lane->slots, (void *)slot); /* L1, L4 */
     TSAN_IGNORE_END();
     if (!is_taken) return false;
@@ -134,26 +144,39 @@ bool act_lane_has_room(struct act_lane *lane)
            is_free(lane, &lane->batches[(lane->open_index + 1) % BATCHES]);
 }
 
+/** ck_ring_dequeue_spsc with fences that other processors than x86 need. Returns 0 for none. */
+static uintptr_t take_slot(struct act_lane *lane)
+{
+    const uint32_t head = lane->ring.c_head;
+    uintptr_t slot;
+
+    if (ck_pr_load_uint(&lane->ring.p_tail) == head) return 0; /* L2 */
+    cpu_fence_acquire();                                       /* L2 */
+    slot = (uintptr_t)lane->slots[head % RING_SLOTS].value;
+    cpu_fence_release();                            /* L3 */
+    ck_pr_store_uint(&lane->ring.c_head, head + 1); /* L3 */
+    return slot;
+}
+
 struct act_lane_items act_lane_take(struct act_lane *lane)
 {
-    void *slot;
-    bool is_taken;
+    uintptr_t slot;
 
     if (lane->taken != NULL) {
         TSAN_RELEASE(lane->taken); /* L3 */
         lane->taken = NULL;
     }
     TSAN_IGNORE_BEGIN();
-    is_taken = ck_ring_dequeue_spsc(&lane->ring, lane->slots, &slot); /* L2, L3 */
+    slot = take_slot(lane);
     TSAN_IGNORE_END();
-    if (!is_taken) return (struct act_lane_items){0};
+    if (slot == 0) return (struct act_lane_items){0};
 
-    if (((uintptr_t)slot & BATCH_BIT) == 0) {
-        lane->single = (uintptr_t)slot;
+    if ((slot & BATCH_BIT) == 0) {
+        lane->single = slot;
         TSAN_ACQUIRE(lane->single & ~(uintptr_t)63);
         return (struct act_lane_items){.list = &lane->single, .count = 1};
     }
-    lane->taken = (struct batch *)((uintptr_t)slot & ~BATCH_BIT);
+    lane->taken = (struct batch *)(slot & ~BATCH_BIT);
     TSAN_ACQUIRE(lane->taken);
     for (uint64_t i = 0; i < lane->taken->count; i++)
         TSAN_ACQUIRE(lane->taken->items[i] & ~(uintptr_t)63);

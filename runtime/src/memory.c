@@ -4,6 +4,7 @@
 #include "memory.h"
 
 #include "assert.h"
+#include "cpu.h"
 
 #include <sys/mman.h>
 
@@ -42,7 +43,7 @@ static void *note(void *memory, size_t bytes)
 
 static size_t rounded(size_t bytes)
 {
-    return (bytes + 63) & ~(size_t)63;
+    return (bytes + CPU_LINE_BYTES - 1) & ~(size_t)(CPU_LINE_BYTES - 1);
 }
 
 void *act_memory_take(size_t bytes)
@@ -52,9 +53,9 @@ void *act_memory_take(size_t bytes)
     if (is_to_fail()) return NULL;
     bytes = rounded(bytes > 0 ? bytes : 1);
 #ifdef ACT_USE_JEMALLOC
-    memory = mallocx(bytes, MALLOCX_ALIGN(64) | MALLOCX_ZERO);
+    memory = mallocx(bytes, MALLOCX_ALIGN(CPU_LINE_BYTES) | MALLOCX_ZERO);
 #else
-    memory = aligned_alloc(64, bytes);
+    memory = aligned_alloc(CPU_LINE_BYTES, bytes);
     if (memory != NULL) memset(memory, 0, bytes);
 #endif
     return note(memory, bytes);
@@ -66,7 +67,7 @@ void act_memory_give(void *memory, size_t bytes)
     bytes = rounded(bytes > 0 ? bytes : 1);
     atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
 #ifdef ACT_USE_JEMALLOC
-    sdallocx(memory, bytes, MALLOCX_ALIGN(64));
+    sdallocx(memory, bytes, MALLOCX_ALIGN(CPU_LINE_BYTES));
 #else
     free(memory);
 #endif

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/** Zeroed, 64-byte aligned memory, or NULL. */
+/** Zeroed memory that begins on a cache line, or NULL. */
 void *act_memory_take(size_t bytes);
 /** memory may be NULL. */
 void act_memory_give(void *memory, size_t bytes);

@@ -12,6 +12,7 @@
 #ifndef ACT_SRC_PARK_H
 #define ACT_SRC_PARK_H
 
+#include "cpu.h"
 #include "tsan.h"
 
 #include <stdatomic.h>
@@ -36,7 +37,7 @@ static inline void park_fence(struct act_park *park)
     atomic_fetch_add_explicit(&park->is_parked, 0, memory_order_relaxed);
 #else
     (void)park;
-    atomic_thread_fence(memory_order_seq_cst);
+    cpu_fence_full();
 #endif
 }
 

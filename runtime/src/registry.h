@@ -12,6 +12,8 @@
 #ifndef ACT_SRC_REGISTRY_H
 #define ACT_SRC_REGISTRY_H
 
+#include "cpu.h"
+
 #include <act/actor.h>
 
 #include <stdatomic.h>
@@ -103,7 +105,7 @@ struct act_actor {
     uint16_t reserved;
 };
 
-_Static_assert(sizeof(struct act_actor) == 64, "one cache line an actor");
+_Static_assert(sizeof(struct act_actor) == CPU_LINE_BYTES, "one cache line an actor");
 
 enum { SLOT_CHUNK = 256 };
 

@@ -9,6 +9,7 @@
 
 #include "actor.h"
 #include "assert.h"
+#include "cpu.h"
 #include "delivery.h"
 #include "fabric.h"
 #include "timer.h"
@@ -150,7 +151,7 @@ static void watch(const struct act_endpoint *e, bool is_calm)
 {
     for (uint32_t i = 0; i < LOOKS_PER_CLOCK; i++) {
         if (act_endpoint_has_input(e)) return;
-        if (is_calm) __builtin_ia32_pause();
+        if (is_calm) cpu_pause();
     }
 }
 
