@@ -2,6 +2,7 @@
  * bench_actor: the runtime's own figures. Each is measured on a runtime of two workers.
  */
 #include "harness.h"
+#include "program.h"
 
 #include <act/actor.h>
 #include <act/port.h>
@@ -420,6 +421,7 @@ int main(int argc, char **argv)
     struct act_runtime_options o;
     struct act_error why;
 
+    program_begin("bench_actor");
     bench.is_json = argc > 1 && strcmp(argv[1], "--json") == 0;
     if (argc > 2 || (argc == 2 && !bench.is_json)) {
         fprintf(stderr, "bench_actor: accepted is --json\n");
@@ -444,7 +446,7 @@ int main(int argc, char **argv)
     measure_spawn(5 * MILLION);
     act_port_close(bench.port);
     uint64_t leaked = act_runtime_stop(bench.runtime);
-    if (leaked == 0) return 0;
+    if (leaked == 0) return program_end("bench_actor", 0);
     fprintf(stderr, "bench_actor: %llu messages did not come back\n", (unsigned long long)leaked);
     return 1;
 }

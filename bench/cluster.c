@@ -4,6 +4,7 @@
 #include "harness.h"
 #include "options.h"
 #include "plot.h"
+#include "program.h"
 #include "run_cluster.h"
 #include "scenario.h"
 
@@ -112,6 +113,7 @@ static void print_head(const struct bench_options *o)
            "latency percentiles, p50 in lane round trips (rt); memory; verification.\n",
            c.lane_round_trip_ns, c.lane_round_trip_ns < 400 ? "near cores" : "far cores",
            c.lane_messages_per_second / 1e6);
+    program_flush("bench");
 }
 
 int main(int argc, char **argv)
@@ -119,6 +121,7 @@ int main(int argc, char **argv)
     static struct bench bench;
     char error[512];
 
+    program_begin("bench");
     bench.options = bench_options_parse(argc, argv);
     struct bench_options *o = &bench.options;
     bench.workload.kind = o->workload;
@@ -143,5 +146,5 @@ int main(int argc, char **argv)
     }
     if (o->plot_file != NULL && !plot_draw(&bench.plot, o->plot_file)) bench.failures++;
     workload_deinit(&bench.workload);
-    return bench.failures == 0 ? 0 : 1;
+    return program_end("bench", bench.failures == 0 ? 0 : 1);
 }

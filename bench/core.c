@@ -4,6 +4,7 @@
  */
 #include "driver.h"
 #include "harness.h"
+#include "program.h"
 
 #include <vsr/client.h>
 
@@ -237,6 +238,7 @@ int main(int argc, char **argv)
     const bool is_json = argc > 1 && strcmp(argv[1], "--json") == 0;
     struct row row = {.benchmark = "core"};
 
+    program_begin("bench_core");
     if (argc > 2 || (argc == 2 && !is_json)) {
         fprintf(stderr, "bench_core: accepted is --json\n");
         return 2;
@@ -264,5 +266,5 @@ int main(int argc, char **argv)
     row.per_second_name = "steps_per_second";
     row.cpu_seconds_per_million = spent * 1e6 / (double)bench.steps;
     row_print(&row, is_json);
-    return 0;
+    return program_end("bench_core", 0);
 }

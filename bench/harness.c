@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include "lane.h"
+#include "program.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -51,7 +52,12 @@ uint64_t histogram_percentile(const struct histogram *h, double fraction)
 
 /* Calibration. */
 
-enum { ROUND_TRIPS = 20000, ROUND_TRIP_SETS = 9, BATCHED_ITEMS = 4000000, SPINS_PER_YIELD = 1 << 14 };
+enum {
+    ROUND_TRIPS = 20000,
+    ROUND_TRIP_SETS = 9,
+    BATCHED_ITEMS = 4000000,
+    SPINS_PER_YIELD = 1 << 14
+};
 
 struct calibrator {
     struct act_lane *there;
@@ -304,7 +310,7 @@ void row_print(const struct row *row, bool is_json)
         print_json(row);
     else
         print_text(row);
-    fflush(stdout);
+    program_flush("bench"); /* a full disk ends it before the next row is measured */
 }
 
 void progress(const char *format, ...)

@@ -2,6 +2,7 @@
  * bench_lane: the raw lanes under everything else, one item at a time and batched.
  */
 #include "harness.h"
+#include "program.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
     const bool is_json = argc > 1 && strcmp(argv[1], "--json") == 0;
     struct calibration c;
 
+    program_begin("bench_lane");
     if (argc > 2 || (argc == 2 && !is_json)) {
         fprintf(stderr, "bench_lane: accepted is --json\n");
         return 2;
@@ -36,5 +38,5 @@ int main(int argc, char **argv)
         row.per_second_name = "round_trips_per_second";
         row_print(&row, is_json);
     }
-    return 0;
+    return program_end("bench_lane", 0);
 }

@@ -3,10 +3,11 @@
  */
 #include "options.h"
 
+#include "program.h"
+
 #include <act/types.h>
 #include <vsr/types.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -100,7 +101,7 @@ static void print_help(void)
            "  --%-22s operations from a file, one per line: get KEY, put KEY VALUE,\n"
            "  %-24s swap KEY VALUE, delete KEY\n"
            "  --%-22s seconds that a row is measured; 0.1 to 3600\n"
-           "  --%-22s of everything random; any number (1)\n"
+           "  --%-22s of everything random; any number, 0x... too (1)\n"
            "  --%-22s pin workers to CPUs\n"
            "  --%-22s one JSON object per row and line\n"
            "  --%-22s draw percentiles and growth into an SVG file\n"
@@ -124,12 +125,9 @@ static void set_number(struct bench_options *options, const struct number_option
                        const char *value)
 {
     char accepted[64];
-    char *end;
+    uint64_t number;
 
-    errno = 0;
-    unsigned long long number = strtoull(value, &end, 10);
-    if (errno != 0 || end == value || *end != '\0' || value[0] == '-' || number < o->min ||
-        number > o->max) {
+    if (!program_number(value, o->min, o->max, &number)) {
         snprintf(accepted, sizeof accepted, "a whole number, %llu to %llu",
                  (unsigned long long)o->min, (unsigned long long)o->max);
         refuse(o->name, value, accepted);
@@ -151,12 +149,10 @@ static double parse_seconds(const char *value)
 
 static uint64_t parse_seed(const char *value)
 {
-    char *end;
+    uint64_t seed;
 
-    errno = 0;
-    unsigned long long seed = strtoull(value, &end, 0);
-    if (errno != 0 || end == value || *end != '\0' || value[0] == '-')
-        refuse("seed", value, "a whole number");
+    if (!program_number(value, 0, UINT64_MAX, &seed))
+        refuse("seed", value, "a whole number, decimal or 0x and hexadecimal");
     return seed;
 }
 
@@ -201,7 +197,7 @@ static void set_other(struct bench_options *options, int option, const char *val
         break;
     case OPTION_HELP:
         print_help();
-        exit(0);
+        exit(program_end("bench", 0));
     default: /* getopt has said what is wrong. */
         fprintf(stderr, "bench: see bench/run --help for the options that are accepted.\n");
         exit(2);

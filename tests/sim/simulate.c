@@ -3,10 +3,10 @@
  */
 #include "assert.h" /* the core's: the panic is ours here */
 #include "jobs.h"
+#include "program.h"
 
 #include <vsr/trace.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,19 +43,10 @@ static void print_help(FILE *file)
             "  --seconds N      start no more seeds after so long, 1 to 10^6 (no limit)\n"
             "  --trace          print every event; VSR_LOG=info, debug or trace print less or all\n"
             "  --help           this text\n\n"
-            "Exit status: 0 all well, 2 bad option, 3 broken invariant, 4 no progress, 5 crash,\n"
+            "Exit status: 0 all well, 1 the output failed, 2 bad option, 3 broken invariant, 4 no "
+            "progress, 5 crash,\n"
             "6 nothing failed, but nothing was checked: no request was answered.\n",
             VSR_REPLICAS_MAX, JOBS_MAX);
-}
-
-static bool parse(const char *text, uint64_t min, uint64_t max, uint64_t *value)
-{
-    char *end = NULL;
-
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && text[0] != '-' && *value >= min &&
-           *value <= max;
 }
 
 /** Ends the program when the text is no number in the range. */
@@ -63,7 +54,7 @@ static uint64_t number(const char *option, const char *text, uint64_t min, uint6
 {
     uint64_t value;
 
-    if (parse(text, min, max, &value)) return value;
+    if (program_number(text, min, max, &value)) return value;
     fprintf(stderr,
             "tests/simulate: %s is \"%s\"; accepted is a number from %" PRIu64 " to %" PRIu64 "\n",
             option, text, min, max);
@@ -149,7 +140,7 @@ static void read_options(int count, char **arguments, struct job_options *o)
         case 'h':
         case OPTION_HELP:
             print_help(stdout);
-            exit(0);
+            exit(program_end("tests/simulate", 0));
         default: /* getopt has said which one */
             fprintf(stderr, "tests/simulate: see tests/simulate --help for what is accepted\n");
             exit(OUTCOME_USAGE);
@@ -188,6 +179,8 @@ int main(int count, char **arguments)
         .level = vsr_log_level(),
     };
 
+    program_begin("tests/simulate");
     read_options(count, arguments, &o);
-    return (int)(o.is_single ? jobs_run_one(&o) : jobs_run_many(&o));
+    const enum outcome outcome = o.is_single ? jobs_run_one(&o) : jobs_run_many(&o);
+    return program_end("tests/simulate", (int)outcome);
 }
