@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <stdarg.h>
@@ -178,11 +177,10 @@ bool calibrate(struct calibration *out)
 
 double process_cpu_seconds(void)
 {
-    struct rusage usage;
+    struct timespec spent;
 
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (double)spent.tv_sec + (double)spent.tv_nsec * 1e-9;
 }
 
 void process_reset_peak(void)
@@ -220,6 +218,11 @@ void row_add_number(struct row *row, const char *name, double value)
 {
     if (row->field_count < ROW_FIELDS_MAX)
         row->fields[row->field_count++] = (struct row_field){.name = name, .number = value};
+}
+
+void row_add_measured(struct row *row, const char *name, double value)
+{
+    if (value > 0) row_add_number(row, name, value);
 }
 
 void row_add_text(struct row *row, const char *name, const char *value)
@@ -269,8 +272,8 @@ static void print_json(const struct row *row)
         else
             printf("%.10g", row->fields[i].number);
     }
-    printf(", \"%s\": %.0f", row->per_second_name, row->per_second);
-    if (row->latency != NULL) {
+    if (row->per_second > 0) printf(", \"%s\": %.0f", row->per_second_name, row->per_second);
+    if (row->latency != NULL && row->latency->total > 0) {
         printf(", \"latency_ns\": {");
         for (uint32_t i = 0; i < PERCENTILES; i++)
             printf("%s\"%s\": %llu", i > 0 ? ", " : "", percentiles[i].name,
@@ -279,28 +282,30 @@ static void print_json(const struct row *row)
     }
     printf(", \"lane_round_trip_ns\": %.1f, \"lane_messages_per_second\": %.0f",
            row->calibration.lane_round_trip_ns, row->calibration.lane_messages_per_second);
-    printf(", \"cpu_seconds_per_million_%s\": %.6f",
-           strcmp(row->per_second_name, "commits_per_second") == 0 ? "commits" : "operations",
-           row->cpu_seconds_per_million);
-    printf(", \"peak_rss_bytes\": %llu", (unsigned long long)row->peak_rss_bytes);
+    if (row->cpu_seconds_per_million > 0)
+        printf(", \"cpu_seconds_per_million_%s\": %.6f",
+               strcmp(row->per_second_name, "commits_per_second") == 0 ? "commits" : "operations",
+               row->cpu_seconds_per_million);
+    if (row->peak_rss_bytes > 0)
+        printf(", \"peak_rss_bytes\": %llu", (unsigned long long)row->peak_rss_bytes);
     if (row->has_verified) printf(", \"verified\": %s", row->is_verified ? "true" : "false");
     printf("}\n");
 }
 
 static void print_text(const struct row *row)
 {
-    printf("%-36s %9.3f M/s  1/%-7.1f", row->row, row->per_second / 1e6,
-           row->calibration.lane_messages_per_second / row->per_second);
+    printf("%-36s", row->row);
+    if (row->per_second > 0)
+        printf(" %9.3f M/s  1/%-7.1f", row->per_second / 1e6,
+               row->calibration.lane_messages_per_second / row->per_second);
     if (row->latency != NULL && row->latency->total > 0) {
         for (uint32_t i = 0; i < PERCENTILES; i++)
             printf(" %s %.2f", percentiles[i].name, (double)percentile(row->latency, i) * 1e-3);
         printf(" us  %.1f rt",
                (double)percentile(row->latency, 0) / row->calibration.lane_round_trip_ns);
     }
-    printf("  %.0f MB%s\n", (double)row->peak_rss_bytes / 1e6,
-           !row->has_verified ? ""
-           : row->is_verified ? "  verified"
-                              : "  NOT VERIFIED");
+    if (row->peak_rss_bytes > 0) printf("  %.0f MB", (double)row->peak_rss_bytes / 1e6);
+    printf("%s\n", !row->has_verified ? "" : row->is_verified ? "  verified" : "  NOT VERIFIED");
 }
 
 void row_print(const struct row *row, bool is_json)

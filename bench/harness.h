@@ -54,7 +54,7 @@ void process_reset_peak(void);
 uint64_t process_peak_rss_bytes(void);
 uint32_t process_cpus(void);
 
-/* A measured row. */
+/* A measured row. What was not measured is not printed: a number left at 0, no latencies. */
 
 enum { ROW_FIELDS_MAX = 48 };
 
@@ -69,7 +69,7 @@ struct row {
     uint32_t field_count;
     double per_second; /* commits, messages or steps */
     const char *per_second_name;
-    const struct histogram *latency; /* NULL = none */
+    const struct histogram *latency; /* NULL or empty = none */
     struct calibration calibration;
     double cpu_seconds_per_million;
     uint64_t peak_rss_bytes;
@@ -78,6 +78,8 @@ struct row {
 };
 
 void row_add_number(struct row *row, const char *name, double value);
+/** Likewise a figure that may not have been measured: 0 = not, and it is left out. */
+void row_add_measured(struct row *row, const char *name, double value);
 void row_add_text(struct row *row, const char *name, const char *value);
 /** Prints a row: a JSON object on a line, or aligned text. */
 void row_print(const struct row *row, bool is_json);

@@ -25,6 +25,7 @@ struct bench_session {
     uint64_t sent_ns;
     uint64_t answered;
     bool is_out;
+    bool is_sampled; /* its latency is noted */
 };
 
 struct bench_client {
@@ -33,12 +34,12 @@ struct bench_client {
     uint32_t first_session; /* global index of session 0 */
     uint32_t opened;
     uint32_t out_count;
-    uint32_t sample_mask;
-    uint64_t now_ns;    /* of this turn; 0 = not looked at yet */
-    enum phase phase;   /* of this turn */
-    uint32_t limit;     /* of this turn: operations outstanding at once */
-    uint64_t rested_ns; /* when the last answer came */
-    uint64_t waited_ns; /* by the first operation that this turn brought an answer for */
+    uint32_t sample_mask; /* the operations whose latency is noted: a power of two, less 1 */
+    uint64_t now_ns;      /* of this turn; 0 = not looked at yet */
+    enum phase phase;     /* of this turn */
+    uint32_t limit;       /* of this turn: operations outstanding at once */
+    uint64_t rested_ns;   /* when the last answer came */
+    uint64_t waited_ns;   /* by the first operation that this turn brought an answer for */
     struct run_point *points;
     uint32_t points_max; /* 0: this run notes none */
     struct workload_cursor cursor;
@@ -55,9 +56,9 @@ struct bench_client {
     uint8_t *buffer;
     alignas(64) atomic_ullong answered;
     atomic_uint is_open;
-    atomic_uint is_quiet;  /* nothing outstanding and nothing more to submit */
-    atomic_uint recording; /* the last one it knows of; 0 = none */
-    atomic_uint recorded;  /* points of it */
+    atomic_ullong quiet_ns; /* since when nothing is outstanding nor to be submitted; 0 = not */
+    atomic_uint recording;  /* the last one it knows of; 0 = none */
+    atomic_uint recorded;   /* points of it */
 };
 
 struct run {
@@ -91,6 +92,8 @@ bool run_start_clients(struct run *run);
 bool run_all_open(const struct run *run);
 /** Whether nothing is outstanding and nothing more will be submitted. */
 bool run_all_quiet(const struct run *run);
+/** When the last client became so. */
+uint64_t run_quiet_ns(const struct run *run);
 
 /* run_verify.c */
 

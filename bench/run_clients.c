@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** One latency in so many is recorded in a run with many sessions. */
+/** One latency in so many is recorded in a run with many operations outstanding. */
 enum { LATENCY_SAMPLE = 16 };
 /** Points noted at a time, of all clients. */
 enum { POINTS_MAX = 1 << 20 };
@@ -77,7 +77,7 @@ static void submit_more(struct bench_client *c, struct vsr_client_actor *actor)
         if (vsr_client_actor_submit(actor, session, payload, bytes) != 0) return;
         c->idle_count--;
         c->out_count++;
-        c->submitted++;
+        c->sessions[session].is_sampled = (c->submitted++ & c->sample_mask) == 0;
         c->sessions[session].sent_ns = c->now_ns;
         c->sessions[session].is_out = true;
     }
@@ -112,7 +112,7 @@ static void on_result(void *context, struct vsr_client_actor *actor, uint32_t se
     } else if (result_bytes < 4) {
         c->wrong_results++;
     }
-    if (c->phase == PHASE_MEASURE && (session & c->sample_mask) == 0)
+    if (c->phase == PHASE_MEASURE && s->is_sampled)
         histogram_add(&c->latency, c->now_ns - s->sent_ns);
     c->out_count--;
     c->idle[c->idle_count++] = session;
@@ -143,7 +143,9 @@ static void on_turn_end(void *context, struct vsr_client_actor *actor)
         record(c);
     atomic_store_explicit(&c->answered, c->answered_count, memory_order_relaxed);
     bool is_over = c->phase == PHASE_STOP || c->is_at_end;
-    if (is_over && c->out_count == 0) atomic_store_explicit(&c->is_quiet, 1, memory_order_relaxed);
+    if (is_over && c->out_count == 0 &&
+        atomic_load_explicit(&c->quiet_ns, memory_order_relaxed) == 0)
+        atomic_store_explicit(&c->quiet_ns, c->now_ns, memory_order_relaxed);
     if (c->waited_ns != 0) c->rested_ns = c->now_ns;
     c->now_ns = c->waited_ns = 0;
 }
@@ -182,9 +184,20 @@ bool run_all_open(const struct run *run)
 bool run_all_quiet(const struct run *run)
 {
     for (uint32_t i = 0; i < run->options->clients; i++)
-        if (atomic_load_explicit(&run->clients[i].is_quiet, memory_order_relaxed) == 0)
+        if (atomic_load_explicit(&run->clients[i].quiet_ns, memory_order_relaxed) == 0)
             return false;
     return true;
+}
+
+uint64_t run_quiet_ns(const struct run *run)
+{
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < run->options->clients; i++) {
+        uint64_t ns = atomic_load_explicit(&run->clients[i].quiet_ns, memory_order_relaxed);
+        if (ns > last) last = ns;
+    }
+    return last;
 }
 
 static bool init_client(struct run *run, uint32_t i)
@@ -195,7 +208,7 @@ static bool init_client(struct run *run, uint32_t i)
     c->run = run;
     c->index = i;
     c->first_session = i * b->sessions;
-    c->sample_mask = (uint64_t)b->clients * b->sessions > 64 ? LATENCY_SAMPLE - 1 : 0;
+    c->sample_mask = (uint64_t)b->clients * b->outstanding > 64 ? LATENCY_SAMPLE - 1 : 0;
     c->cursor = workload_cursor(run->workload, b->seed, i, b->clients);
     c->sessions = calloc(b->sessions, sizeof *c->sessions);
     c->idle = calloc(b->sessions, sizeof *c->idle);

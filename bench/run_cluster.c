@@ -127,41 +127,48 @@ static bool start_cluster(struct run *run)
                     (unsigned long long)why.max, why.rule);
 }
 
-/** Counts commits for so long, or until a trace ends. */
-static void count_commits(struct run *run)
+/** Counts commits for so long, or until a trace ends. Returns when it ended. */
+static uint64_t count_commits(struct run *run)
 {
+    const double step = run->workload->kind == WORKLOAD_TRACE ? 1 : 100; /* ms: it may be short */
     const double wanted = run->options->seconds;
     const uint64_t before = run_answered(run);
     const uint64_t start = act_now_ns();
 
     for (;;) {
         double spent = (double)(act_now_ns() - start) * 1e-9;
-        if (spent >= wanted || run_all_quiet(run)) break;
+        if (run_all_quiet(run)) return run_quiet_ns(run);
+        if (spent >= wanted) return act_now_ns();
         double left = (wanted - spent) * 1000;
-        run_pause_ms(left < 100 ? (uint32_t)left + 1 : 100);
+        run_pause_ms(left < step ? (uint32_t)left + 1 : (uint32_t)step);
         progress("measuring %.1f of %.1f s, %.2f M operations", spent, wanted,
                  (double)(run_answered(run) - before) * 1e-6);
     }
 }
 
-/** Measures: warm up, then count commits, or do what the plan says. */
+/** Measures: warm up, but for a trace, then count commits, or do what the plan says. */
 static bool measure(struct run *run)
 {
     struct run_result *result = run->result;
     bool is_good = true;
+    uint64_t end;
 
-    atomic_store_explicit(&run->phase, PHASE_WARM, memory_order_relaxed);
-    if (run->workload->kind != WORKLOAD_TRACE) run_pause_ms(200);
+    if (run->workload->kind != WORKLOAD_TRACE) {
+        atomic_store_explicit(&run->phase, PHASE_WARM, memory_order_relaxed);
+        run_pause_ms(200);
+    }
     double cpu = process_cpu_seconds();
     uint64_t before = run_answered(run);
     uint64_t start = act_now_ns();
     atomic_store_explicit(&run->phase, PHASE_MEASURE, memory_order_relaxed);
-    if (run->plan != NULL)
+    if (run->plan != NULL) {
         is_good = run->plan->measure(run->plan->context, run);
-    else
-        count_commits(run);
+        end = act_now_ns();
+    } else {
+        end = count_commits(run);
+    }
     result->commits = run_answered(run) - before;
-    result->seconds = (double)(act_now_ns() - start) * 1e-9;
+    result->seconds = (double)(end - start) * 1e-9;
     result->cpu_seconds = process_cpu_seconds() - cpu;
     atomic_store_explicit(&run->phase, PHASE_STOP, memory_order_relaxed);
     return is_good;

@@ -22,14 +22,17 @@ double scenario_median(double *numbers, size_t count)
     return count % 2 == 1 ? numbers[count / 2] : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
 }
 
-/** Times in ns, as rounds have them. */
+/** Times in ns, of the rounds that have them; 0 = none has. */
 static double median_of(const struct scenario *s, size_t offset)
 {
     double numbers[ROUNDS_MAX];
+    size_t count = 0;
 
-    for (uint32_t i = 0; i < s->round_count; i++)
-        memcpy(&numbers[i], (const char *)&s->rounds[i] + offset, sizeof numbers[i]);
-    return scenario_median(numbers, s->round_count);
+    for (uint32_t i = 0; i < s->round_count; i++) {
+        memcpy(&numbers[count], (const char *)&s->rounds[i] + offset, sizeof numbers[count]);
+        count += numbers[count] > 0;
+    }
+    return scenario_median(numbers, count);
 }
 
 #define MEDIAN(s, field) median_of(s, offsetof(struct round, field))
@@ -111,18 +114,18 @@ static void print_text(const struct scenario *s, const struct run_result *result
 static void add_round(struct row *row, const struct scenario *s, const struct round *r)
 {
     row_add_number(row, "replica", r->victim);
-    row_add_number(row, "commit_round_trip_ns", r->round_trip_left);
-    row_add_number(row, "commit_round_trip_before_ns", r->round_trip);
-    row_add_number(row, "commit_round_trip_one_ns", r->one);
+    row_add_measured(row, "commit_round_trip_ns", r->round_trip_left);
+    row_add_measured(row, "commit_round_trip_before_ns", r->round_trip);
+    row_add_measured(row, "commit_round_trip_one_ns", r->one);
     if (is_failover(s)) {
-        row_add_number(row, "detection_ns", r->detection);
-        row_add_number(row, "commit_round_trips_after_detection", in_round_trips(r));
+        row_add_measured(row, "detection_ns", r->detection);
+        row_add_measured(row, "commit_round_trips_after_detection", in_round_trips(r));
     }
-    row_add_number(row, "without_commits_ns", r->without);
-    if (!is_failover(s)) row_add_number(row, "without_commits_before_ns", r->without_before);
-    row_add_number(row, "commits_per_second_before", r->before_per_s);
-    row_add_number(row, "commits_per_second_after", r->after_per_s);
-    row_add_number(row, "recovery_ns", r->recovery);
+    row_add_measured(row, "without_commits_ns", r->without);
+    if (!is_failover(s)) row_add_measured(row, "without_commits_before_ns", r->without_before);
+    row_add_measured(row, "commits_per_second_before", r->before_per_s);
+    row_add_measured(row, "commits_per_second_after", r->after_per_s);
+    row_add_measured(row, "recovery_ns", r->recovery);
 }
 
 static void add_summary(struct row *row, const struct scenario *s)
@@ -133,24 +136,24 @@ static void add_summary(struct row *row, const struct scenario *s)
         row_add_number(row, "pauses", s->pauses);
         row_add_number(row, "views_left",
                        (double)atomic_load_explicit(&s->view_changes, memory_order_relaxed));
-        row_add_number(row, "without_commits_ns_max", s->longest);
+        row_add_measured(row, "without_commits_ns_max", s->longest);
         return;
     }
     row_add_number(row, "rounds", s->round_count);
     row_add_number(row, "rounds_disturbed", s->disturbed);
-    row_add_number(row, "commit_round_trip_ns", MEDIAN(s, round_trip_left));
-    row_add_number(row, "commit_round_trip_before_ns", MEDIAN(s, round_trip));
-    row_add_number(row, "commit_round_trip_one_ns", MEDIAN(s, one));
+    row_add_measured(row, "commit_round_trip_ns", MEDIAN(s, round_trip_left));
+    row_add_measured(row, "commit_round_trip_before_ns", MEDIAN(s, round_trip));
+    row_add_measured(row, "commit_round_trip_one_ns", MEDIAN(s, one));
     if (is_failover(s)) {
-        row_add_number(row, "detection_ns", MEDIAN(s, detection));
-        row_add_number(row, "commit_round_trips_after_detection", median_round_trips(s));
+        row_add_measured(row, "detection_ns", MEDIAN(s, detection));
+        row_add_measured(row, "commit_round_trips_after_detection", median_round_trips(s));
     }
-    row_add_number(row, "without_commits_ns", MEDIAN(s, without));
+    row_add_measured(row, "without_commits_ns", MEDIAN(s, without));
     if (!is_failover(s))
-        row_add_number(row, "without_commits_before_ns", MEDIAN(s, without_before));
-    row_add_number(row, "commits_per_second_before", MEDIAN(s, before_per_s));
-    row_add_number(row, "commits_per_second_after", MEDIAN(s, after_per_s));
-    row_add_number(row, "recovery_ns", MEDIAN(s, recovery));
+        row_add_measured(row, "without_commits_before_ns", MEDIAN(s, without_before));
+    row_add_measured(row, "commits_per_second_before", MEDIAN(s, before_per_s));
+    row_add_measured(row, "commits_per_second_after", MEDIAN(s, after_per_s));
+    row_add_measured(row, "recovery_ns", MEDIAN(s, recovery));
 }
 
 /** A row for each round, then one for all: medians. */
