@@ -97,7 +97,11 @@ static void measure_all(struct bench *bench)
     o.requests_per_message = 1;
     measure(bench, "throughput-one-request-per-message", &o, NULL, 0);
     o.requests_per_message = 0;
-    o.clients = o.sessions = o.outstanding = 1;
+    o.groups = o.workers;
+    o.clients = 1;
+    measure(bench, "throughput-groups", &o, NULL, 0);
+    o.groups = 1;
+    o.sessions = o.outstanding = 1;
     measure(bench, "latency", &o, NULL, 0);
     measure_growth(bench);
 }

@@ -27,8 +27,10 @@ static const struct number_option {
      "replicas (3)"},
     {"workers", offsetof(struct bench_options, workers), 1, ACT_WORKERS_MAX, true,
      "worker threads (one per CPU)"},
+    {"groups", offsetof(struct bench_options, groups), 1, 64, true,
+     "clusters on one runtime, the replicas and clients of each on one worker (1)"},
     {"clients", offsetof(struct bench_options, clients), 1, 256, true,
-     "client actors (one per worker)"},
+     "client actors of a cluster (one per worker; one with --groups)"},
     {"sessions", offsetof(struct bench_options, sessions), 1, 1000000, true,
      "sessions of each client (1000)"},
     {"op-bytes", offsetof(struct bench_options, op_bytes), 16, 16384, true,
@@ -75,9 +77,10 @@ void bench_options_describe(const struct bench_options *o, struct row *row)
     row_add_text(row, "workload", workload_name(o->workload));
     row_add_number(row, "replicas", o->replicas);
     row_add_number(row, "workers", o->workers);
+    row_add_number(row, "groups", o->groups);
     row_add_number(row, "clients", o->clients);
     row_add_number(row, "sessions", o->sessions);
-    row_add_number(row, "op_bytes", o->op_bytes);
+    if (o->workload == WORKLOAD_COUNTER) row_add_number(row, "op_bytes", o->op_bytes);
     row_add_number(row, "outstanding", o->outstanding);
     row_add_number(row, "requests_per_message", o->requests_per_message);
     row_add_number(row, "seconds", o->seconds);
@@ -217,6 +220,7 @@ static void check_scenario(struct bench_options *o)
     if (o->scenario == SCENARIO_NONE) return;
     if (o->replicas < 3)
         refuse("scenario", name, "only with --replicas 3 or more: fewer survive no death");
+    if (o->groups > 1) refuse("scenario", name, "only with one group");
     if (o->workload == WORKLOAD_TRACE) refuse("scenario", name, "only without a trace: it ends");
     if (o->plot_file != NULL) refuse("scenario", name, "only without --plot");
     if (o->suspect_ticks == 0) o->suspect_ticks = 20;
@@ -230,7 +234,7 @@ static void check(struct bench_options *o)
 
     check_scenario(o);
 
-    if (o->clients == 0) o->clients = o->workers;
+    if (o->clients == 0) o->clients = o->groups > 1 ? 1 : o->workers;
     if (o->outstanding == 0) o->outstanding = o->sessions;
     if (o->outstanding > o->sessions) {
         snprintf(value, sizeof value, "%u", o->outstanding);
@@ -238,7 +242,7 @@ static void check(struct bench_options *o)
     }
     if ((uint64_t)o->clients * o->sessions > VSR_SESSIONS_MAX) {
         snprintf(value, sizeof value, "%u", o->sessions);
-        refuse("sessions", value, "at most 4194304 over all clients");
+        refuse("sessions", value, "at most 4194304 over all clients of a cluster");
     }
     if (o->read_percent != UINT32_MAX &&
         (o->workload == WORKLOAD_COUNTER || o->workload == WORKLOAD_TRACE)) {
@@ -253,6 +257,7 @@ struct bench_options bench_options_parse(int argc, char **argv)
     struct bench_options options = {
         .replicas = 3,
         .workers = process_cpus() < ACT_WORKERS_MAX ? process_cpus() : ACT_WORKERS_MAX,
+        .groups = 1,
         .sessions = 1000,
         .op_bytes = 16,
         .read_percent = UINT32_MAX,

@@ -17,7 +17,8 @@ enum scenario_kind {
 struct bench_options {
     uint32_t replicas;
     uint32_t workers;
-    uint32_t clients;
+    uint32_t groups;   /* clusters, each on a worker of its own as far as they go round */
+    uint32_t clients;  /* of each cluster */
     uint32_t sessions; /* of each client */
     uint32_t op_bytes;
     enum workload_kind workload;

@@ -30,8 +30,9 @@ struct bench_session {
 
 struct bench_client {
     alignas(64) struct run *run;
-    uint32_t index;
-    uint32_t first_session; /* global index of session 0 */
+    uint32_t index; /* over all groups */
+    uint32_t group;
+    uint32_t first_session; /* index of session 0 in its group */
     uint32_t opened;
     uint32_t out_count;
     uint32_t sample_mask; /* the operations whose latency is noted: a power of two, less 1 */
@@ -68,8 +69,9 @@ struct run {
     struct run_result *result;
     struct act_runtime *runtime;
     struct act_port *port;
-    struct vsr_cluster *cluster;
+    struct vsr_cluster **groups; /* options->groups of them; NULL = not started */
     struct bench_client *clients;
+    uint32_t client_count; /* of all groups, one group's behind the other's */
     act_id *ids;
     uint32_t spawned;
     uint32_t *places;
@@ -85,8 +87,16 @@ static inline bool run_is_for_latency(const struct bench_options *b)
     return b->clients == 1 && b->outstanding == 1;
 }
 
+/** Where all of a group lies, when there are several. */
+static inline uint32_t run_group_worker(const struct bench_options *b, uint32_t group)
+{
+    return group % b->workers;
+}
+
 /* run_clients.c */
 
+/** Operations answered to the clients of a group. */
+uint64_t run_group_answered(const struct run *run, uint32_t group);
 /** Spawns the clients, which open their sessions. Returns false after run_fail. */
 bool run_start_clients(struct run *run);
 bool run_all_open(const struct run *run);

@@ -166,24 +166,35 @@ static const struct vsr_client_callbacks callbacks = {
 
 /* The run's side of them. */
 
+uint64_t run_group_answered(const struct run *run, uint32_t group)
+{
+    const uint32_t first = group * run->options->clients;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < run->options->clients; i++)
+        sum += atomic_load_explicit(&run->clients[first + i].answered, memory_order_relaxed);
+    return sum;
+}
+
 uint64_t run_answered(const struct run *run)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < run->options->clients; i++)
-        sum += atomic_load_explicit(&run->clients[i].answered, memory_order_relaxed);
+
+    for (uint32_t group = 0; group < run->options->groups; group++)
+        sum += run_group_answered(run, group);
     return sum;
 }
 
 bool run_all_open(const struct run *run)
 {
-    for (uint32_t i = 0; i < run->options->clients; i++)
+    for (uint32_t i = 0; i < run->client_count; i++)
         if (atomic_load_explicit(&run->clients[i].is_open, memory_order_relaxed) == 0) return false;
     return true;
 }
 
 bool run_all_quiet(const struct run *run)
 {
-    for (uint32_t i = 0; i < run->options->clients; i++)
+    for (uint32_t i = 0; i < run->client_count; i++)
         if (atomic_load_explicit(&run->clients[i].quiet_ns, memory_order_relaxed) == 0)
             return false;
     return true;
@@ -193,7 +204,7 @@ uint64_t run_quiet_ns(const struct run *run)
 {
     uint64_t last = 0;
 
-    for (uint32_t i = 0; i < run->options->clients; i++) {
+    for (uint32_t i = 0; i < run->client_count; i++) {
         uint64_t ns = atomic_load_explicit(&run->clients[i].quiet_ns, memory_order_relaxed);
         if (ns > last) last = ns;
     }
@@ -207,30 +218,37 @@ static bool init_client(struct run *run, uint32_t i)
 
     c->run = run;
     c->index = i;
-    c->first_session = i * b->sessions;
-    c->sample_mask = (uint64_t)b->clients * b->outstanding > 64 ? LATENCY_SAMPLE - 1 : 0;
-    c->cursor = workload_cursor(run->workload, b->seed, i, b->clients);
+    c->group = i / b->clients;
+    c->first_session = i % b->clients * b->sessions;
+    c->sample_mask = (uint64_t)run->client_count * b->outstanding > 64 ? LATENCY_SAMPLE - 1 : 0;
+    c->cursor = workload_cursor(run->workload, b->seed, i, run->client_count);
     c->sessions = calloc(b->sessions, sizeof *c->sessions);
     c->idle = calloc(b->sessions, sizeof *c->idle);
     c->buffer = calloc(1, run->workload->payload_max + 8);
     if (run->plan != NULL) {
-        c->points_max = POINTS_MAX / b->clients;
+        c->points_max = POINTS_MAX / run->client_count;
         c->points = malloc(c->points_max * sizeof *c->points);
         if (c->points == NULL) return false;
     }
     return c->sessions != NULL && c->idle != NULL && c->buffer != NULL;
 }
 
+static uint32_t client_worker(const struct bench_options *b, const struct bench_client *c)
+{
+    if (b->groups > 1) return run_group_worker(b, c->group);
+    return run_is_for_latency(b) ? 0 : (c->index + 1) % b->workers;
+}
+
 bool run_start_clients(struct run *run)
 {
     const struct bench_options *b = run->options;
 
-    for (uint32_t i = 0; i < b->clients; i++) {
+    for (uint32_t i = 0; i < run->client_count; i++) {
         struct vsr_client_actor_options o;
         struct vsr_error why = {.option = "memory", .rule = ""};
         if (!init_client(run, i)) return run_fail(run, "no memory for client %u", i);
         vsr_client_actor_options_init(&o);
-        o.cluster = run->cluster;
+        o.cluster = run->groups[run->clients[i].group];
         o.client.sessions = b->sessions;
         o.client.requests_per_message = b->requests_per_message;
         o.seed = b->seed + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15ull;
@@ -238,7 +256,7 @@ bool run_start_clients(struct run *run)
             o.client.request_bytes_max = (run->workload->payload_max + 256 + 7) & ~7u;
         o.callbacks = &callbacks;
         o.context = &run->clients[i];
-        o.place = ACT_PLACE_ON(run_is_for_latency(b) ? 0 : (i + 1) % b->workers);
+        o.place = ACT_PLACE_ON(client_worker(b, &run->clients[i]));
         int error = vsr_client_actor_spawn(&o, &run->ids[i], &why);
         if (error != 0)
             return run_fail(run, "starting client %u: %s (%s)", i, strerror(-error), why.option);
@@ -255,7 +273,7 @@ static void change_recording(struct run *run)
     uint32_t recording = atomic_load_explicit(&run->recording, memory_order_relaxed) + 1;
 
     atomic_store_explicit(&run->recording, recording, memory_order_relaxed);
-    for (uint32_t i = 0; i < run->options->clients; i++)
+    for (uint32_t i = 0; i < run->client_count; i++)
         while (atomic_load_explicit(&run->clients[i].recording, memory_order_relaxed) != recording)
             run_pause_ms(1);
 }
@@ -278,11 +296,11 @@ size_t run_recorded(struct run *run, struct run_point **points)
     size_t taken = 0;
 
     change_recording(run);
-    for (uint32_t i = 0; i < run->options->clients; i++)
+    for (uint32_t i = 0; i < run->client_count; i++)
         count += atomic_load_explicit(&run->clients[i].recorded, memory_order_acquire); /* R2 */
     *points = malloc((count + 1) * sizeof **points);
     if (*points == NULL) return 0;
-    for (uint32_t i = 0; i < run->options->clients; i++) {
+    for (uint32_t i = 0; i < run->client_count; i++) {
         struct bench_client *c = &run->clients[i];
         uint32_t recorded = atomic_load_explicit(&c->recorded, memory_order_acquire); /* R2 */
         memcpy(*points + taken, c->points, recorded * sizeof **points);

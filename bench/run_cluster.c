@@ -34,7 +34,7 @@ void run_pause_ms(uint32_t ms)
 
 struct vsr_cluster *run_replicas(struct run *run)
 {
-    return run->cluster;
+    return run->groups[0];
 }
 
 void run_set_load(struct run *run, enum run_load load)
@@ -62,7 +62,9 @@ static bool start_runtime(struct run *run)
     o.workers = run->options->workers;
     o.pin = run->options->is_pinned;
     o.spin_us = run->options->spin_us;
-    o.actors_max = 4096;
+    /* Replicas and clients, and as many again for what else lives: ports, monitors, dead. */
+    o.actors_max =
+        4096 + 2 * run->options->groups * (run->options->replicas + run->options->clients);
     int error = act_runtime_start(&o, &run->runtime, &why);
     if (error != 0) return run_fail(run, "%s", why.text);
     error = act_port_open(run->runtime, &run->port);
@@ -83,14 +85,16 @@ static void size_batches(struct vsr_replica_options *o)
  * Placement decides. For throughput the primary has the first worker to itself as far as possible.
  * For latency the replicas lie round robin, the library's default, and the client beside the
  * primary: with three replicas or more on two workers a quorum is then reached without a hop.
+ * Groups lie each on one worker: what a commit touches never changes its core.
  */
-static uint32_t replica_worker(const struct bench_options *b, uint32_t replica)
+static uint32_t replica_worker(const struct bench_options *b, uint32_t group, uint32_t replica)
 {
+    if (b->groups > 1) return run_group_worker(b, group);
     if (run_is_for_latency(b)) return replica % b->workers;
     return replica == 0 || b->workers == 1 ? 0 : 1 + (replica - 1) % (b->workers - 1);
 }
 
-static bool start_cluster(struct run *run)
+static bool start_group(struct run *run, uint32_t group)
 {
     const struct bench_options *b = run->options;
     const uint32_t sessions = b->clients * b->sessions;
@@ -101,7 +105,7 @@ static bool start_cluster(struct run *run)
     o.runtime = run->runtime;
     o.create_machine = workload_create_machine;
     o.machine_context = (void *)(uintptr_t)run->workload;
-    o.replica.cluster = b->seed;
+    o.replica.cluster = b->seed + group;
     o.replica.replica_count = b->replicas;
     o.replica.sessions_max = sessions;
     /* Taking the digest of a large machine keeps a replica busy: nobody is to be voted out for it.
@@ -118,13 +122,20 @@ static bool start_cluster(struct run *run)
     o.replica.replies_per_message = b->requests_per_message == 1 ? 1 : 0;
     size_batches(&o.replica);
     for (uint32_t i = 0; i < b->replicas; i++)
-        run->places[i] = ACT_PLACE_ON(replica_worker(b, i));
+        run->places[i] = ACT_PLACE_ON(replica_worker(b, group, i));
     o.places = run->places;
-    int error = vsr_cluster_start(&o, &run->cluster, &why);
+    int error = vsr_cluster_start(&o, &run->groups[group], &why);
     return error == 0 ||
            run_fail(run, "starting the cluster: %s (%s %llu: %llu to %llu %s)", strerror(-error),
                     why.option, (unsigned long long)why.value, (unsigned long long)why.min,
                     (unsigned long long)why.max, why.rule);
+}
+
+static bool start_groups(struct run *run)
+{
+    for (uint32_t group = 0; group < run->options->groups; group++)
+        if (!start_group(run, group)) return false;
+    return true;
 }
 
 /** Counts commits for so long, or until a trace ends. Returns when it ended. */
@@ -182,7 +193,8 @@ static void stop(struct run *run)
         while (sem_wait(&run->stopped) != 0) {
         }
     }
-    if (run->cluster != NULL) vsr_cluster_stop(run->cluster);
+    for (uint32_t group = 0; group < run->options->groups; group++)
+        if (run->groups[group] != NULL) vsr_cluster_stop(run->groups[group]);
     if (run->port != NULL) act_port_close(run->port);
     if (run->runtime != NULL) {
         uint64_t leaked = act_runtime_stop(run->runtime);
@@ -190,7 +202,7 @@ static void stop(struct run *run)
             run->result->is_verified =
                 run_fail(run, "%llu messages did not come back", (unsigned long long)leaked);
     }
-    for (uint32_t i = 0; i < run->options->clients; i++) {
+    for (uint32_t i = 0; i < run->client_count; i++) {
         struct bench_client *c = &run->clients[i];
         histogram_merge(&run->result->latency, &c->latency);
         free(c->points);
@@ -200,35 +212,48 @@ static void stop(struct run *run)
     }
 }
 
+static bool allocate(struct run *run)
+{
+    const size_t bytes = run->client_count * sizeof *run->clients;
+
+    run->clients = aligned_alloc(64, bytes);
+    run->ids = calloc(run->client_count, sizeof *run->ids);
+    run->groups = calloc(run->options->groups, sizeof *run->groups);
+    if (run->clients == NULL || run->ids == NULL || run->groups == NULL)
+        return run_fail(run, "no memory for %u clients", run->client_count);
+    memset(run->clients, 0, bytes);
+    return true;
+}
+
 bool run_cluster(const struct bench_options *options, struct workload *workload,
                  const struct run_plan *plan, struct run_result *result)
 {
     uint32_t places[VSR_REPLICAS_MAX];
     struct run run = {
-        .options = options, .workload = workload, .plan = plan, .result = result, .places = places};
-    const size_t bytes = options->clients * sizeof *run.clients;
+        .options = options,
+        .workload = workload,
+        .plan = plan,
+        .result = result,
+        .places = places,
+        .client_count = options->groups * options->clients,
+    };
 
     *result = (struct run_result){0};
     workload->sessions = options->clients * options->sessions;
-    run.clients = aligned_alloc(64, bytes);
-    run.ids = calloc(options->clients, sizeof *run.ids);
-    if (run.clients == NULL || run.ids == NULL) {
-        free(run.clients);
-        free(run.ids);
-        return run_fail(&run, "no memory for %u clients", options->clients);
-    }
-    memset(run.clients, 0, bytes);
     sem_init(&run.stopped, 0, 0);
     process_reset_peak();
-    if (start_runtime(&run) && start_cluster(&run) && run_start_clients(&run) &&
-        wait_for(&run, run_all_open, OPEN_TIMEOUT_S, "opening the sessions")) {
-        result->is_verified = measure(&run) &&
-                              wait_for(&run, run_all_quiet, DRAIN_TIMEOUT_S, "the last replies") &&
-                              run_verify(&run);
+    if (allocate(&run)) {
+        if (start_runtime(&run) && start_groups(&run) && run_start_clients(&run) &&
+            wait_for(&run, run_all_open, OPEN_TIMEOUT_S, "opening the sessions"))
+            result->is_verified =
+                measure(&run) &&
+                wait_for(&run, run_all_quiet, DRAIN_TIMEOUT_S, "the last replies") &&
+                run_verify(&run);
+        result->peak_rss_bytes = process_peak_rss_bytes();
+        stop(&run);
     }
-    result->peak_rss_bytes = process_peak_rss_bytes();
-    stop(&run);
     sem_destroy(&run.stopped);
+    free(run.groups);
     free(run.clients);
     free(run.ids);
     return result->is_verified;

@@ -57,6 +57,7 @@ bool run_cluster(const struct bench_options *options, struct workload *workload,
 
 /* For a plan. */
 
+/** Of the first group: a plan has one. */
 struct vsr_cluster *run_replicas(struct run *run);
 uint64_t run_answered(const struct run *run);
 void run_pause_ms(uint32_t ms);

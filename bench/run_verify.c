@@ -5,7 +5,7 @@
 
 static bool verify_clients(struct run *run)
 {
-    for (uint32_t i = 0; i < run->options->clients; i++) {
+    for (uint32_t i = 0; i < run->client_count; i++) {
         const struct bench_client *c = &run->clients[i];
         uint64_t got = atomic_load_explicit(&c->answered, memory_order_relaxed);
         if (c->submitted != got || c->unexpected != 0)
@@ -23,37 +23,52 @@ static bool verify_clients(struct run *run)
     return true;
 }
 
-static bool verify_replicas(struct run *run)
+/** A replica is in order, and has executed what its clients were answered. */
+static bool verify_replica(struct run *run, uint32_t group, uint32_t replica,
+                           struct vsr_cluster_report *report)
 {
-    struct vsr_cluster_report first = {0};
+    const uint64_t answered = run_group_answered(run, group);
 
-    if (vsr_cluster_settle(run->cluster, 10000000000ull) != 0)
-        return run_fail(run, "the replicas did not reach the same op within 10 s");
-    for (uint32_t i = 0; i < run->options->replicas; i++) {
-        struct vsr_cluster_report report;
-        if (vsr_cluster_inspect(run->cluster, i, &report) != 0)
-            return run_fail(run, "replica %u could not be inspected", i);
-        if (report.run_state != VSR_RUNNING || report.replica.status != VSR_STATUS_NORMAL)
-            return run_fail(run, "replica %u is %s", i,
-                            report.run_state != VSR_RUNNING
-                                ? "not running"
-                                : vsr_status_name(report.replica.status));
-        if (i == 0) first = report;
+    if (vsr_cluster_inspect(run->groups[group], replica, report) != 0)
+        return run_fail(run, "group %u: replica %u could not be inspected", group, replica);
+    if (report->run_state != VSR_RUNNING || report->replica.status != VSR_STATUS_NORMAL)
+        return run_fail(run, "group %u: replica %u is %s", group, replica,
+                        report->run_state != VSR_RUNNING ? "not running"
+                                                         : vsr_status_name(report->replica.status));
+    if (report->replica.requests_executed != answered)
+        return run_fail(run, "group %u: replica %u applied %llu operations, %llu were acknowledged",
+                        group, replica, (unsigned long long)report->replica.requests_executed,
+                        (unsigned long long)answered);
+    return true;
+}
+
+static bool verify_group(struct run *run, uint32_t group)
+{
+    struct vsr_cluster_report first;
+    struct vsr_cluster_report report;
+
+    if (vsr_cluster_settle(run->groups[group], 10000000000ull) != 0)
+        return run_fail(run, "group %u: the replicas did not reach the same op within 10 s", group);
+    if (!verify_replica(run, group, 0, &first)) return false;
+    for (uint32_t i = 1; i < run->options->replicas; i++) {
+        if (!verify_replica(run, group, i, &report)) return false;
         if (report.replica.applied != first.replica.applied || report.digest != first.digest ||
             report.replica.head_checksum != first.replica.head_checksum)
-            return run_fail(
-                run, "replica %u differs: op %llu digest %llx, replica 0: op %llu digest %llx", i,
-                (unsigned long long)report.replica.applied, (unsigned long long)report.digest,
-                (unsigned long long)first.replica.applied, (unsigned long long)first.digest);
-        if (report.replica.requests_executed != run_answered(run))
-            return run_fail(run, "replica %u applied %llu operations, %llu were acknowledged", i,
-                            (unsigned long long)report.replica.requests_executed,
-                            (unsigned long long)run_answered(run));
+            return run_fail(run,
+                            "group %u: replica %u differs: op %llu digest %llx, replica 0: op %llu "
+                            "digest %llx",
+                            group, i, (unsigned long long)report.replica.applied,
+                            (unsigned long long)report.digest,
+                            (unsigned long long)first.replica.applied,
+                            (unsigned long long)first.digest);
     }
     return true;
 }
 
 bool run_verify(struct run *run)
 {
-    return verify_clients(run) && verify_replicas(run);
+    if (!verify_clients(run)) return false;
+    for (uint32_t group = 0; group < run->options->groups; group++)
+        if (!verify_group(run, group)) return false;
+    return true;
 }
