@@ -47,7 +47,7 @@ static void measure(struct bench *bench, const char *name, const struct bench_op
     row.is_verified = result.is_verified;
     row_print(&row, bench->options.is_json);
     if (growth != NULL)
-        plot_add_point(&bench->plot, growth, x, row.per_second);
+        plot_add_point(&bench->plot, growth, x, row.per_second, row.latency);
     else
         plot_add_latency(&bench->plot, name, row.latency);
 }

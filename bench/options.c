@@ -3,6 +3,7 @@
  */
 #include "options.h"
 
+#include "plot.h"
 #include "program.h"
 
 #include <act/types.h>
@@ -233,7 +234,11 @@ static void check(struct bench_options *o)
     char value[32];
 
     check_scenario(o);
-
+    const char *why = o->plot_file != NULL ? plot_check(o->plot_file) : NULL;
+    if (why != NULL) {
+        fprintf(stderr, "bench: --plot %s: %s. See bench/run --help.\n", o->plot_file, why);
+        exit(2);
+    }
     if (o->clients == 0) o->clients = o->groups > 1 ? 1 : o->workers;
     if (o->outstanding == 0) o->outstanding = o->sessions;
     if (o->outstanding > o->sessions) {

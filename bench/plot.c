@@ -4,11 +4,18 @@
 #include "plot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-void plot_add_point(struct plot *plot, const char *curve, double x, double per_second)
+/** Of a row of panels, in points. */
+enum { ROW_HEIGHT = 340, WIDTH = 1200 };
+
+void plot_add_point(struct plot *plot, const char *curve, double x, double per_second,
+                    const struct histogram *latency)
 {
     uint32_t i = 0;
 
@@ -19,6 +26,7 @@ void plot_add_point(struct plot *plot, const char *curve, double x, double per_s
     struct plot_curve *c = &plot->curves[i];
     if (c->count == PLOT_POINTS_MAX) return;
     c->x[c->count] = x;
+    c->p50_ns[c->count] = latency->total > 0 ? histogram_percentile(latency, 0.5) : 0;
     c->per_second[c->count++] = per_second;
 }
 
@@ -49,31 +57,86 @@ static void write_latencies(FILE *out, const struct plot *plot)
     fprintf(out, "unset logscale\nset xtics auto\nset autoscale x\n");
 }
 
-static void write_curve(FILE *out, const struct plot_curve *c)
+/** Numbers that lie far apart want a logarithmic axis. */
+static bool is_wide(double first, double last)
 {
-    fprintf(out,
-            "set title 'Commits by %s'\nset xlabel '%s'\nset ylabel 'M commits/s'\n%s\n"
-            "set yrange [0:*]\nplot '-' using 1:2 with linespoints lw 2 notitle\n",
-            c->name, c->name,
-            c->x[c->count - 1] > 50 * c->x[0] ? "set logscale x" : "unset logscale x");
-    for (uint32_t i = 0; i < c->count; i++)
-        fprintf(out, "%g %g\n", c->x[i], c->per_second[i] * 1e-6);
+    return last > 50 * first || first > 50 * last;
+}
+
+/** A panel of a growth curve: commits on the left, the median latency on the right. */
+static void write_panel(FILE *out, const struct plot_curve *c, bool is_latency)
+{
+    const uint32_t last = c->count - 1;
+    const bool is_wide_y = is_latency && is_wide((double)c->p50_ns[0], (double)c->p50_ns[last]);
+
+    fprintf(out, "set title '%s by %s'\nset xlabel '%s'\nset ylabel '%s'\nunset logscale\n",
+            is_latency ? "Latency, p50," : "Commits", c->name, c->name,
+            is_latency ? "us" : "M commits/s");
+    if (is_wide(c->x[0], c->x[last])) fprintf(out, "set logscale x\n");
+    fprintf(out, is_wide_y ? "set logscale y\nset yrange [*:*]\n" : "set yrange [0:*]\n");
+    fprintf(out, "plot '-' using 1:2 with linespoints lw 2 notitle\n");
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (is_latency && c->p50_ns[i] == 0) continue;
+        fprintf(out, "%g %g\n", c->x[i],
+                is_latency ? (double)c->p50_ns[i] * 1e-3 : c->per_second[i] * 1e-6);
+    }
     fprintf(out, "e\n");
+}
+
+static bool has_p50(const struct plot_curve *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->p50_ns[i] != 0) return true;
+    return false;
+}
+
+const char *plot_check(const char *path)
+{
+    if (strchr(path, '\'') != NULL) return "a name without a quote";
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0) {
+        unlink(path); /* the run may fail: then there is no picture */
+    } else if (errno == EEXIST) {
+        file = open(path, O_WRONLY | O_CLOEXEC);
+    }
+    if (file < 0) return strerror(errno);
+    close(file);
+    if (system("command -v gnuplot >/dev/null 2>&1") != 0)
+        return "only with the package gnuplot-nox installed";
+    return NULL;
+}
+
+static void write_plot(FILE *out, const struct plot *plot, const char *path, uint32_t rows)
+{
+    const double height = 1.0 / rows;
+    uint32_t row = 0;
+
+    /* Legends stand outside of the frame, where no curve goes. */
+    fprintf(out,
+            "set terminal svg size %d,%u dynamic background 'white'\nset output '%s'\n"
+            "set grid\nset key outside right top Left reverse\nset multiplot\n",
+            WIDTH, ROW_HEIGHT * rows, path);
+    if (plot->latency_count > 0) {
+        fprintf(out, "set origin 0,%g\nset size 1,%g\n", 1 - height * ++row, height);
+        write_latencies(out, plot);
+    }
+    for (uint32_t i = 0; i < plot->curve_count; i++) {
+        const struct plot_curve *c = &plot->curves[i];
+        fprintf(out, "set origin 0,%g\nset size 0.5,%g\n", 1 - height * ++row, height);
+        write_panel(out, c, false);
+        if (!has_p50(c)) continue;
+        fprintf(out, "set origin 0.5,%g\n", 1 - height * row);
+        write_panel(out, c, true);
+    }
+    fprintf(out, "unset multiplot\n");
 }
 
 bool plot_draw(const struct plot *plot, const char *path)
 {
-    const uint32_t panels = plot->curve_count + (plot->latency_count > 0 ? 1 : 0);
-    FILE *file = fopen(path, "w"); /* gnuplot's own message would not name the reason */
+    const uint32_t rows = plot->curve_count + (plot->latency_count > 0 ? 1 : 0);
 
-    if (file == NULL) {
-        fprintf(stderr, "bench: --plot %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    fclose(file);
-    if (strchr(path, '\'') != NULL || panels == 0) {
-        fprintf(stderr, "bench: --plot %s: %s\n", path,
-                panels == 0 ? "no row was measured" : "a name without a quote is needed");
+    if (rows == 0) {
+        fprintf(stderr, "bench: --plot %s: no row was measured\n", path);
         return false;
     }
     FILE *out = popen("gnuplot", "w");
@@ -81,15 +144,8 @@ bool plot_draw(const struct plot *plot, const char *path)
         fprintf(stderr, "bench: --plot: gnuplot does not start: %s\n", strerror(errno));
         return false;
     }
-    fprintf(out,
-            "set terminal svg size 900,%u dynamic background 'white'\nset output '%s'\n"
-            "set grid\nset multiplot layout %u,1\n",
-            320 * panels, path, panels);
-    if (plot->latency_count > 0) write_latencies(out, plot);
-    for (uint32_t i = 0; i < plot->curve_count; i++)
-        write_curve(out, &plot->curves[i]);
-    fprintf(out, "unset multiplot\n");
+    write_plot(out, plot, path, rows);
     if (pclose(out) == 0) return true;
-    fprintf(stderr, "bench: --plot: gnuplot failed; is the package gnuplot-nox installed?\n");
+    fprintf(stderr, "bench: --plot %s: gnuplot failed\n", path);
     return false;
 }

@@ -13,6 +13,7 @@ struct plot {
         const char *name;
         double x[PLOT_POINTS_MAX];
         double per_second[PLOT_POINTS_MAX];
+        uint64_t p50_ns[PLOT_POINTS_MAX]; /* 0 = not measured */
         uint32_t count;
     } curves[PLOT_CURVES_MAX];
     uint32_t curve_count;
@@ -23,8 +24,16 @@ struct plot {
     uint32_t latency_count;
 };
 
-void plot_add_point(struct plot *plot, const char *curve, double x, double per_second);
+void plot_add_point(struct plot *plot, const char *curve, double x, double per_second,
+                    const struct histogram *latency);
 void plot_add_latency(struct plot *plot, const char *name, const struct histogram *latency);
+/**
+ * Whether a picture can be drawn there: the file can be written, gnuplot is installed. Changes
+ * nothing.
+ *
+ * Returns: NULL, or why not.
+ */
+const char *plot_check(const char *path);
 /** Draws into an SVG file. Returns false and says why on stderr. */
 bool plot_draw(const struct plot *plot, const char *path);
 
