@@ -28,7 +28,7 @@ void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
 
     if (r->is_persisting) return;
     if (r->durable.view == wanted.view && r->durable.log_view == wanted.log_view &&
-        r->durable.incarnation == wanted.incarnation)
+        r->durable.epoch == wanted.epoch && r->durable.incarnation == wanted.incarnation)
         return;
     r->is_persisting = true;
     effects_next(out, VSR_EFFECT_PERSIST)->superblock = wanted;

@@ -110,6 +110,10 @@ static int inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_dig
 
 static int check(const struct vsr_cluster_options *options, struct vsr_error *why)
 {
+    if (options->storage != NULL && options->superblock_directory != NULL) {
+        node_explain(why, "storage", "storage and superblock_directory: a cluster has one of them");
+        return -EINVAL;
+    }
     if (options->is_formatting && options->superblock_directory == NULL) {
         if (why != NULL)
             *why = (struct vsr_error){
@@ -206,6 +210,26 @@ static int prepare(struct vsr_cluster *cluster, uint32_t replica, struct node_co
     return error;
 }
 
+/** Replicas that all start have no log; when one of them had one it is gone, with what it held. */
+static int check_first_life(struct vsr_cluster *cluster, struct vsr_error *why)
+{
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
+        struct vsr_superblock superblock;
+        int error = node_storage_read(cluster->storage, i, &superblock, why);
+        if (error != 0) return error;
+        if (superblock.incarnation == 0) continue;
+        node_explain(why, cluster->options.storage != NULL ? "storage" : "superblock_directory",
+                     "replica %u ran before, and all replicas were stopped at once: their logs "
+                     "were in memory and are gone. To begin with an empty cluster remove the "
+                     "superblocks of all replicas (%s) and format",
+                     i,
+                     cluster->options.storage != NULL ? "of the storage"
+                                                      : cluster->options.superblock_directory);
+        return -ENOTRECOVERABLE;
+    }
+    return 0;
+}
+
 /** Starts all replicas: they are made before the first begins, so that none has to wait. */
 static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 {
@@ -215,6 +239,7 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
     uint32_t made = 0;
     int error = 0;
 
+    error = check_first_life(cluster, why);
     while (made < count && error == 0) {
         error = prepare(cluster, made, &controls[made], why);
         made += error == 0;
@@ -243,12 +268,10 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
         int error = inspect(cluster, i, false, &report);
         if (error != 0) return error;
         if (report.run_state == VSR_FAILED) {
-            if (why != NULL) {
-                *why = (struct vsr_error){.option = "superblock_directory", .value = i, .rule = ""};
-                snprintf(why->text, sizeof why->text,
-                         "replica %u: its superblock could not be written; look at the disk of %s",
-                         i, cluster->options.superblock_directory);
-            }
+            const char *directory = cluster->options.superblock_directory;
+            node_explain(why, directory != NULL ? "superblock_directory" : "storage",
+                         "replica %u: its superblock could not be written; look at %s", i,
+                         directory != NULL ? directory : "the storage");
             return -EIO;
         }
         if (report.replica.status != VSR_STATUS_STARTING)

@@ -5,6 +5,7 @@
 #define VSR_NODE_NODE_H
 
 #include "driver.h"
+#include "storage.h"
 
 #include <act/actor.h>
 #include <act/message.h>
@@ -19,7 +20,7 @@ enum {
     NODE_MESSAGE = 0x56530100, /* body: a protocol message */
     NODE_TICK,
     NODE_CONTROL,   /* to a replica. Body: struct node_control * */
-    NODE_PERSISTED, /* to a replica. Body: struct node_persisted */
+    NODE_PERSISTED, /* to a replica: node_storage_take may have something. No body */
     NODE_START,     /* to a client */
     NODE_SUBMIT,    /* to a service. Body: struct node_submit, then the payload */
 };
@@ -39,6 +40,10 @@ struct act_message *node_message(const struct vsr_buffer *buffer);
  */
 int node_port_borrow(struct act_runtime *runtime, struct act_port **port);
 void node_port_return(struct act_port *port);
+
+/** Fills in *why (may be NULL): an option, and all of it in words. */
+__attribute__((format(printf, 3, 4))) void node_explain(struct vsr_error *why, const char *option,
+                                                        const char *format, ...);
 
 /** Something that one thread waits for and an actor brings about. */
 struct node_event {
@@ -101,36 +106,6 @@ struct node_identities *node_cluster_identities(struct vsr_cluster *cluster);
  */
 int node_identify(struct node_identities *identities, uint64_t seed, uint64_t id[2],
                   struct vsr_error *why);
-
-/** Superblocks: what survives a replica's memory. */
-struct node_storage;
-
-/** The answer to a node_storage_persist that takes its time. */
-struct node_persisted {
-    struct vsr_superblock superblock;
-    uint64_t ticket; /* of the request */
-    int error;       /* 0, or why the superblock may not be durable */
-};
-
-/** Opens or formats the files, if there are to be any. Returns 0, or as vsr_cluster_start. */
-int node_storage_create(const struct vsr_cluster_options *options, struct node_storage **storage,
-                        struct vsr_error *why);
-void node_storage_destroy(struct node_storage *storage);
-/** Destroys it, and removes the files that were formatted: the cluster did not start. */
-void node_storage_undo(struct node_storage *storage);
-/**
- * Makes a superblock durable. Only from the replica's actor, one at a time.
- *
- * Returns: true: it is durable. false: a NODE_PERSISTED with the ticket comes to the actor.
- */
-bool node_storage_persist(struct node_storage *storage, uint32_t replica,
-                          const struct vsr_superblock *superblock, uint64_t ticket);
-/**
- * The superblock of a replica that is not running; incarnation 0: it never ran. What it had asked
- * for last may or may not have become durable. Blocks.
- */
-int node_storage_read(struct node_storage *storage, uint32_t replica,
-                      struct vsr_superblock *superblock, struct vsr_error *why);
 
 struct node_blob {
     uint8_t *bytes;

@@ -32,9 +32,6 @@ struct node_replica {
     struct node_event *stopped;
     uint64_t changed_ns;     /* when run_state did */
     uint64_t messages_ended; /* that came while it was not running */
-    uint64_t ticket; /* of the last request to the storage; a dead life's is never answered */
-    struct node_persisted persisted; /* an answer that came during a pause */
-    bool has_persisted;
     bool has_timer;
     bool is_logged;
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
@@ -124,8 +121,10 @@ static bool apply(void *context, const struct vsr_effect *e)
 static bool persist(void *context, const struct vsr_superblock *superblock)
 {
     struct node_replica *n = context;
+    int error = node_storage_persist(n->storage, n->index, superblock);
 
-    return node_storage_persist(n->storage, n->index, superblock, ++n->ticket);
+    if (error != 0 && error != -EINPROGRESS) fail(n);
+    return error == 0;
 }
 
 static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
@@ -196,20 +195,18 @@ static void on_tick(struct node_replica *n)
                              .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec});
 }
 
-static void on_persisted(struct node_replica *n, const struct act_message *m)
+/** The storage may have an answer; it keeps it until the replica runs. */
+static void on_persisted(struct node_replica *n)
 {
-    struct node_persisted done;
+    struct vsr_superblock superblock;
+    int error;
 
-    memcpy(&done, m->body, sizeof done);
-    if (done.ticket != n->ticket) return; /* of a life that ended meanwhile */
-    if (done.error != 0) {
+    if (n->run_state != VSR_RUNNING) return;
+    if (!node_storage_take(n->storage, n->index, &superblock, &error)) return;
+    if (error == 0)
+        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = superblock});
+    else
         fail(n);
-    } else if (n->run_state == VSR_PAUSED) {
-        n->persisted = done;
-        n->has_persisted = true;
-    } else if (n->run_state == VSR_RUNNING) {
-        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = done.superblock});
-    }
 }
 
 /* What the cluster's owner asks. Each returns the answer. */
@@ -221,8 +218,6 @@ static void exchange(struct node_replica *n, struct node_life *life)
 
     n->life = *life;
     *life = old;
-    n->ticket++;
-    n->has_persisted = false;
     node_outbox_clear(&n->outbox);
 }
 
@@ -262,10 +257,7 @@ static int on_resume(struct node_replica *n)
     if (n->run_state == VSR_RUNNING) return -EALREADY;
     if (n->run_state != VSR_PAUSED) return -ESRCH;
     set_run_state(n, VSR_RUNNING);
-    if (n->has_persisted)
-        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED,
-                                    .superblock = n->persisted.superblock});
-    n->has_persisted = false;
+    on_persisted(n); /* An answer may have come during the pause. */
     return 0;
 }
 
@@ -340,7 +332,7 @@ static void receive(void *state, struct act_message *m)
     } else if (m->type == NODE_CONTROL) {
         on_control(n, m);
     } else if (m->type == NODE_PERSISTED) {
-        on_persisted(n, m);
+        on_persisted(n);
     } /* ACT_TYPE_ROOM: the turn's end tries again. */
     act_message_unref(m);
 }

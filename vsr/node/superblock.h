@@ -10,8 +10,8 @@
 enum {
     SUPERBLOCK_COPIES = 4,
     SUPERBLOCK_COPY_BYTES = 4096, /* apart: no sector holds two */
-    SUPERBLOCK_VERSION = 2, /* 1 had a checksum of our own; nothing else differs */
-    SUPERBLOCK_PATH_MAX = 512, /* an error text has room for it */
+    SUPERBLOCK_VERSION = 2,       /* 1 had a checksum of our own; nothing else differs */
+    SUPERBLOCK_PATH_MAX = 512,    /* an error text has room for it */
 };
 
 /** One copy as it lies in the file, little-endian; the rest of its 4 KiB is zero. */

@@ -4,6 +4,8 @@
 #include "node.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /** A message of this size is work for its receiver that should begin while this turn goes on. */
@@ -53,6 +55,17 @@ int node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 void node_port_return(struct act_port *port)
 {
     if (port != NULL) act_port_close(port);
+}
+
+void node_explain(struct vsr_error *why, const char *option, const char *format, ...)
+{
+    va_list arguments;
+
+    if (why == NULL) return;
+    *why = (struct vsr_error){.option = option, .rule = ""};
+    va_start(arguments, format);
+    vsnprintf(why->text, sizeof why->text, format, arguments);
+    va_end(arguments);
 }
 
 void node_event_init(struct node_event *event)

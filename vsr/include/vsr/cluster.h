@@ -19,6 +19,7 @@
 #include <act/runtime.h>
 #include <vsr/replica.h>
 #include <vsr/state_machine.h>
+#include <vsr/storage.h>
 
 struct vsr_cluster;
 
@@ -49,6 +50,8 @@ struct vsr_cluster_options {
      * while the process lives. With files a thread of the cluster writes them; it needs a port.
      */
     const char *superblock_directory;
+    /** Instead of both: an embedder's own (vsr/storage.h). Borrowed until the cluster has stopped. */
+    const struct vsr_storage *storage;
     bool is_formatting; /* makes the files of a new cluster; with files there already, no start */
     /** Instead of act_send, for tests that lose, delay or repeat messages. Same contract. */
     int (*send)(void *context, act_id to, struct act_message *m);

@@ -1,0 +1,36 @@
+/**
+ * Superblocks in the memory of the process: durable means outside of the replica's own.
+ */
+#include "storage.h"
+
+#include "../core/assert.h"
+
+static int write_superblock(void *context, uint32_t replica,
+                            const struct vsr_superblock *superblock)
+{
+    struct storage_memory *memory = context;
+
+    VSR_ASSERT(replica < VSR_REPLICAS_MAX);
+    memory->superblocks[replica] = *superblock;
+    return 0;
+}
+
+static int read_superblock(void *context, uint32_t replica, struct vsr_superblock *superblock,
+                           struct vsr_error *why)
+{
+    const struct storage_memory *memory = context;
+
+    (void)why;
+    VSR_ASSERT(replica < VSR_REPLICAS_MAX);
+    *superblock = memory->superblocks[replica];
+    return 0;
+}
+
+struct vsr_storage storage_memory_of(struct storage_memory *memory)
+{
+    return (struct vsr_storage){
+        .context = memory,
+        .write = write_superblock,
+        .read = read_superblock,
+    };
+}
