@@ -225,7 +225,9 @@ static void round_of_turns(uint64_t now_ns)
     for (uint32_t i = 0; i < REPLICAS; i++) {
         struct inbox *inbox = &bench.inboxes[i];
         for (uint32_t k = 0; k < inbox->count; k++)
-            step(i, (struct vsr_event){.kind = VSR_EVENT_MESSAGE, .message = inbox->messages[k]});
+            step(i, (struct vsr_event){.kind = VSR_EVENT_MESSAGE,
+                                       .is_local = true,
+                                       .message = inbox->messages[k]});
         inbox->count = 0;
         step(i, (struct vsr_event){.kind = VSR_EVENT_TURN_END});
         if (now_ns % 1024 == 0)

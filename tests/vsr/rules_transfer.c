@@ -302,6 +302,8 @@ Test(rule_7_1, backup_cut_off_from_its_primary_goes_on)
 
     tick_until_sent(f, VSR_PING, 100);
     cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 6, 5)), VSR_DROP_NONE);
+    cr_assert_eq(f->r->commit, 3, "the head is not confirmed: rule G0");
+    cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 6, 4)), VSR_DROP_NONE);
     cr_assert_eq(f->r->commit, 4);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
@@ -347,19 +349,19 @@ static enum vsr_drop spoil(struct vsr_buffer b, uint32_t how)
     case 11:
         return p->entry.op = UINT64_MAX, VSR_DROP_MALFORMED;
     case 12:
-        return p->entry.parent_checksum++, VSR_DROP_FORKED;
+        return p->entry.parent_checksum++, VSR_DROP_DAMAGED;
     case 13:
-        return p->entry.checksum++, VSR_DROP_FORKED;
+        return p->entry.checksum++, VSR_DROP_DAMAGED;
     case 14:
-        return p->entry.timestamp++, VSR_DROP_FORKED;
+        return p->entry.timestamp++, VSR_DROP_DAMAGED;
     case 15:
-        return p->entry.view++, VSR_DROP_FORKED;
+        return p->entry.view++, VSR_DROP_MALFORMED;
     case 16:
         return request->payload_bytes = 64, VSR_DROP_MALFORMED;
     case 17:
         return request->kind = VSR_KIND_COUNT, VSR_DROP_MALFORMED;
     case 18:
-        return request->number++, VSR_DROP_FORKED;
+        return request->number++, VSR_DROP_DAMAGED;
     case 19:
         return state->commit = state->op + 1, VSR_DROP_MALFORMED;
     case 20:
@@ -562,6 +564,30 @@ Test(rule_7_2, other_answers_are_not_taken)
     cr_assert(chain_is_log(&c, f, 4));
     cr_assert_eq(f->r->log_view, 0);
     chain_free(&c);
+    fixture_end(f);
+}
+
+/* 7.2: a log as long as the view's and another one is no fork of that view: it is fetched from the
+ * last committed op, and who does not answer is not asked for ever. */
+Test(rule_7_2, log_as_long_as_the_views_is_fetched_like_any)
+{
+    struct chain ours = chain_make(3, 4);
+    struct chain theirs = chain_fork(&ours, 3);
+    struct fixture *f = backup(&ours, 4, 2);
+
+    chain_append(&theirs, 1, 1);
+    fixture_message(f, make_start_view(f, 4, &theirs, 4, 2));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
+    cr_assert_eq(SENT(f, VSR_GET_STATE, vsr_get_state)->from_op, 2);
+    uint32_t asked = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        fixture_tick(f);
+        cr_assert(!fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
+        if (fixture_sent_count(f, VSR_GET_STATE) > 0) asked |= receivers(f, VSR_GET_STATE);
+    }
+    cr_assert_eq(asked, 3u, "both others");
+    chain_free(&ours);
+    chain_free(&theirs);
     fixture_end(f);
 }
 

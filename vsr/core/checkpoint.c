@@ -187,6 +187,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
         vsr_log_reset(&r->log, t->snapshot.op, t->snapshot_checksum, t->snapshot_timestamp,
                       &r->options.buffers);
     r->commit = r->applied = t->snapshot.op;
+    if (r->confirmed < r->commit) r->confirmed = r->commit;
     r->commit_checksum = t->snapshot_checksum;
     r->checkpoint.snapshot = t->snapshot;
     r->checkpoint.checksum = t->snapshot_checksum;

@@ -18,7 +18,7 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 }
 
 /**
- * Takes the view's commit number, as far as our log reaches.
+ * Takes the view's commit number, as far as the view has confirmed our log. Source: rule G0.
  *
  * Returns: false when the entry at that op is not the view's: nothing is executed then.
  */
@@ -26,11 +26,22 @@ bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksu
                       struct vsr_effects *out)
 {
     if (commit > r->fetch.op_heard) r->fetch.op_heard = commit;
-    if (vsr_log_holds(&r->log, commit) && vsr_log_at(&r->log, commit)->entry.checksum != checksum) {
-        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, commit);
+    if (!vsr_confirm(r, commit, checksum, out)) return false;
+    /* A commit beyond the log says nothing of our head: that may be another entry than the view's.
+     */
+    if (commit > r->log.op) commit = r->confirmed;
+    vsr_commit_to(r, commit, out);
+    return true;
+}
+
+bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, struct vsr_effects *out)
+{
+    if (op > r->log.op) return true;
+    if (op >= r->log.start && !vsr_log_has(&r->log, op, checksum)) {
+        note_fork(r, op, out);
         return false;
     }
-    vsr_commit_to(r, commit < r->log.op ? commit : r->log.op, out);
+    if (op > r->confirmed) r->confirmed = op;
     return true;
 }
 

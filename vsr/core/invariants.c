@@ -23,6 +23,7 @@ static void check_views(const struct vsr_replica *r)
     VSR_ASSERT(r->durable.view <= r->view && r->durable.log_view <= r->log_view);
     if (r->status != VSR_STATUS_NORMAL) return;
     VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(r->confirmed <= r->log.op);
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->log_view);
 }
 

@@ -64,10 +64,10 @@ enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m
     const struct vsr_entry *entry = &log_prepare(m)->entry;
 
     VSR_ASSERT(entry->op == r->log.op + 1);
-    if (entry->parent_checksum != r->log.head_checksum) {
-        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, entry->op);
-        return VSR_DROP_FORKED;
-    }
+    if (entry->parent_checksum != r->log.head_checksum) return note_fork(r, r->log.op, out);
+    /* The view's next entry names our head: it is the view's. The next one itself nobody has named.
+     */
+    if (r->log.op > r->confirmed) r->confirmed = r->log.op;
     if (!make_backup_room(r, out)) return VSR_DROP_LOG_FULL;
     vsr_log_append(&r->log, *m);
     r->is_ack_due = true;

@@ -3,7 +3,7 @@
  */
 #include "message.h"
 
-bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset)
+bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset, uint8_t kind)
 {
     const uint32_t end = header->bytes;
     uint32_t size = 0;
@@ -13,6 +13,7 @@ bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offs
         const struct vsr_request *request = request_at(header, offset);
         __builtin_prefetch((const uint8_t *)request + READ_AHEAD);
         if (request_bytes(request) > end - offset) return false;
+        if (request->kind != kind && kind != VSR_KIND_COUNT) return false;
         if (request->kind != VSR_KIND_OPERATION &&
             (request->kind != VSR_KIND_REGISTER ||
              request->payload_bytes != sizeof(struct vsr_register)))
@@ -20,4 +21,19 @@ bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offs
         offset = step_over(offset, request_bytes(request), &size);
     }
     return offset == end;
+}
+
+bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,
+                              const struct vsr_prepare *prepare)
+{
+    const struct vsr_header *header = &prepare->header;
+    const struct vsr_entry *entry = &prepare->entry;
+
+    if (header->type != VSR_PREPARE || header->cluster != o->cluster) return false;
+    if (header->bytes > o->batch_bytes_max || header->count > o->batch_requests_max) return false;
+    if (entry->op == 0 || entry->view > header->view || header->view > view) return false;
+    if (entry->kind >= VSR_KIND_COUNT) return false;
+    /* More would share a place in the client table. */
+    if (entry->kind == VSR_KIND_REGISTER && header->count > o->sessions_max) return false;
+    return vsr_requests_are_well_formed(header, sizeof *prepare, entry->kind);
 }

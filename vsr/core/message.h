@@ -4,7 +4,7 @@
 #ifndef VSR_CORE_MESSAGE_H
 #define VSR_CORE_MESSAGE_H
 
-#include <vsr/message.h>
+#include <vsr/replica.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,7 +73,12 @@ static inline uint32_t request_bytes(const struct vsr_request *request)
     return (uint32_t)sizeof *request + VSR_PADDED(request->payload_bytes);
 }
 
-/** Whether `count` requests of known kinds fill the message exactly from `offset` to its end. */
-bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset);
+/** Whether `count` requests of a kind, VSR_KIND_COUNT = of any known one, fill the message exactly
+ * from `offset` to its end. */
+bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset, uint8_t kind);
+/** Whether a Prepare of `view`, or one that an answer of this view carries, can be an entry of our
+ * log: sizes, kinds, views. What it is called is not looked at. Source: rule G0. */
+bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,
+                              const struct vsr_prepare *prepare);
 
 #endif

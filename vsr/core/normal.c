@@ -77,12 +77,25 @@ static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_e
                                        struct vsr_effects *out)
 {
     if (vsr_log_holds(&r->log, entry->op) &&
-        vsr_log_at(&r->log, entry->op)->entry.checksum != entry->checksum) {
-        effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, entry->op);
-        return VSR_DROP_FORKED;
-    }
+        vsr_log_at(&r->log, entry->op)->entry.checksum != entry->checksum)
+        return note_fork(r, entry->op, out);
     r->is_ack_due = true;
     return VSR_DROP_STALE;
+}
+
+/**
+ * Whether an entry's bytes are those of its checksum.
+ *
+ * A core that sends one from its log, in this process, has verified it when it entered there, or
+ * made it; the bytes are the same, not a copy, and nobody writes to them any more.
+ * Source: rule G0.
+ */
+static bool is_undamaged(const struct vsr_replica *r, const struct vsr_prepare *prepare,
+                         struct vsr_effects *out)
+{
+    if (r->is_local || prepare->entry.checksum == vsr_entry_checksum(prepare)) return true;
+    effects_notice(out, VSR_NOTICE_DAMAGED, (uint32_t)prepare->header.from, prepare->entry.op);
+    return false;
 }
 
 /**
@@ -97,12 +110,11 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     const struct vsr_entry *entry = &prepare->entry;
     enum vsr_drop why;
 
-    if (entry->op == 0 || entry->kind >= VSR_KIND_COUNT || prepare->commit >= entry->op ||
-        !vsr_requests_are_well_formed(m->header, sizeof *prepare) ||
-        m->header->count > r->options.batch_requests_max)
+    if (prepare->commit >= entry->op || !vsr_entry_is_well_formed(&r->options, r->view, prepare))
         return VSR_DROP_MALFORMED;
 
     VSR_ASSERT(!is_primary(r));
+    if (entry->op > r->log.op && !is_undamaged(r, prepare, out)) return VSR_DROP_DAMAGED;
     hear_primary(r, out);
     const vsr_op commit = prepare->commit;
     const vsr_op released = prepare->released;
@@ -120,7 +132,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
             append_early(r, out);
         }
     }
-    if (!vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
+    if (r->is_forked || !vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
     vsr_release(r, released);
     return why;
 }
@@ -137,8 +149,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     const uint32_t from = (uint32_t)m->header->from;
 
     if (ok->op > r->log.op || ok->applied > ok->op) return VSR_DROP_MALFORMED;
-    if (vsr_log_holds(&r->log, ok->op) &&
-        vsr_log_at(&r->log, ok->op)->entry.checksum != ok->checksum) {
+    if (ok->op >= r->log.start && !vsr_log_has(&r->log, ok->op, ok->checksum)) {
         effects_notice(out, VSR_NOTICE_FORKED_LOG, from, ok->op);
         return VSR_DROP_FORKED;
     }
@@ -199,7 +210,9 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
         vsr_halt(r, VSR_NOTICE_DIVERGED, commit->checkpoint_op, out);
         return VSR_DROP_FORKED;
     }
-    if (!vsr_learn_commit(r, commit->commit, commit->commit_checksum, out)) return VSR_DROP_FORKED;
+    if (!vsr_confirm(r, commit->op, commit->op_checksum, out) ||
+        !vsr_learn_commit(r, commit->commit, commit->commit_checksum, out))
+        return VSR_DROP_FORKED;
     vsr_release(r, commit->released);
     /* An entry of an older view is not sent again, so nothing else asks for the acknowledgement. */
     if (commit->commit < r->log.op) r->is_ack_due = true;
@@ -253,6 +266,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     commit->released = r->released;
     commit->sequence = ++r->heartbeat_sequence;
     commit->op = r->log.op;
+    commit->op_checksum = r->log.head_checksum;
     commit->checkpoint_op = r->checkpoint.periodic.op;
     commit->checkpoint_id = r->checkpoint.periodic.id;
     effects_send(out, others_mask(r), buffer);

@@ -46,6 +46,22 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
     ask(r, out);
 }
 
+void vsr_leave_fork(struct vsr_replica *r)
+{
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
+    vsr_transfer_reset(r);
+    vsr_withdraw_vote(r);
+    for (uint32_t i = 0; i < REORDER_MAX; i++)
+        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
+    r->is_ack_due = r->is_primary_silent = false;
+    r->fetch = (struct vsr_fetch){0};
+    memset(&r->recovery, 0, sizeof r->recovery); /* no question is out: one will be */
+    /* Nothing is cut off: the entries may be right and the message wrong. RECOVERING it gives them
+     * to nobody, acknowledges nothing and has no part in view changes, until the view's are there.
+     */
+    r->status = VSR_STATUS_RECOVERING;
+}
+
 void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_recovery_state *recovery = &r->recovery;

@@ -22,6 +22,9 @@ struct vsr_recovery_state {
 };
 
 void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out);
+/** A NORMAL backup whose log is not its view's recovers, as if it had lost what follows its last
+ * committed op. Source: rule G0. */
+void vsr_leave_fork(struct vsr_replica *r);
 void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out);
 enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
 enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer *m,

@@ -157,6 +157,10 @@ static void change_status(struct vsr_replica *r, struct vsr_effects *out)
  */
 static void proceed(struct vsr_replica *r, struct vsr_effects *out)
 {
+    if (r->is_forked) {
+        r->is_forked = false;
+        if (r->status == VSR_STATUS_NORMAL && !r->transfer.is_loading) vsr_leave_fork(r);
+    }
     if (r->status != VSR_STATUS_NORMAL) change_status(r, out);
     if (!r->change.has_new_vote) return;
     r->change.has_new_vote = false;
@@ -177,6 +181,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
         why = on_recover(r, &event->superblock, out);
         break;
     case VSR_EVENT_MESSAGE:
+        r->is_local = event->is_local;
         why = vsr_on_message(r, event->message, out);
         break;
     case VSR_EVENT_TURN_END:

@@ -54,6 +54,9 @@ struct vsr_replica {
     vsr_op applied;
     vsr_op released; /* every replica has applied the log up to here */
     vsr_checksum commit_checksum;
+    vsr_op confirmed; /* backup: the view has said that it has our log up to here. Rule G0 */
+    bool is_forked;   /* our log is not the view's: the step's end leaves it */
+    bool is_local;    /* the message of this step: vsr_event.is_local */
     bool is_applying; /* an apply effect for applied + 1 is out */
 
     /* Primary. */
@@ -133,6 +136,15 @@ static inline enum vsr_drop drop(struct vsr_replica *r, enum vsr_drop why)
 {
     r->drops[why]++;
     return why;
+}
+
+/** The view has another entry at `op` than we hold. A backup leaves its log at the step's end; the
+ * primary's is the view's, whatever is said. Source: rule G0. */
+static inline enum vsr_drop note_fork(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
+{
+    effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, op);
+    r->is_forked = !is_primary(r);
+    return VSR_DROP_FORKED;
 }
 
 static inline void unref(struct vsr_replica *r, struct vsr_buffer *buffer)

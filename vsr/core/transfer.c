@@ -67,14 +67,10 @@ const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32
 enum vsr_drop vsr_copy_entry(struct vsr_replica *r, const struct vsr_prepare *entry, vsr_op op,
                              vsr_checksum checksum, struct vsr_buffer *copy)
 {
-    if (entry->header.type != VSR_PREPARE || entry->header.bytes > r->options.batch_bytes_max ||
-        entry->entry.kind >= VSR_KIND_COUNT || entry->entry.op != op + 1 ||
-        entry->header.count > r->options.batch_requests_max ||
-        !vsr_requests_are_well_formed(&entry->header, sizeof *entry))
+    if (entry->entry.op != op + 1 || !vsr_entry_is_well_formed(&r->options, r->view, entry))
         return VSR_DROP_MALFORMED;
-    if (entry->entry.parent_checksum != checksum ||
-        entry->entry.checksum != vsr_entry_checksum(entry))
-        return VSR_DROP_FORKED;
+    if (entry->entry.checksum != vsr_entry_checksum(entry)) return VSR_DROP_DAMAGED;
+    if (entry->entry.parent_checksum != checksum) return VSR_DROP_FORKED;
     if (!r->options.buffers.take(r->options.buffers.context, entry->header.bytes, copy))
         return VSR_DROP_NO_BUFFER;
     memcpy(copy->header, entry, entry->header.bytes);
@@ -185,6 +181,11 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
         t->op_checksum = target_checksum;
         vsr_transfer_finish(r, out);
         return;
+    }
+    if (t->has_target && target <= r->log.op) {
+        /* As long as that log and another one: whole it only looks, and nobody would be asked. */
+        t->base = t->op = r->commit;
+        t->op_checksum = r->commit_checksum;
     }
     vsr_transfer_ask(r, out);
 }

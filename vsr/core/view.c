@@ -103,5 +103,6 @@ void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->log.op >= r->commit);
     r->log_view = r->view;
+    r->confirmed = r->log.op;
     vsr_persist(r, out);
 }

@@ -323,7 +323,10 @@ static void receive(void *state, struct act_message *m)
             act_message_unref(m);
             return;
         }
+        /* The sender is what the runtime says, not the message: nobody else passes for a peer. */
         step(n, &(struct vsr_event){.kind = VSR_EVENT_MESSAGE,
+                                    .is_local = header->from < n->peer_count &&
+                                                m->from == n->peers[header->from],
                                     .message = {.header = m->body, .handle = m}});
         return;
     }

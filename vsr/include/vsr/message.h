@@ -138,6 +138,7 @@ struct vsr_commit {
     uint64_t released;
     uint64_t sequence;      /* of heartbeats */
     uint64_t op;            /* the primary's newest: a backup that lacks it asks */
+    uint64_t op_checksum;   /* of the entry at op */
     uint64_t checkpoint_op; /* the last periodic checkpoint; 0 = none */
     uint64_t checkpoint_id;
 };
@@ -271,7 +272,7 @@ _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
 _Static_assert(sizeof(struct vsr_prepare) == 136, "wire layout");
 _Static_assert(offsetof(struct vsr_prepare, entry) == 88, "wire layout");
 _Static_assert(sizeof(struct vsr_prepare_ok) == 88, "wire layout");
-_Static_assert(sizeof(struct vsr_commit) == 120, "wire layout");
+_Static_assert(sizeof(struct vsr_commit) == 128, "wire layout");
 _Static_assert(sizeof(struct vsr_commit_ok) == 88, "wire layout");
 _Static_assert(sizeof(struct vsr_get_state) == 104, "wire layout");
 _Static_assert(sizeof(struct vsr_new_state) == 128, "wire layout");

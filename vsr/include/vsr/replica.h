@@ -87,6 +87,7 @@ struct vsr_snapshot {
 
 struct vsr_event {
     enum vsr_event_kind kind;
+    bool is_local; /* MESSAGE: the very bytes that another core of this process holds, verified */
     union {
         struct vsr_buffer message;
         uint64_t now_ns;
@@ -102,11 +103,9 @@ enum vsr_effect_kind {
     VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
     VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
     VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_PERSISTED */
-    VSR_EFFECT_SAVE,        /* take a snapshot now, keep it instead of the last one; then say
-                               VSR_EVENT_SAVED */
+    VSR_EFFECT_SAVE, /* take a snapshot now, keep it for the last one; then say VSR_EVENT_SAVED */
     VSR_EFFECT_SEND_CHUNK,  /* fill the buffer, a Chunk, from the snapshot kept; then as SEND */
-    VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; at offset 0 a new snapshot begins; gives
-                               the host the buffer */
+    VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; offset 0 begins anew; gives the buffer */
     VSR_EFFECT_LOAD,   /* check the bytes put aside against snapshot.id, load them, keep them as
                           the snapshot; then say VSR_EVENT_LOADED */
     VSR_EFFECT_NOTICE, /* tell the operator */
@@ -127,7 +126,8 @@ enum vsr_effect_kind {
     X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it needs a snapshot")               \
     X(BEHIND_LOG, "this replica is behind the log's ring; it asks for a snapshot")                 \
     X(SNAPSHOT_LOADED, "has loaded another replica's snapshot")                                    \
-    X(FORKED_LOG, "an entry differs from the one held at the same op; it is not taken")            \
+    X(FORKED_LOG, "its log is not the view's at this op; fetches that")                            \
+    X(DAMAGED, "an entry's bytes are not those of its checksum; it is not taken")                  \
     X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
     X(DIVERGED, "its snapshot differs from the primary's at the same op: the state machine is "    \
                 "not deterministic; halts")                                                        \
@@ -193,6 +193,7 @@ struct vsr_effects {
     X(STALE, "nothing new")                                                                        \
     X(GAP, "an op beyond the next one")                                                            \
     X(FORKED, "another entry than the one held")                                                   \
+    X(DAMAGED, "an entry whose bytes are not those of its checksum")                               \
     X(LOG_FULL, "no room in the log")                                                              \
     X(UNKNOWN_SESSION, "a session that may not be open here yet")                                  \
     X(EVICTED_SESSION, "a session that is gone")                                                   \
