@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAYLOAD_WORDS_MAX = 2 + 4 + 500 };
+
 static struct call *new_call(struct world *w)
 {
     if (w->call_count == w->call_capacity) {
@@ -36,13 +38,59 @@ static uint64_t think(struct world *w)
     return due;
 }
 
+/** Words that hashes begin or multiply with: absorbed as data they may cancel the state. */
+static const uint64_t hash_words[] = {
+    0,
+    UINT64_MAX,
+    0x6A09E667F3BCC909ull, /* SHA-512's first values: fractions of square roots */
+    0xBB67AE8584CAA73Bull,
+    0x3C6EF372FE94F82Bull,
+    0xA54FF53A5F1D36F1ull,
+    0x9E3779B185EBCA87ull, /* XXH64's and XXH3's primes */
+    0xC2B2AE3D27D4EB4Full,
+    0x165667B19E3779F9ull,
+    0x85EBCA77C2B2AE63ull,
+    0x27D4EB2F165667C5ull,
+    0x1CAD21F72C81017Cull, /* the secret of XXH3 */
+    0xBE4BA423396CFEB8ull,
+    0xDB979083E9ED5CB6ull,
+    0x9E3779B97F4A7C15ull, /* splitmix64 */
+    0xCBF29CE484222325ull, /* FNV-1a */
+};
+
+/** Words behind the operation. The first tells calls apart, where there is room for it. */
+static void fill(struct world *w, uint64_t *words, uint32_t bytes)
+{
+    const uint32_t count = bytes / 8;
+    const uint64_t kind = random_below(&w->cost_random, 3);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t word = random_next(&w->cost_random);
+        words[i] = kind == 0 ? word : hash_words[word % (sizeof hash_words / sizeof *hash_words)];
+        if (kind == 2 && word >> 60 != 0) words[i] = hash_words[2 + (i & 3)];
+    }
+    if (count > 0) words[0] ^= w->call_count << 32;
+}
+
+static uint32_t make_payload(struct world *w, uint64_t *payload, const struct vsr_counter_add *add,
+                             uint32_t extra)
+{
+    memset(payload, 0, sizeof *add + VSR_PADDED(extra));
+    memcpy(payload, add, sizeof *add);
+    if (scenario_has(&w->scenario, CONDITION_PAYLOADS))
+        fill(w, payload + 2, extra);
+    else if (extra >= sizeof *payload)
+        payload[2] = w->call_count;
+    return (uint32_t)sizeof *add + extra;
+}
+
 static void submit(struct world *w, uint32_t client, uint32_t session)
 {
     const struct load *l = &w->scenario.load;
     struct client_host *c = &w->clients[client];
     struct client_session *s = &c->sessions[session];
     struct random *r = &w->client_random;
-    uint64_t payload[2 + 4] = {0};
+    uint64_t payload[PAYLOAD_WORDS_MAX];
     struct vsr_counter_add add = {.index = random_below(r, l->keys)};
     const uint32_t extra =
         (uint32_t)random_below(r, w->scenario.replica.op_bytes_max - sizeof add + 1);
@@ -51,18 +99,36 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
         vsr_client_session_state(c->core, session) != VSR_SESSION_READY)
         return;
     if (!random_percent(r, l->read_percent)) add.amount = random_between(r, 1, 3);
-    memcpy(payload, &add, sizeof add);
     struct call *call = new_call(w);
+    const uint32_t bytes = make_payload(w, payload, &add, extra);
     call->invoked = ++w->history_clock;
     call->key = add.index;
     call->amount = add.amount;
+    call->tag = reference_tag(payload, bytes);
     s->call = w->call_count;
     s->since = w->now;
     s->submitted++;
     w->stats.counts[COUNT_CALLS]++;
-    int error =
-        vsr_client_submit(c->core, session, payload, (uint32_t)sizeof add + extra, &c->effects);
+    int error = vsr_client_submit(c->core, session, payload, bytes, &c->effects);
     VSR_ASSERT(error == 0);
+}
+
+/** The reply is to the operation that was asked, and not to another's of the same number. */
+static void check_owner(struct world *w, const struct call *call, const void *result)
+{
+    const struct vsr_reply *reply = (const struct vsr_reply *)result - 1;
+    const struct reference_session *s =
+        reference_find(&w->ghost.reference, reply->session, reply->slot);
+
+    if (s == NULL || reply->number == 0 || reply->number > s->number)
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "I17: a client takes a result of session %llu, request %llu: not executed",
+                     (unsigned long long)reply->session, (unsigned long long)reply->number);
+    if (s->results[reply->number - 1].tag != call->tag)
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "I17: a client takes the result of another's operation: session %llu, "
+                     "request %llu",
+                     (unsigned long long)reply->session, (unsigned long long)reply->number);
 }
 
 static void on_result(struct world *w, struct client_session *s,
@@ -71,10 +137,13 @@ static void on_result(struct world *w, struct client_session *s,
     VSR_ASSERT(s->call != 0);
     struct call *call = &w->calls[s->call - 1];
 
-    if (effect->result_bytes != sizeof call->result)
-        journal_fail(&w->journal, OUTCOME_INVARIANT, "I17: a result of %u bytes instead of 8",
-                     effect->result_bytes);
-    memcpy(&call->result, effect->result, sizeof call->result);
+    if (!w->has_lied) {
+        if (effect->result_bytes != sizeof call->result)
+            journal_fail(&w->journal, OUTCOME_INVARIANT, "I17: a result of %u bytes instead of 8",
+                         effect->result_bytes);
+        memcpy(&call->result, effect->result, sizeof call->result);
+        check_owner(w, call, effect->result);
+    }
     call->returned = ++w->history_clock;
     call->is_known = true;
     s->call = 0;
@@ -106,7 +175,10 @@ static void perform(struct world *w, uint32_t client)
             s->call = 0; /* unknown for ever */
             break;
         case VSR_CLIENT_REFUSED:
-            journal_fail(&w->journal, OUTCOME_INVARIANT, "5.4: a random client id was refused");
+            if (!scenario_has(&w->scenario, CONDITION_TWINS) && !w->has_lied)
+                journal_fail(&w->journal, OUTCOME_INVARIANT, "5.4: a random client id was refused");
+            w->stats.counts[COUNT_REFUSED_SESSIONS]++;
+            s->call = 0;
             break;
         }
     }
@@ -121,6 +193,10 @@ static void start(struct world *w, uint32_t index)
     o.address = CLIENT_ADDRESS + index;
     o.id[0] = random_next(&w->client_random);
     o.id[1] = random_next(&w->client_random);
+    /* The second is the first's twin, until one of them restarts. */
+    if (index == 1 && c->life == 0 && scenario_has(&w->scenario, CONDITION_TWINS))
+        memcpy(o.id, w->clients[0].id, sizeof o.id);
+    memcpy(c->id, o.id, sizeof o.id);
     o.buffers = pool_buffers(&c->source);
     if (c->memory == NULL) {
         int error = vsr_client_options_check(&o, NULL);
@@ -214,7 +290,8 @@ void clients_on_event(struct world *w, const struct event *event)
         if (event->life == c->life) on_tick(w, index);
         return;
     }
-    w->stats.delivered[event->buffer.header->type]++;
+    if (event->buffer.header->type < VSR_MESSAGE_COUNT)
+        w->stats.delivered[event->buffer.header->type]++;
     journal_message(&w->journal, NOTE_DELIVERED, event->buffer.header, (int16_t)(-1 - (int)index),
                     0);
     journal_reason(&w->journal, VSR_DROP_NONE);
@@ -249,7 +326,9 @@ bool clients_are_done(const struct world *w)
     for (uint32_t i = 0; i < w->scenario.load.clients; i++) {
         const struct client_host *c = &w->clients[i];
         for (uint32_t k = 0; k < w->scenario.load.sessions; k++) {
-            if (vsr_client_session_state(c->core, k) != VSR_SESSION_READY) return false;
+            const enum vsr_session_state state = vsr_client_session_state(c->core, k);
+            if (state == VSR_SESSION_CLOSED) continue; /* refused: it is another's */
+            if (state != VSR_SESSION_READY) return false;
             if (c->sessions[k].submitted < w->load_goal) return false;
         }
     }

@@ -35,6 +35,7 @@ bool sim_may_draw(const struct profile *profile, enum condition condition)
 static uint32_t percent_of(const struct scenario *s, enum condition condition)
 {
     if (condition == CONDITION_NO_FALSE_FORK || condition == CONDITION_STAYS) return 100;
+    if (condition == CONDITION_LIES) return is_about(s->profile, condition) ? 100 : 0;
     if (condition == CONDITION_CROWD) return is_about(s->profile, condition) ? 100 : 2;
     return is_about(s->profile, condition) ? 75 : 12;
 }
@@ -164,7 +165,7 @@ static bool draw_crowd(struct scenario *s, struct random *r)
     struct load *l = &s->load;
     struct vsr_client_options *c = &s->client;
 
-    if (l->is_steady) return false;
+    if (l->is_steady || scenario_has(s, CONDITION_TWINS)) return false;
     l->clients = PICK(r, 1, 1, 2);
     l->sessions = PICK(r, 100, 250, 400) / l->clients;
     l->goal = PICK(r, 2, 4, 8);
@@ -212,6 +213,41 @@ static bool draw_failing_snapshots(struct scenario *s, struct random *r)
     return true;
 }
 
+/* Contents. */
+
+static bool draw_payloads(struct scenario *s, struct random *r)
+{
+    struct vsr_replica_options *o = &s->replica;
+
+    o->op_bytes_max += 8 * PICK(r, 4, 12, 60, 60, 500);
+    s->client.op_bytes_max = o->op_bytes_max;
+    const uint32_t request = (uint32_t)sizeof(struct vsr_request) + o->op_bytes_max;
+    o->batch_bytes_max += request;
+    s->client.request_bytes_max += request;
+    return true;
+}
+
+static bool draw_high_numbers(struct scenario *s, struct random *r)
+{
+    static const vsr_view first_views[] = {UINT32_MAX - 1, (UINT64_MAX >> 1) - 1,
+                                           UINT64_MAX - 4096};
+
+    s->first_view = first_views[random_below(r, 3)];
+    return true;
+}
+
+static bool draw_twins(struct scenario *s, struct random *r)
+{
+    (void)r;
+    return s->load.clients >= 2 && s->load.sessions < 50;
+}
+
+static bool draw_garbled(struct scenario *s, struct random *r)
+{
+    s->garbled_ppm = PICK(r, 500, 5000, 30000);
+    return true;
+}
+
 static bool draw_nothing(struct scenario *s, struct random *r)
 {
     (void)s;
@@ -230,6 +266,11 @@ static bool (*const drawers[CONDITION_COUNT])(struct scenario *s, struct random 
     [CONDITION_LARGE_SNAPSHOTS] = draw_large_snapshots,
     [CONDITION_SLOW_SNAPSHOTS] = draw_slow_snapshots,
     [CONDITION_FAILING_SNAPSHOTS] = draw_failing_snapshots,
+    [CONDITION_PAYLOADS] = draw_payloads,
+    [CONDITION_HIGH_NUMBERS] = draw_high_numbers,
+    [CONDITION_TWINS] = draw_twins,
+    [CONDITION_MALFORMED] = draw_garbled,
+    [CONDITION_LIES] = draw_garbled,
     [CONDITION_CROWD] = draw_crowd,
     [CONDITION_STAYS] = draw_nothing,
     [CONDITION_NO_FALSE_FORK] = draw_nothing,

@@ -204,18 +204,65 @@ static void strike_crash(struct world *w, enum fault fault)
     host_crash(w, h, faults_restart_after(w));
 }
 
-static void strike_pause(struct world *w)
+static void strike_pause(struct world *w, enum fault fault)
 {
     struct host *h = random_percent(dice(w), 40) ? some_primary(w) : some_host(w);
 
     if (!host_is_up(h)) return;
-    w->stats.faults[FAULT_PAUSE]++;
+    w->stats.faults[fault]++;
     h->is_paused = true;
-    journal_text(&w->journal, "%u pauses", h->index);
-    queue_push(&w->queue, (struct event){.time = w->now + some_time(w),
+    h->is_stalled = fault == FAULT_STALL;
+    h->resume_at = w->now + some_time(w);
+    journal_text(&w->journal, "%u pauses%s", h->index, h->is_stalled ? ", its messages wait" : "");
+    queue_push(&w->queue, (struct event){.time = h->resume_at,
                                          .kind = EVENT_RESUME,
                                          .target = (uint16_t)h->index,
                                          .life = h->incarnation});
+}
+
+static void strike_clock(struct world *w)
+{
+    const uint64_t day_ns = 86400ull * 1000 * 1000 * 1000;
+    struct host *h = random_percent(dice(w), 60) ? some_primary(w) : some_host(w);
+
+    /* Back as far as it has ever been ahead. */
+    if (h->days_ahead > 0 && random_percent(dice(w), 50)) {
+        h->days_ahead--;
+        h->clock_offset_ns -= day_ns;
+    } else {
+        h->days_ahead++;
+        h->clock_offset_ns += day_ns;
+    }
+    w->stats.faults[FAULT_CLOCK_JUMP]++;
+    journal_text(&w->journal, "fault: the clock of %u is %u days ahead", h->index, h->days_ahead);
+}
+
+/** Once in a run, so that something was there to lose. */
+static void strike_amnesia(struct world *w)
+{
+    const uint32_t n = world_replicas(w);
+    const uint32_t most = (uint32_t)random_between(dice(w), w->scenario.crash_limit + 1, n);
+
+    if (w->is_beyond || w->ghost.commit == 0) return;
+    w->stats.faults[FAULT_AMNESIA]++;
+    w->is_beyond = true;
+    for (uint32_t i = 0; i < 8 * n && world_amnesic(w) < most; i++) {
+        struct host *h = &w->hosts[random_below(dice(w), n)];
+        if (h->core == NULL || h->is_amnesic) continue;
+        host_lose_memory(w, h, faults_restart_after(w));
+    }
+}
+
+static void strike_deviation(struct world *w)
+{
+    struct host *h = random_percent(dice(w), 40) ? some_primary(w) : some_host(w);
+
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        if (w->hosts[i].is_deviant || w->hosts[i].deviates_next) return;
+    /* It counts as one that is gone: what it acknowledges is as good as lost. */
+    if (!world_may_crash(w, h) || h->is_amnesic) return;
+    w->stats.faults[FAULT_DEVIATION]++;
+    h->deviates_next = true;
 }
 
 static void arm(struct world *w, struct trap *trap)
@@ -284,7 +331,17 @@ static void strike(struct world *w, enum fault fault)
         strike_crash(w, fault);
         break;
     case FAULT_PAUSE:
-        strike_pause(w);
+    case FAULT_STALL:
+        strike_pause(w, fault);
+        break;
+    case FAULT_CLOCK_JUMP:
+        strike_clock(w);
+        break;
+    case FAULT_AMNESIA:
+        strike_amnesia(w);
+        break;
+    case FAULT_DEVIATION:
+        strike_deviation(w);
         break;
     case FAULT_CRASH_SENDER:
         arm(w, &w->send_trap);

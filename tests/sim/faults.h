@@ -28,7 +28,11 @@
     X(SLOW_DISK, "a slow disk")                                                                    \
     X(FAMINE, "few buffers")                                                                       \
     X(CLIENT_RESTART, "a client that restarts")                                                    \
-    X(BAD_SNAPSHOT, "a snapshot damaged on its way")
+    X(BAD_SNAPSHOT, "a snapshot damaged on its way")                                               \
+    X(STALL, "a pause in which messages wait")                                                     \
+    X(CLOCK_JUMP, "a clock that jumps by a day")                                                   \
+    X(AMNESIA, "more replicas than f lose their memory at once")                                   \
+    X(DEVIATION, "a state machine that deviates on one replica")
 
 enum fault {
 #define X(name, text) FAULT_##name,
@@ -52,6 +56,11 @@ enum fault {
     X(LARGE_SNAPSHOTS, SWITCHED_OFF, "snapshots of many chunks")                                   \
     X(SLOW_SNAPSHOTS, SWITCHED_OFF, "saving and loading take time")                                \
     X(FAILING_SNAPSHOTS, SWITCHED_OFF, "saves and loads that fail")                                \
+    X(PAYLOADS, SWITCHED_ON, "payloads of random words, of a hash's constants, long ones")         \
+    X(HIGH_NUMBERS, SWITCHED_ON, "views, incarnations and times near 2^32, 2^63 and 2^64")         \
+    X(TWINS, SWITCHED_OFF, "two clients with one id")                                              \
+    X(MALFORMED, SWITCHED_OFF, "messages cut short and with fields that cannot be")                \
+    X(LIES, SWITCHED_OFF, "messages with any bit flipped: nothing may crash, no more is asked")    \
     X(CROWD, SWITCHED_OFF, "hundreds of sessions of one client")                                   \
     X(STAYS, SWITCHED_OFF, "nobody leaves a view, ever: nothing is wrong")                         \
     X(NO_FALSE_FORK, SWITCHED_OFF, "FORKED_LOG is a failure: nothing here forks a log")

@@ -42,7 +42,7 @@ static uint32_t judged(const struct world *w)
         return mask;
     }
     for (uint32_t i = 0; i < world_replicas(w); i++)
-        mask |= (uint32_t)!w->hosts[i].is_frozen << i;
+        mask |= (uint32_t)(!w->hosts[i].is_frozen && !w->hosts[i].is_deviant) << i;
     return mask;
 }
 
@@ -73,6 +73,7 @@ static void freeze(struct world *w)
         most -= h->is_amnesic;
         h->is_frozen = true;
         if (h->core != NULL) h->is_paused = true;
+        h->is_stalled = false;
         journal_text(&w->journal, "%u stays %s for good", h->index,
                      h->core == NULL ? "down" : "paused");
         if (primary == h) w->stats.counts[COUNT_ENDS_WITHOUT_PRIMARY]++;
@@ -84,7 +85,7 @@ static void revive(struct world *w)
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         struct host *h = &w->hosts[i];
         if (h->is_frozen) continue;
-        h->is_paused = false;
+        h->is_paused = h->is_stalled = false;
         if (h->core == NULL) host_start(w, h);
     }
 }
@@ -187,6 +188,37 @@ static void load_on(struct world *w)
     }
 }
 
+/** Every answer of these belongs to a question that a timer repeats. */
+static uint64_t traffic(const struct world *w)
+{
+    uint64_t sent = 0;
+
+    for (uint32_t i = 1; i < VSR_MESSAGE_COUNT; i++)
+        if (i != VSR_REQUEST && i != VSR_REPLY && i != VSR_NOT_PRIMARY) sent += w->stats.sent[i];
+    return sent;
+}
+
+/**
+ * At rest there is a heartbeat and its answer, and what those who are cut off repeat: of each
+ * replica so many messages in each heartbeat and in each resend interval, and no more.
+ */
+static void check_rest(struct world *w, uint64_t sent, uint64_t ticks)
+{
+    const struct vsr_replica_options *o = &w->scenario.replica;
+    const uint64_t n = world_replicas(w);
+    /* A clock may run that much too fast. */
+    const uint64_t true_ticks = ticks * 100 / (100 - w->scenario.skew_percent) + 1;
+    const uint64_t most = n * n * (true_ticks / o->heartbeat_ticks + 1) +
+                          2 * n * n * (true_ticks / o->resend_ticks + 1);
+
+    stats_max(&w->stats, COUNT_REST_PERCENT_MAX, 100 * sent / most);
+    if (sent <= most) return;
+    journal_fail(&w->journal, OUTCOME_INVARIANT,
+                 "traffic at rest: %" PRIu64 " messages in %" PRIu64
+                 " ticks; the bound is %" PRIu64,
+                 sent, ticks, most);
+}
+
 /** Nobody leaves a view in which nothing is wrong. */
 static void stay(struct world *w)
 {
@@ -195,7 +227,10 @@ static void stay(struct world *w)
 
     if (mask == 0) return;
     const vsr_view view = primary->seen.view;
-    world_advance(w, w->now + 3 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
+    const uint64_t ticks = 3 * (uint64_t)w->scenario.replica.suspect_ticks;
+    const uint64_t sent = traffic(w);
+    world_advance(w, w->now + ticks * TICK);
+    check_rest(w, traffic(w) - sent, ticks);
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
         if ((mask >> i & 1) != 0 && (h->seen.view != view || h->seen.status != VSR_STATUS_NORMAL))
@@ -250,7 +285,8 @@ static uint64_t last_delivery(const struct world *w)
 static void choose_end(struct world *w)
 {
     const bool may_freeze = world_replicas(w) > scenario_core(&w->scenario) &&
-                            w->scenario.crash_limit > 0 && w->scenario.standing.outsiders == 0;
+                            w->scenario.crash_limit > 0 && w->scenario.standing.outsiders == 0 &&
+                            w->stats.faults[FAULT_DEVIATION] == 0;
     const bool freezes = may_freeze && random_percent(&w->end_random, 50);
 
     if (freezes) freeze(w);
@@ -289,12 +325,41 @@ static void check_complete(struct world *w)
         if ((mask >> i & 1) != 0) ghost_check_complete(w, &w->hosts[i]);
 }
 
+/** A machine that deviates is found out while there is load, and its replica halts. */
+static void check_deviants(struct world *w)
+{
+    for (uint32_t i = 0; i < world_replicas(w); i++) {
+        const struct host *h = &w->hosts[i];
+        if (!h->is_deviant || h->seen.status == VSR_STATUS_HALTED) continue;
+        waits_tell(w);
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "the machine of replica %u has deviated, and nobody has noticed", i);
+    }
+}
+
+/**
+ * The end of a run in which nothing can be promised any more. More than f without memory: nothing
+ * that contradicts what was acknowledged may happen, and nothing at all is fine. After lies: no
+ * assertion of the core may fail.
+ */
+static void end_without_promise(struct world *w)
+{
+    w->stats.counts[w->has_lied ? COUNT_ENDS_WITH_LIES : COUNT_ENDS_BEYOND]++;
+    revive(w);
+    world_advance(w, w->now + 40 * (uint64_t)w->scenario.replica.suspect_ticks * TICK);
+    if (!w->has_lied) check_history(w);
+}
+
 void finish_run(struct world *w)
 {
     const uint64_t stragglers_until = last_delivery(w);
 
     check_stayed(w);
     faults_stop(w);
+    if (w->is_beyond || w->has_lied) {
+        end_without_promise(w);
+        return;
+    }
     journal_text(&w->journal, "faults end");
     choose_end(w);
     revive(w);
@@ -311,5 +376,6 @@ void finish_run(struct world *w)
     converge(w); /* A request that was long on its way may have come. */
     check_complete(w);
     if (w->stats.counts[COUNT_ENDS_WITH_ALL] != 0) check_stayed(w);
-    check_history(w);
+    check_deviants(w);
+    if (w->stats.faults[FAULT_DEVIATION] == 0) check_history(w);
 }

@@ -39,6 +39,11 @@ void host_init(struct world *w, uint32_t index)
     };
     h->tick_units = TICK * random_between(r, 100 - skew, 100 + skew) / 100;
     h->clock_offset_ns = random_below(r, 100000);
+    if (scenario_has(&w->scenario, CONDITION_HIGH_NUMBERS)) {
+        h->clock_offset_ns += UINT64_MAX / 2;
+        h->incarnation = UINT32_MAX - 20000 - (uint32_t)random_below(&w->cost_random, 2000);
+    }
+    h->first_incarnation = h->incarnation + 1;
 }
 
 static void start_machine(struct world *w, struct host *h)
@@ -94,7 +99,7 @@ void host_start(struct world *w, struct host *h)
                      (unsigned long long)h->durable.view, (unsigned long long)h->durable.log_view);
         host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_RECOVER, .superblock = h->durable});
     } else {
-        if (h->incarnation > 1) w->stats.counts[COUNT_RESTARTS_NEW]++;
+        if (h->incarnation != h->first_incarnation) w->stats.counts[COUNT_RESTARTS_NEW]++;
         journal_text(&w->journal, "%u starts", h->index);
         host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_START});
     }
@@ -153,7 +158,8 @@ void host_take_time(struct world *w, struct host *h, uint64_t units, const struc
 /** The outsiders of standing cuts count too: nobody can ask them. */
 static bool is_gone(const struct world *w, const struct host *h)
 {
-    return h->is_amnesic || (w->scenario.standing.outsiders >> h->index & 1) != 0;
+    return h->is_amnesic || h->is_deviant || h->deviates_next ||
+           (w->scenario.standing.outsiders >> h->index & 1) != 0;
 }
 
 uint32_t world_amnesic(const struct world *w)
@@ -173,6 +179,11 @@ bool world_may_crash(const struct world *w, const struct host *h)
 void host_crash(struct world *w, struct host *h, uint64_t restart_after)
 {
     VSR_ASSERT(world_may_crash(w, h));
+    host_lose_memory(w, h, restart_after);
+}
+
+void host_lose_memory(struct world *w, struct host *h, uint64_t restart_after)
+{
     journal_text(&w->journal, "%u crashes%s", h->index, h->is_writing ? " while it writes" : "");
     w->stats.counts[COUNT_CRASHES]++;
     if (h->is_writing) {
@@ -181,7 +192,7 @@ void host_crash(struct world *w, struct host *h, uint64_t restart_after)
     }
     if (!h->is_amnesic) ghost_on_crash(w, h);
     h->is_amnesic = true;
-    h->is_paused = false;
+    h->is_paused = h->is_stalled = h->is_deviant = h->deviates_next = false;
     stop_core(w, h);
     /* The events of this process are void from here on; the next start counts on. */
     host_schedule(w, h, EVENT_RESTART, restart_after);
@@ -273,6 +284,12 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
 {
     const struct vsr_header *m = event->buffer.header;
 
+    if (h->is_stalled) {
+        struct event later = *event;
+        later.time = h->resume_at + 1;
+        queue_push(&w->queue, later);
+        return;
+    }
     if (!host_is_up(h)) {
         w->stats.counts[COUNT_TO_NOBODY]++;
         pool_unref(&w->pool, event->buffer);
@@ -284,7 +301,7 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
                      (unsigned long long)m->from);
     const bool is_trapped =
         world_may_crash(w, h) && faults_spring(w, &w->receive_trap, m->type, true);
-    w->stats.delivered[m->type]++;
+    if (m->type < VSR_MESSAGE_COUNT) w->stats.delivered[m->type]++;
     journal_message(&w->journal, NOTE_DELIVERED, m, (int16_t)h->index, 0);
     if (is_trapped) {
         w->stats.faults[FAULT_CRASH_RECEIVER]++;
@@ -367,7 +384,7 @@ void host_on_event(struct world *w, const struct event *event)
     } else if (event->kind == EVENT_RESUME) {
         if (h->is_paused && !h->is_frozen) {
             journal_text(&w->journal, "%u goes on", h->index);
-            h->is_paused = false;
+            h->is_paused = h->is_stalled = false;
         }
     } else if (h->core != NULL) {
         on_process_event(w, h, event);

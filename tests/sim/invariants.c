@@ -34,16 +34,23 @@ void ghost_deinit(struct ghost *g)
         free(g->lost[i].checksums);
 }
 
-static uint64_t view_op(vsr_view view, vsr_op op)
+/** Few views below the first one that is voted for are ever used. */
+uint64_t ghost_view_number(const struct world *w, vsr_view view)
 {
-    return view << 36 | op;
+    const vsr_view first = w->scenario.first_view;
+    return first != 0 && view >= first ? view - first + 4096 : view;
+}
+
+static uint64_t view_op(const struct world *w, vsr_view view, vsr_op op)
+{
+    return ghost_view_number(w, view) << 36 | op;
 }
 
 void ghost_note_view_op(struct world *w, const struct host *h, vsr_view view, vsr_op op,
                         vsr_checksum checksum, const char *where)
 {
     if (op == 0) return;
-    uint64_t *known = map_put(&w->ghost.view_ops, view_op(view, op), checksum);
+    uint64_t *known = map_put(&w->ghost.view_ops, view_op(w, view, op), checksum);
     if (*known == checksum) return;
     BROKEN(w,
            "I3: view %" PRIu64 " has two entries at op %" PRIu64
@@ -90,7 +97,7 @@ static void check_acknowledged(struct world *w, const struct host *h, vsr_op op)
 
     if (!h->seen.is_primary || h->seen.status != VSR_STATUS_NORMAL) return;
     for (uint32_t i = 0; i < world_replicas(w); i++) {
-        const uint64_t *acked = map_find(&w->ghost.acks, ghost_acks_key(h->seen.view, i));
+        const uint64_t *acked = map_find(&w->ghost.acks, ghost_acks_key(w, h->seen.view, i));
         said += i != h->index && acked != NULL && *acked >= op;
     }
     if (said >= w->scenario.quorum_replication) return;
@@ -123,7 +130,7 @@ static void check_later_views(struct world *w, const struct host *h, vsr_op op,
     for (size_t i = 0; i < g->view_count; i++) {
         const struct ghost_view *v = &g->views[i];
         if (v->view <= h->seen.view || op <= v->log_start) continue;
-        const uint64_t *there = map_find(&g->view_ops, view_op(v->view, op));
+        const uint64_t *there = map_find(&g->view_ops, view_op(w, v->view, op));
         if (op <= v->op && there != NULL && *there == checksum) continue;
         BROKEN(w,
                "I6: op %" PRIu64 " is committed in view %" PRIu64
@@ -232,7 +239,7 @@ static void check_head(struct world *w, const struct host *h)
         ghost_note_view_op(w, h, now->view, now->op, now->head_checksum, "the log");
         return;
     }
-    const uint64_t *known = map_find(&w->ghost.view_ops, view_op(now->view, now->op));
+    const uint64_t *known = map_find(&w->ghost.view_ops, view_op(w, now->view, now->op));
     bool is_committed =
         now->op <= w->ghost.commit && now->head_checksum == w->ghost.ops[now->op].checksum;
     if (known == NULL && now->op == now->log_start && is_committed) return; /* a snapshot's */
@@ -246,7 +253,8 @@ static void check_shape(struct world *w, const struct host *h)
 {
     const struct vsr_replica_report *now = &h->seen;
 
-    if (now->status == VSR_STATUS_HALTED) BROKEN(w, "replica %u has halted", h->index);
+    if (now->status == VSR_STATUS_HALTED && !w->is_beyond && !h->is_deviant)
+        BROKEN(w, "replica %u has halted", h->index);
     if (now->applied > now->commit || now->commit > now->op || now->log_start > now->applied)
         BROKEN(w,
                "I10: replica %u: log start %" PRIu64 " applied %" PRIu64 " commit %" PRIu64
@@ -291,6 +299,22 @@ static void check_changes(struct world *w, const struct host *h,
                vsr_status_name(now->status));
 }
 
+/** A primary that waits for acknowledgements takes so many ops and no more. */
+static void check_pipeline(struct world *w, const struct host *h,
+                           const struct vsr_replica_report *was)
+{
+    const struct vsr_replica_report *now = &h->seen;
+    const bool serves = was->status == VSR_STATUS_NORMAL && now->status == VSR_STATUS_NORMAL &&
+                        was->view == now->view && now->is_primary;
+
+    if (!serves || now->op == was->op) return;
+    if (now->op - now->commit > w->scenario.replica.pipeline_max)
+        BROKEN(w,
+               "4.2: replica %u has op %" PRIu64 " and commit number %" PRIu64
+               "; pipeline_max is %u",
+               h->index, now->op, now->commit, w->scenario.replica.pipeline_max);
+}
+
 void ghost_after_step(struct world *w, struct host *h)
 {
     const struct vsr_replica_report was = h->seen;
@@ -299,6 +323,7 @@ void ghost_after_step(struct world *w, struct host *h)
 
     vsr_replica_report(h->core, now);
     h->has_seen = true;
+    if (w->has_lied) return;
     check_shape(w, h);
     if (had_seen) {
         check_changes(w, h, &was);
@@ -307,6 +332,7 @@ void ghost_after_step(struct world *w, struct host *h)
                h->index, now->view, w->ghost.promised[h->index]);
     }
     check_kept(w, h);
+    if (had_seen) check_pipeline(w, h, &was);
     const bool is_normal = now->status == VSR_STATUS_NORMAL;
     const bool has_begun = is_normal && (!had_seen || was.status != VSR_STATUS_NORMAL ||
                                          was.log_view != now->log_view);
@@ -331,6 +357,7 @@ void ghost_on_applied(struct world *w, struct host *h, const struct vsr_operatio
     const struct ghost *g = &w->ghost;
     uint64_t results = 0;
 
+    if (w->has_lied || h->is_deviant) return;
     if (h->machine_op > g->commit)
         BROKEN(w, "I2: replica %u executes op %" PRIu64 " that is not committed", h->index,
                h->machine_op);
@@ -351,6 +378,7 @@ void ghost_on_snapshot(struct world *w, struct host *h, const struct vsr_snapsho
 {
     struct ghost *g = &w->ghost;
 
+    if (w->has_lied || h->is_deviant) return;
     if (snapshot->op > g->commit)
         BROKEN(w, "I2: a snapshot at op %" PRIu64 " that is not committed", snapshot->op);
     struct ghost_op *op = &g->ops[snapshot->op];

@@ -63,9 +63,12 @@ struct ghost {
     vsr_view promised[VSR_REPLICAS_MAX]; /* highest durable view */
 };
 
-static inline uint64_t ghost_acks_key(vsr_view view, uint32_t replica)
+/** Small, so that it fits into a key with something else. */
+uint64_t ghost_view_number(const struct world *w, vsr_view view);
+
+static inline uint64_t ghost_acks_key(const struct world *w, vsr_view view, uint32_t replica)
 {
-    return view << 4 | replica;
+    return ghost_view_number(w, view) << 4 | replica;
 }
 
 void ghost_init(struct world *w);

@@ -11,7 +11,7 @@
 #define NAMES_VIEW                                                                                 \
     (1u << VSR_DO_VIEW_CHANGE | 1u << VSR_START_VIEW | 1u << VSR_PREPARE | 1u << VSR_PREPARE_OK |  \
      1u << VSR_COMMIT | 1u << VSR_COMMIT_OK | 1u << VSR_NEW_STATE | 1u << VSR_RECOVERY_RESPONSE |  \
-     1u << VSR_REPLY | 1u << VSR_PONG | 1u << VSR_NEW_VIEW)
+     1u << VSR_REPLY | 1u << VSR_PONG | 1u << VSR_NEW_VIEW | 1u << VSR_CHUNK)
 #define HOLDS_LOG                                                                                  \
     (1u << VSR_START_VIEW | 1u << VSR_PREPARE | 1u << VSR_PREPARE_OK | 1u << VSR_COMMIT |          \
      1u << VSR_COMMIT_OK | 1u << VSR_RECOVERY_RESPONSE | 1u << VSR_REPLY)
@@ -87,7 +87,7 @@ static void note_acknowledged(struct world *w, const struct host *h,
                               const struct vsr_prepare_ok *ok)
 {
     struct ghost_acked *acked = &w->ghost.acked[h->index];
-    uint64_t *op = map_put(&w->ghost.acks, ghost_acks_key(ok->header.view, h->index), 0);
+    uint64_t *op = map_put(&w->ghost.acks, ghost_acks_key(w, ok->header.view, h->index), 0);
 
     if (ok->op > *op) *op = ok->op;
     if (ok->header.view < acked->view) return; /* I20 has its word on that */
@@ -128,6 +128,7 @@ void ghost_on_send(struct world *w, struct host *h, const struct vsr_header *m,
 {
     const uint32_t bit = 1u << m->type;
 
+    if (w->has_lied) return;
     if (m->type >= VSR_MESSAGE_COUNT || m->from != h->index ||
         m->from_incarnation != h->incarnation)
         BROKEN(w, "replica %u sends a %s as replica %" PRIu64 ", incarnation %u", h->index,
@@ -163,7 +164,7 @@ static void check_reply(struct world *w, const struct host *h, const struct vsr_
 {
     uint64_t result = 0;
 
-    if (reply->status == VSR_REPLY_BUSY) return;
+    if (reply->status == VSR_REPLY_BUSY || reply->status == VSR_REPLY_REFUSED) return;
     if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
         check_registered(w, h, reply);
         return;
@@ -183,23 +184,24 @@ static void check_reply(struct world *w, const struct host *h, const struct vsr_
                "I17: replica %u answers request %" PRIu64 " of session %" PRIu64
                " that is not committed",
                h->index, reply->number, reply->session);
-    if (result != s->results[reply->number - 1])
+    if (result != s->results[reply->number - 1].value)
         BROKEN(w,
                "I17: replica %u answers request %" PRIu64 " of session %" PRIu64 " with %" PRIu64
                "; the reference says %" PRIu64,
-               h->index, reply->number, reply->session, result, s->results[reply->number - 1]);
+               h->index, reply->number, reply->session, result,
+               s->results[reply->number - 1].value);
 }
 
 void ghost_on_reply(struct world *w, struct host *h, const struct vsr_header *m)
 {
     uint32_t offset = sizeof *m;
 
-    if (m->type != VSR_REPLY) return; /* NotPrimary and NewView are hints */
+    if (m->type != VSR_REPLY || w->has_lied) return; /* NotPrimary and NewView are hints */
     check_durable(w, h, m);
     for (uint32_t i = 0; i < m->count; i++) {
         const struct vsr_reply *reply =
             (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
-        check_reply(w, h, reply);
+        if (!h->is_deviant) check_reply(w, h, reply);
         offset += (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
     }
 }

@@ -86,7 +86,7 @@ void journal_message(struct journal *j, enum note_kind kind, const struct vsr_he
     memcpy(note->words, m, bytes);
     mix(j, note->time);
     mix(j, m->type | m->view << 8 | (uint64_t)m->bytes << 40);
-    mix(j, m->from ^ (uint64_t)to << 32 ^ note->words[bytes / 8 - 1]);
+    mix(j, m->from ^ (uint64_t)to << 32 ^ (bytes >= 8 ? note->words[bytes / 8 - 1] : 0));
     if (kind == NOTE_SENT && is_shown(j, note)) print_note(stdout, note);
 }
 

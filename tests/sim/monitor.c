@@ -10,7 +10,8 @@ static bool is_healthy(const struct world *w, uint32_t replica)
 {
     const struct host *h = &w->hosts[replica];
 
-    return host_is_up(h) && h->has_seen && !h->is_amnesic && h->source.famine_ppm == 0;
+    return host_is_up(h) && h->has_seen && !h->is_amnesic && !h->is_deviant &&
+           h->source.famine_ppm == 0;
 }
 
 /** Which replicas a replica exchanges messages with, both ways, itself included. */
@@ -31,6 +32,7 @@ static uint32_t neighbours(const struct world *w, uint32_t replica)
 /** Whether something happens to the whole network, or to all disks. */
 static bool is_disturbed(const struct world *w)
 {
+    if (w->is_beyond || w->has_lied) return true;
     if (w->has_ended) return false;
     if (w->now < w->network.loss_until || w->now < w->slow_disk_until) return true;
     for (uint32_t i = 0; i < VSR_MESSAGE_COUNT; i++)
@@ -101,7 +103,7 @@ static void look_at_laggards(struct world *w, const uint32_t *open, uint32_t hea
     for (uint32_t i = 0; i < n; i++) {
         const bool is_up = host_is_up(&w->hosts[i]) && w->hosts[i].source.famine_ppm == 0;
         const uint32_t needed = (healthy >> i & 1) != 0 ? healthy : (1u << n) - 1;
-        if (!is_up || (needed & ~open[i]) != 0) m->healthy &= ~(1u << i);
+        if (!is_up || w->hosts[i].is_deviant || (needed & ~open[i]) != 0) m->healthy &= ~(1u << i);
     }
     if (__builtin_popcount(healthy) < (int)scenario_core(&w->scenario)) m->healthy = 0;
     if (w->now < m->mark_at) return;

@@ -3,15 +3,36 @@
  */
 #include "world.h"
 
+#include <vsr/counter.h>
+
 #include <string.h>
 
 /* Execution and the disk. */
+
+/** Something that depends on where it runs: an address, a clock, the order of a hash table. */
+static void deviate(struct world *w, struct host *h)
+{
+    uint64_t room[2] = {0};
+    const struct vsr_counter_add add = {.index = 0, .amount = 1000003};
+    const struct vsr_operation operation = {
+        .payload = &add,
+        .result = (struct vsr_result *)(void *)room,
+        .payload_bytes = sizeof add,
+    };
+
+    h->deviates_next = false;
+    h->is_deviant = true;
+    h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, &operation, 1);
+    journal_text(&w->journal, "the machine of %u deviates at op %llu", h->index,
+                 (unsigned long long)h->apply_op);
+}
 
 void host_apply_now(struct world *w, struct host *h, struct vsr_event *then)
 {
     if (h->operation_count > 0)
         h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, h->operations,
                          h->operation_count);
+    if (h->deviates_next && h->operation_count > 0) deviate(w, h);
     h->machine_op = h->apply_op;
     h->is_applying = false;
     ghost_on_applied(w, h, h->operations, h->operation_count);
@@ -84,16 +105,18 @@ static void perform_persist(struct world *w, struct host *h, const struct vsr_su
 static void perform_notice(struct world *w, struct host *h, const struct vsr_effect *e)
 {
     w->stats.notices[e->notice]++;
+    if (e->notice == VSR_NOTICE_DIVERGED && h->is_deviant) w->stats.counts[COUNT_DEVIATIONS_SEEN]++;
     journal_text(&w->journal, "%u notices (replica %u, op %llu): %s", h->index, e->replica,
                  (unsigned long long)e->at_op, vsr_notice_text(e->notice));
-    if (e->notice == VSR_NOTICE_DIVERGED)
+    if (w->has_lied) return;
+    if (e->notice == VSR_NOTICE_DIVERGED && !h->is_deviant)
         journal_fail(&w->journal, OUTCOME_INVARIANT, "I2: replica %u says that it has diverged",
                      h->index);
     if (e->notice == VSR_NOTICE_FORKED_LOG && scenario_has(&w->scenario, CONDITION_NO_FALSE_FORK))
         journal_fail(&w->journal, OUTCOME_INVARIANT,
                      "replica %u says that its log is forked at op %llu; nobody has forked it",
                      h->index, (unsigned long long)e->at_op);
-    if (e->notice == VSR_NOTICE_DATA_LOST)
+    if (e->notice == VSR_NOTICE_DATA_LOST && !w->is_beyond)
         journal_fail(&w->journal, OUTCOME_INVARIANT, "I6: replica %u says that data is lost",
                      h->index);
 }

@@ -37,27 +37,41 @@ static struct vsr_header *message_of(struct pool_memory *m)
     return (struct vsr_header *)(void *)(m + 1);
 }
 
-static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
+struct vsr_buffer pool_take(struct pool *pool, uint32_t bytes)
 {
-    struct pool_source *source = context;
     const uint32_t class = class_of(bytes);
 
-    if (random_ppm(&source->random, source->famine_ppm)) {
-        source->refusals++;
-        return false;
-    }
     VSR_ASSERT(class < POOL_CLASSES);
-    struct pool_memory *m = source->pool->free[class];
+    struct pool_memory *m = pool->free[class];
     if (m != NULL)
-        source->pool->free[class] = m->next;
+        pool->free[class] = m->next;
     else
         m = malloc(sizeof *m + ((size_t)1 << (POOL_CLASS_SHIFT + class)));
     VSR_ASSERT(m != NULL);
     *m = (struct pool_memory){.refs = 1, .class = class};
     /* The runtime's pool does not clear either. */
     memset(message_of(m), POISON, bytes < POISON_BYTES ? bytes : POISON_BYTES);
-    source->pool->live++;
-    *out = (struct vsr_buffer){.header = message_of(m), .handle = m};
+    pool->live++;
+    return (struct vsr_buffer){.header = message_of(m), .handle = m};
+}
+
+struct vsr_buffer pool_copy(struct pool *pool, struct vsr_buffer buffer)
+{
+    struct vsr_buffer copy = pool_take(pool, buffer.header->bytes);
+
+    memcpy(copy.header, buffer.header, buffer.header->bytes);
+    return copy;
+}
+
+static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
+{
+    struct pool_source *source = context;
+
+    if (random_ppm(&source->random, source->famine_ppm)) {
+        source->refusals++;
+        return false;
+    }
+    *out = pool_take(source->pool, bytes);
     return true;
 }
 

@@ -26,6 +26,10 @@ struct pool_source {
 void pool_deinit(struct pool *pool);
 struct vsr_buffers pool_buffers(struct pool_source *source);
 
+/** A buffer that nobody refuses. */
+struct vsr_buffer pool_take(struct pool *pool, uint32_t bytes);
+/** The same bytes, not sealed. */
+struct vsr_buffer pool_copy(struct pool *pool, struct vsr_buffer buffer);
 /** A second reference that cannot fail: the network's. */
 struct vsr_buffer pool_ref(struct vsr_buffer buffer);
 void pool_unref(struct pool *pool, struct vsr_buffer buffer);

@@ -93,15 +93,30 @@ static void open_session(struct reference *r, const struct vsr_register *payload
     r->count++;
 }
 
-static void keep_result(struct reference_session *s, const struct vsr_result *result)
+uint64_t reference_tag(const void *payload, uint32_t bytes)
+{
+    uint64_t sum = bytes;
+
+    for (uint32_t at = 0; at < bytes; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, (const uint8_t *)payload + at, bytes - at < 8 ? bytes - at : 8);
+        sum = (sum ^ word) * 0x9E3779B97F4A7C15ull;
+        sum ^= sum >> 29;
+    }
+    return sum;
+}
+
+static void keep_result(struct reference_session *s, const struct vsr_request *request,
+                        const struct vsr_result *result)
 {
     if (s->number > s->capacity) {
         s->capacity = s->capacity == 0 ? 16 : s->capacity * 2;
         s->results = realloc(s->results, s->capacity * sizeof *s->results);
         VSR_ASSERT(s->results != NULL);
     }
-    s->results[s->number - 1] = 0;
-    memcpy(&s->results[s->number - 1], result->data, result->bytes);
+    struct reference_result *kept = &s->results[s->number - 1];
+    *kept = (struct reference_result){.tag = reference_tag(request + 1, request->payload_bytes)};
+    memcpy(&kept->value, result->data, result->bytes);
 }
 
 static void execute_request(struct reference *r, const struct vsr_prepare *entry,
@@ -124,7 +139,7 @@ static void execute_request(struct reference *r, const struct vsr_prepare *entry
     r->machine.apply(r->machine.state, entry->entry.op, entry->entry.timestamp, &operation, 1);
     s->number++;
     s->last_op = entry->entry.op;
-    keep_result(s, result);
+    keep_result(s, request, result);
     outcome->results = reference_sum(outcome->results, result);
     outcome->executed++;
 }

@@ -12,6 +12,12 @@
 
 enum { REFERENCE_RESULT_BYTES = 8 };
 
+/** What a request of a session gave. */
+struct reference_result {
+    uint64_t value;
+    uint64_t tag; /* of the payload that was executed */
+};
+
 struct reference_session {
     uint64_t client_id[2];
     vsr_session session;
@@ -19,7 +25,7 @@ struct reference_session {
     bool is_open;
     uint64_t number; /* the last executed */
     vsr_op last_op;
-    uint64_t *results; /* [number - 1] */
+    struct reference_result *results; /* [number - 1] */
     size_t capacity;
 };
 
@@ -46,6 +52,8 @@ struct reference_outcome reference_execute(struct reference *r, const struct vsr
 /** The session ever opened under this name, or NULL. */
 const struct reference_session *reference_find(const struct reference *r, vsr_session session,
                                                uint32_t slot);
+/** Tells payloads apart. */
+uint64_t reference_tag(const void *payload, uint32_t bytes);
 /** Adds a result to a sum. */
 uint64_t reference_sum(uint64_t sum, const struct vsr_result *result);
 

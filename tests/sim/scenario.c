@@ -14,7 +14,8 @@ enum { OP_BYTES = sizeof(uint64_t[2]) };
 
 #define ABOUT(condition) (1u << CONDITION_##condition)
 
-enum { ALL_FAULTS = (1u << FAULT_COUNT) - 1 };
+/** What has an end of its own is not among them. */
+enum { ALL_FAULTS = (1u << FAULT_AMNESIA) - 1 };
 
 const struct profile sim_profiles[] = {
     {"mixed", ALL_FAULTS, 20, 30, 0, true, "everything, a drawn part of it in each run"},
@@ -63,6 +64,19 @@ const struct profile sim_profiles[] = {
      "hundreds of requests in one message"},
     {"fork", BIT(PARTITION) | BIT(SINGLETON) | BIT(DEAF) | BIT(REPLAY) | BIT(CLOG) | BIT(CRASH), 10,
      20, ABOUT(NO_FALSE_FORK), false, "logs that differ between views, and no fork"},
+    {"numbers", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PARTITION) | BIT(CLOCK_JUMP) | BIT(STALL), 10,
+     30, ABOUT(HIGH_NUMBERS) | ABOUT(PAYLOADS), true,
+     "large numbers, jumping clocks, strange payloads"},
+    {"twins", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PARTITION) | BIT(CLIENT_RESTART), 10, 30,
+     ABOUT(TWINS), false, "two clients with one id: one of them is refused"},
+    {"malformed", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(CLOG) | BIT(SINGLETON), 5, 50,
+     ABOUT(MALFORMED) | ABOUT(PAYLOADS), false, "messages that are dropped"},
+    {"lies", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(CLOG) | BIT(SINGLETON), 5, 50,
+     ABOUT(LIES) | ABOUT(PAYLOADS), false, "messages with wrong bits; only a crash is a failure"},
+    {"amnesia", BIT(AMNESIA) | BIT(CRASH) | BIT(SINGLETON) | BIT(REPLAY) | BIT(CLOG), 10, 30, 0,
+     true, "more than f lose their memory at once: the cluster stops, it does not fork"},
+    {"deviation", BIT(DEVIATION) | BIT(CRASH_PRIMARY) | BIT(CLOG), 5, 30, ABOUT(STEADY_LOAD), false,
+     "a state machine that deviates on one replica: that one halts"},
     {NULL, 0, 0, 0, 0, false, NULL},
 };
 

@@ -81,6 +81,8 @@ struct scenario {
     struct standing standing;
     struct snapshot_costs snapshots;
     uint64_t link_units; /* one way, of each message, as long as the run lasts */
+    vsr_view first_view; /* voted for at once */
+    uint32_t garbled_ppm;
 };
 
 static inline bool scenario_has(const struct scenario *s, enum condition condition)

@@ -12,7 +12,8 @@ static const char *const count_texts[COUNT_COUNT] = {SIM_COUNTS(X)};
 static bool is_maximum(enum sim_count count)
 {
     return count == COUNT_END_TICKS_MAX || count == COUNT_END_VIEWS_MAX ||
-           count == COUNT_EFFECTS_MAX || count == COUNT_EFFECTS_PERCENT_MAX;
+           count == COUNT_EFFECTS_MAX || count == COUNT_EFFECTS_PERCENT_MAX ||
+           count == COUNT_REST_PERCENT_MAX;
 }
 
 static void add_all(uint64_t *to, const uint64_t *from, uint32_t count)

@@ -23,6 +23,9 @@
     X(RETRIES, "client retries")                                                                   \
     X(BUSY, "Busy answers")                                                                        \
     X(CLIENT_EVICTIONS, "evictions told to clients")                                               \
+    X(REFUSED_SESSIONS, "sessions refused for another's id")                                       \
+    X(DEVIATIONS_SEEN, "deviating machines that were noticed")                                     \
+    X(TWISTED, "messages garbled on their way")                                                    \
     X(LOST, "messages lost")                                                                       \
     X(BLOCKED, "messages stopped by a partition")                                                  \
     X(DUPLICATED, "messages duplicated")                                                           \
@@ -57,6 +60,9 @@
     X(SNAPSHOTS_FAILED, "snapshots that could not be saved")                                       \
     X(EFFECTS_MAX, "effects of a step, at most")                                                   \
     X(EFFECTS_PERCENT_MAX, "... of what the core promises, percent, at most")                      \
+    X(REST_PERCENT_MAX, "traffic at rest, percent of its bound, at most")                          \
+    X(ENDS_BEYOND, "ends with more than f without memory: nothing more is asked")                  \
+    X(ENDS_WITH_LIES, "ends after lies: nothing more is asked")                                    \
     X(UNDECIDED, "histories too long to judge")                                                    \
     X(END_TICKS, "ticks to converge, summed")                                                      \
     X(END_TICKS_MAX, "ticks to converge, at most")                                                 \

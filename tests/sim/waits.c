@@ -99,7 +99,7 @@ static void tell_acknowledged(struct world *w, const struct host *h)
 
     if (s->status != VSR_STATUS_NORMAL || !s->is_primary || s->commit == s->op) return;
     for (uint32_t i = 0; i < world_replicas(w); i++) {
-        const uint64_t *acked = map_find(&w->ghost.acks, ghost_acks_key(s->view, i));
+        const uint64_t *acked = map_find(&w->ghost.acks, ghost_acks_key(w, s->view, i));
         if (i == h->index) continue;
         length += (size_t)snprintf(text + length, sizeof text - length, " %u: %" PRIu64, i,
                                    acked != NULL ? *acked : 0);

@@ -28,6 +28,7 @@ void world_init(struct world *w)
         host_start(w, &w->hosts[i]);
     }
     clients_start(w);
+    if (w->scenario.first_view != 0) network_vote(w, w->scenario.first_view);
 }
 
 void world_advance(struct world *w, uint64_t time)

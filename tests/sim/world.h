@@ -40,19 +40,25 @@ struct host {
     vsr_op machine_op; /* the last given to the machine */
     uint32_t index;
     uint32_t incarnation; /* of this process start; counts on */
+    uint32_t first_incarnation;
     bool is_paused;
     bool is_frozen;  /* stays as it is until the end of the run */
     bool is_amnesic; /* has crashed and not recovered yet */
     bool has_turn;   /* a turn's end is due */
     bool is_saving;  /* or loading: nothing else happens until busy_until */
+    bool is_stalled; /* paused, and messages wait */
+    bool deviates_next;
+    bool is_deviant; /* its machine has executed something else */
     bool is_doomed;  /* crashes when this step's effects are performed */
     bool drops_rest; /* ... and the rest of them is lost */
     uint64_t restart_after;
     uint64_t busy_until;
+    uint64_t resume_at;
     struct vsr_event completion; /* what it is told then */
 
     uint64_t tick_units; /* its clock's period */
     uint64_t clock_offset_ns;
+    uint32_t days_ahead;
 
     struct vsr_superblock durable; /* ground truth */
     bool has_durable;
@@ -82,6 +88,7 @@ struct call {
     uint64_t invoked;
     uint64_t returned; /* 0: never */
     uint64_t key;
+    uint64_t tag; /* of the payload */
     uint64_t amount;
     uint64_t result;
     bool is_known;
@@ -102,6 +109,7 @@ struct client_host {
     struct client_session *sessions;
     struct pool_source source;
     uint32_t life;
+    uint64_t id[2];
     uint64_t address;
 };
 
@@ -157,6 +165,8 @@ struct world {
     bool damages_snapshot;
     bool has_ended; /* faults are off */
     bool has_cuts;  /* the standing ones */
+    bool has_lied;  /* a message was garbled so that nothing is known any more */
+    bool is_beyond; /* more than f have lost their memory at once: no progress is asked for */
     uint32_t load_goal;
     struct monitor monitor;
     struct call *calls;
@@ -197,6 +207,8 @@ void host_schedule(struct world *w, struct host *h, enum event_kind kind, uint64
 void host_take_time(struct world *w, struct host *h, uint64_t units, const struct vsr_event *then);
 /** How many replicas are down, recovering or outsiders. */
 uint32_t world_amnesic(const struct world *w);
+/** A crash that no limit forbids. */
+void host_lose_memory(struct world *w, struct host *h, uint64_t restart_after);
 /** Whether one more may lose its memory. */
 bool world_may_crash(const struct world *w, const struct host *h);
 
@@ -223,6 +235,8 @@ void network_send_client(struct world *w, uint32_t from, vsr_address to, struct 
 void network_from_client(struct world *w, uint32_t client, uint32_t to_mask,
                          struct vsr_buffer buffer);
 void network_replay(struct world *w);
+/** Votes of all for a first view with a large number. */
+void network_vote(struct world *w, vsr_view target);
 /** Sometimes, what this replica was sent in earlier lives and views comes again. */
 void network_replay_to(struct world *w, uint32_t replica);
 void network_calm(struct world *w);
