@@ -91,6 +91,7 @@ void bench_options_describe(const struct bench_options *o, struct row *row)
     if (o->scenario != SCENARIO_NONE) row_add_number(row, "suspect_ticks", o->suspect_ticks);
 }
 
+/** The file `help` holds the same, for bench/run; a test compares them. */
 static void print_help(void)
 {
     printf(
