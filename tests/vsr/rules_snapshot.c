@@ -437,7 +437,8 @@ static bool read_bytes(void *context, void *to, size_t count)
     return true;
 }
 
-/* replica.h: bytes that are not of a replica with these options are refused, not believed. */
+/* replica.h: bytes that are not of a replica with these options are refused, not believed. Their id
+ * may be right all the same: whoever sends them can add up. */
 Test(rule_10_load, foreign_bytes_are_refused)
 {
     struct chain c = chain_make(3, 6);
@@ -448,7 +449,18 @@ Test(rule_10_load, foreign_bytes_are_refused)
     static const struct {
         size_t offset; /* in the head of 64 bytes and the session behind it */
         uint64_t value;
-    } damage[] = {{0, 1}, {36, UINT32_MAX}, {36, 17}, {64 + 48, UINT64_MAX}, {64 + 48, 17}};
+    } damage[] = {
+        {0, 1},
+        {36, UINT32_MAX},
+        {36, 17},
+        {64 + 48, UINT64_MAX},
+        {64 + 48, 17},
+        {64 + 16, 0},          /* session 0 */
+        {64 + 16, UINT64_MAX}, /* opened after its last op */
+        {64 + 32, UINT64_MAX}, /* whose last op is not executed yet */
+        {8, 1},                /* likewise: of an op before it */
+    };
+    static const uint32_t two = 2;
 
     o.sessions_max = 16;
     o.result_bytes_max = 16;
@@ -467,6 +479,12 @@ Test(rule_10_load, foreign_bytes_are_refused)
         struct bytes bad = {copy, size};
         cr_assert(!vsr_replica_load(f->r, read_bytes, &bad), "damage %zu", i);
     }
+    /* A client's session, twice. */
+    memcpy(copy, from->kept.bytes, size);
+    memcpy(copy + 36, &two, sizeof two);
+    memcpy(copy + size, copy + 64, size - 64);
+    struct bytes twice = {copy, size + size - 64};
+    cr_assert(!vsr_replica_load(f->r, read_bytes, &twice));
     chain_free(&c);
     fixture_free(from);
     fixture_end(f);

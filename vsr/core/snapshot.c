@@ -80,12 +80,16 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
     return true;
 }
 
-static bool load_session(struct vsr_replica *r, vsr_snapshot_read read, void *stream)
+/** Takes a session in, if it is one of a replica that has executed `op`. */
+static bool load_session(struct vsr_replica *r, vsr_op op, vsr_snapshot_read read, void *stream)
 {
     struct snapshot_session session;
 
     if (!read(stream, &session, sizeof session)) return false;
     if (session.result_bytes > r->options.result_bytes_max) return false;
+    if (session.session == 0 || session.session > session.last_op || session.last_op > op)
+        return false;
+    if (vsr_client_table_slot_of(&r->clients, session.client_id) != UINT32_MAX) return false;
     const struct vsr_register opening = {
         .client_id = {session.client_id[0], session.client_id[1]},
         .address = session.address,
@@ -104,9 +108,13 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
 
     if (!read(stream, &head, sizeof head)) return false;
     if (head.magic != SNAPSHOT_MAGIC || head.sessions > r->options.sessions_max) return false;
+    /* Whoever sent it has said which op it is of. */
+    if (r->transfer.is_loading &&
+        (head.op != r->transfer.snapshot.op || head.checksum != r->transfer.snapshot_checksum))
+        return false;
     vsr_client_table_clear(&r->clients);
     for (uint32_t i = 0; i < head.sessions; i++)
-        if (!load_session(r, read, stream)) return false;
+        if (!load_session(r, head.op, read, stream)) return false;
     r->clients.evictions = head.evictions;
     r->requests_executed = head.requests_executed;
     r->requests_repeated = head.requests_repeated;
