@@ -14,6 +14,11 @@ option(VSR_FUZZ "Of the tests, build the fuzzer alone, for libFuzzer (clang)" OF
 if(VSR_FUZZ)
     list(APPEND flags -fsanitize=fuzzer-no-link)
 endif()
+# Counters of lines and branches, which processes and threads add up (gcc).
+option(VSR_COVERAGE "Count what the tests reach: tests/run --coverage" OFF)
+if(VSR_COVERAGE)
+    list(APPEND flags --coverage -fprofile-update=atomic)
+endif()
 if(flags)
     add_compile_options(${flags})
     add_link_options(${flags})
