@@ -5,6 +5,7 @@
  * once, the counters count exactly them, all replicas are the same, all memory is back.
  */
 #include "load.h"
+#include "program.h"
 
 #include <act/port.h>
 #include <act/runtime.h>
@@ -218,7 +219,7 @@ int main(int argc, char **argv)
     char directory[] = "/tmp/failover-XXXXXX";
 
     for (int i = 1; i + 1 < argc; i += 2)
-        if (strcmp(argv[i], "--seed") == 0) load_seed = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--seed") == 0) load_seed = program_seed("--seed", argv[i + 1]);
     CHECK(mkdtemp(directory) != NULL);
     tell_failover(NULL);
     tell_failover(directory);

@@ -9,6 +9,7 @@
  * twice, keeps it for a while, or passes it on.
  */
 #include "load.h"
+#include "program.h"
 
 #include <act/port.h>
 #include <act/runtime.h>
@@ -213,7 +214,7 @@ int main(int argc, char **argv)
     uint32_t ms = 600;
 
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0) load_seed = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--seed") == 0) load_seed = program_seed("--seed", argv[i + 1]);
         if (strcmp(argv[i], "--seconds") == 0) ms = (uint32_t)(atof(argv[i + 1]) * 1000);
     }
     static const uint32_t sizes[] = {1, 3, 4, 5};

@@ -5,6 +5,7 @@
 
 #include "leak_check.h"
 #include "memory.h"
+#include "program.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -276,7 +277,7 @@ Test(wheel, random_timers_agree_with_a_list)
 {
     static struct model_timer model[MODEL_TIMERS];
     const char *given = getenv("VSR_SEED");
-    const uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : act_now_ns() | 1;
+    const uint64_t seed = given != NULL ? program_seed("VSR_SEED", given) : act_now_ns() | 1;
     uint64_t now_ns;
 
     seed_state = seed | 1;

@@ -4,6 +4,7 @@
  */
 #include "leak_check.h"
 #include "linearizable.h"
+#include "program.h"
 
 #include <criterion/criterion.h>
 #include <stdbool.h>
@@ -124,7 +125,7 @@ static struct tiny make(uint64_t seed)
 Test(linearizable_brute, agrees_with_all_orders)
 {
     const char *one = getenv("SEED");
-    const uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
+    const uint64_t first = one != NULL ? program_seed("SEED", one) : 1;
     const uint64_t last = one != NULL ? first : SEEDS;
     uint32_t counts[3][2] = {{0}};
 

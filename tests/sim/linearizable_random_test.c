@@ -5,6 +5,7 @@
  */
 #include "leak_check.h"
 #include "linearizable.h"
+#include "program.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -369,7 +370,7 @@ static void for_seeds(uint64_t seeds, void (*run)(uint64_t seed))
     const char *one = getenv("SEED");
 
     if (one != NULL) {
-        run(strtoull(one, NULL, 10));
+        run(program_seed("SEED", one));
         return;
     }
     for (uint64_t seed = 1; seed <= seeds; seed++)

@@ -6,6 +6,7 @@
  */
 #include "fixture.h"
 #include "leak_check.h"
+#include "program.h"
 
 #include <vsr/client.h>
 
@@ -229,7 +230,7 @@ static void run_seeds(uint32_t replicas, uint64_t seeds)
     const char *one = getenv("SEED");
 
     if (one != NULL) {
-        run(replicas, strtoull(one, NULL, 10));
+        run(replicas, program_seed("SEED", one));
         return;
     }
     for (uint64_t seed = 1; seed <= seeds; seed++)

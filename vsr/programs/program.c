@@ -27,6 +27,15 @@ bool program_number(const char *text, uint64_t min, uint64_t max, uint64_t *valu
     return true;
 }
 
+uint64_t program_seed(const char *option, const char *text)
+{
+    uint64_t seed;
+
+    if (program_number(text, 0, UINT64_MAX, &seed)) return seed;
+    fprintf(stderr, "%s is \"%s\"; accepted is a whole number, decimal or 0x...\n", option, text);
+    exit(2);
+}
+
 static _Noreturn void fail(const char *name, int error)
 {
     fprintf(stderr, "%s: standard output: %s\n", name, strerror(error));

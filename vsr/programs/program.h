@@ -14,6 +14,9 @@
  */
 bool program_number(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
+/** Reads the seed that `option` is set to. Ends the program (2), after saying why, at no number. */
+uint64_t program_seed(const char *option, const char *text);
+
 /**
  * Ends the program (1), after saying why, when its standard output is closed: the next file opened
  * would take its place.
