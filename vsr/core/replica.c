@@ -112,7 +112,7 @@ static void tick_peers(struct vsr_replica *r)
 
 static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_effects *out)
 {
-    if (now_ns > r->now_ns) r->now_ns = now_ns;
+    vsr_clock_read(&r->clock, now_ns);
     tick_peers(r);
     switch (r->status) {
     case VSR_STATUS_NORMAL:

@@ -54,7 +54,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
         .epoch = r->epoch,
         .parent_checksum = r->log.head_checksum,
         /* The state machine's clock never runs backwards. */
-        .timestamp = r->now_ns > r->log.head_timestamp ? r->now_ns : r->log.head_timestamp,
+        .timestamp = vsr_clock_stamp(&r->clock, r->log.head_timestamp),
         .kind = batch->kind,
     };
     prepare->entry.checksum = vsr_entry_checksum(prepare);

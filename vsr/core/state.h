@@ -5,6 +5,7 @@
 #define VSR_CORE_STATE_H
 
 #include "client_table.h"
+#include "clock.h"
 #include "effects.h"
 #include "log.h"
 #include "queue.h"
@@ -89,7 +90,7 @@ struct vsr_replica {
     uint64_t nonce; /* of the last question; {incarnation, count} */
     uint64_t random;
 
-    uint64_t now_ns;                  /* the host's clock at the last tick */
+    struct vsr_clock clock;           /* for timestamps */
     struct vsr_operation *operations; /* batch_requests_max, of the apply effect that is out */
     uint32_t operation_count;         /* of them in use */
 
