@@ -459,6 +459,7 @@ Test(rule_10_load, foreign_bytes_are_refused)
         {64 + 16, UINT64_MAX}, /* opened after its last op */
         {64 + 32, UINT64_MAX}, /* whose last op is not executed yet */
         {8, 1},                /* likewise: of an op before it */
+        {32, 1},               /* another epoch */
     };
     static const uint32_t two = 2;
 

@@ -171,6 +171,11 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
 
     VSR_ASSERT(t->is_loading && !r->is_applying);
     t->is_loading = false;
+    if (!is_loaded && t->has_touched_state) {
+        effects_notice(out, VSR_NOTICE_LOAD_FAILED, t->provider, t->snapshot.op);
+        r->is_state_lost = true; /* The step's end leaves it. */
+        return VSR_DROP_MALFORMED;
+    }
     if (!is_loaded) {
         vsr_transfer_start(r, t->kind, t->provider, t->has_target ? t->target : UINT64_MAX,
                            t->target_checksum, out);
@@ -178,6 +183,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     }
     VSR_ASSERT(t->snapshot.op > r->commit);
     r->counts.snapshots_loaded++;
+    r->loads_failed = r->turn = 0;
     effects_notice(out, VSR_NOTICE_SNAPSHOT_LOADED, t->provider, t->snapshot.op);
     /* Within the view the log may have grown past the snapshot meanwhile, and that is acknowledged.
      */

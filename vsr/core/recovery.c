@@ -17,6 +17,8 @@
 
 /** Questions after which a new one, with a new nonce, is asked. */
 enum { ASKS_PER_NONCE = 8 };
+/** Snapshots in a row that do not load: it is not the snapshots then. */
+enum { LOADS_FAILED_MAX = 4 };
 
 static void ask(struct vsr_replica *r, struct vsr_effects *out)
 {
@@ -46,9 +48,9 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
     ask(r, out);
 }
 
-void vsr_leave_fork(struct vsr_replica *r)
+/** From whatever status to RECOVERING. */
+static void begin_again(struct vsr_replica *r)
 {
-    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
     for (uint32_t i = 0; i < REORDER_MAX; i++)
@@ -56,10 +58,35 @@ void vsr_leave_fork(struct vsr_replica *r)
     r->is_ack_due = r->is_primary_silent = false;
     r->fetch = (struct vsr_fetch){0};
     memset(&r->recovery, 0, sizeof r->recovery); /* no question is out: one will be */
+    r->status = VSR_STATUS_RECOVERING;
+}
+
+void vsr_leave_fork(struct vsr_replica *r)
+{
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     /* Nothing is cut off: the entries may be right and the message wrong. RECOVERING it gives them
      * to nobody, acknowledges nothing and has no part in view changes, until the view's are there.
      */
-    r->status = VSR_STATUS_RECOVERING;
+    begin_again(r);
+}
+
+void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
+{
+    VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
+    r->is_state_lost = false;
+    vsr_client_table_clear(&r->clients);
+    r->turn = (r->turn + 1) % (r->options.replica_count - 1);
+    if (++r->loads_failed >= LOADS_FAILED_MAX) {
+        vsr_transfer_reset(r);
+        vsr_halt(r, VSR_NOTICE_CANNOT_LOAD, r->commit, out);
+        return;
+    }
+    begin_again(r);
+    vsr_log_reset(&r->log, 0, 0, 0, &r->options.buffers);
+    r->commit = r->applied = r->released = r->confirmed = 0;
+    r->commit_checksum = 0;
+    r->requests_executed = r->requests_repeated = 0;
+    memset(&r->checkpoint, 0, sizeof r->checkpoint);
 }
 
 void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
@@ -70,6 +97,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
     if (r->transfer.kind == TRANSFER_RECOVERY) {
         vsr_transfer_tick(r, out);
         if (r->transfer.tries < ASKS_PER_NONCE) return;
+        if (r->loads_failed > 0) r->turn = (r->turn + 1) % (r->options.replica_count - 1);
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
@@ -155,6 +183,10 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     if (answer == NULL) return VSR_DROP_NONE;
     if (answer->view > r->view) vsr_set_view(r, answer->view, out);
     vsr_note_commit(r, answer->commit, answer->commit_checksum);
-    vsr_transfer_start(r, TRANSFER_RECOVERY, primary, answer->op, answer->checksum, out);
+    /* Its snapshot has not loaded: the others' turn, and then its own again. */
+    uint32_t provider = primary;
+    for (uint32_t i = 0; i < r->turn; i++)
+        provider = vsr_next_provider(r, provider);
+    vsr_transfer_start(r, TRANSFER_RECOVERY, provider, answer->op, answer->checksum, out);
     return VSR_DROP_NONE;
 }

@@ -25,6 +25,9 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out);
 /** A NORMAL backup whose log is not its view's recovers, as if it had lost what follows its last
  * committed op. Source: rule G0. */
 void vsr_leave_fork(struct vsr_replica *r);
+/** A replica whose snapshot has not loaded has no state: it recovers, as if it had lost its memory,
+ * from another one; after some of them it halts. */
+void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out);
 enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
 enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer *m,

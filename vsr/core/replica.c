@@ -157,6 +157,7 @@ static void change_status(struct vsr_replica *r, struct vsr_effects *out)
  */
 static void proceed(struct vsr_replica *r, struct vsr_effects *out)
 {
+    if (r->is_state_lost) vsr_lose_state(r, out);
     if (r->is_forked) {
         r->is_forked = false;
         if (r->status == VSR_STATUS_NORMAL && !r->transfer.is_loading) vsr_leave_fork(r);

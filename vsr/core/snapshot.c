@@ -112,6 +112,8 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     if (r->transfer.is_loading &&
         (head.op != r->transfer.snapshot.op || head.checksum != r->transfer.snapshot_checksum))
         return false;
+    if (head.epoch != r->epoch) return false;
+    r->transfer.has_touched_state = true; /* From here on there is no way back to the old one. */
     vsr_client_table_clear(&r->clients);
     for (uint32_t i = 0; i < head.sessions; i++)
         if (!load_session(r, head.op, read, stream)) return false;

@@ -34,6 +34,7 @@ struct vsr_transfer {
     bool needs_snapshot;
     bool has_snapshot; /* all of its bytes */
     bool is_loading;
+    bool has_touched_state;         /* it has: what fails from then on leaves no state at all */
     struct vsr_snapshot snapshot;   /* op 0: not known yet */
     vsr_checksum snapshot_checksum; /* of the entry at snapshot.op */
     uint64_t snapshot_timestamp;    /* of it too; known once it is loaded */

@@ -55,10 +55,13 @@ struct vsr_replica {
     vsr_op applied;
     vsr_op released; /* every replica has applied the log up to here */
     vsr_checksum commit_checksum;
-    vsr_op confirmed; /* backup: the view has said that it has our log up to here. Rule G0 */
-    bool is_forked;   /* our log is not the view's: the step's end leaves it */
-    bool is_local;    /* the message of this step: vsr_event.is_local */
-    bool is_applying; /* an apply effect for applied + 1 is out */
+    vsr_op confirmed;      /* backup: the view has said that it has our log up to here. Rule G0 */
+    bool is_state_lost;    /* a snapshot has not loaded: the step's end leaves what is left */
+    uint32_t loads_failed; /* in a row */
+    uint32_t turn;         /* whose snapshot is asked for then: so many after the primary */
+    bool is_forked;        /* our log is not the view's: the step's end leaves it */
+    bool is_local;         /* the message of this step: vsr_event.is_local */
+    bool is_applying;      /* an apply effect for applied + 1 is out */
 
     /* Primary. */
     struct vsr_batch batch;

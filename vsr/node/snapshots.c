@@ -88,10 +88,10 @@ bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
     if (s->incoming.count != snapshot->bytes ||
         vsr_snapshot_id(s->cluster, s->incoming.bytes, s->incoming.count) != snapshot->id)
         return false;
-    /* These are the bytes that another replica saved: not to understand them is a defect. */
+    /* Bytes that another replica saved: if they do not load, another one's may. */
     if (!vsr_replica_load(core, read_blob, &stream) ||
         !machine->load(machine->state, read_blob, &stream) || stream.at != s->incoming.count)
-        abort();
+        return false;
     s->kept = s->incoming;
     s->incoming = kept;
     return true;

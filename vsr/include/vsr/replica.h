@@ -11,6 +11,7 @@
 #define VSR_REPLICA_H
 
 #include <vsr/message.h>
+#include <vsr/notice.h>
 #include <vsr/state_machine.h>
 #include <vsr/types.h>
 
@@ -94,7 +95,7 @@ struct vsr_event {
         struct vsr_superblock superblock;
         vsr_op op;
         struct vsr_snapshot snapshot;
-        bool is_loaded; /* false: the bytes are not those of the id; nothing has changed */
+        bool is_loaded; /* false: the bytes are not those of the id, or did not load */
     };
 };
 
@@ -109,36 +110,6 @@ enum vsr_effect_kind {
     VSR_EFFECT_LOAD,   /* check the bytes put aside against snapshot.id, load them, keep them as
                           the snapshot; then say VSR_EVENT_LOADED */
     VSR_EFFECT_NOTICE, /* tell the operator */
-};
-
-/** Name, text. What an operator should know; a notice is given once per occasion. */
-#define VSR_NOTICES(X)                                                                             \
-    X(PRIMARY_SILENT, "the primary is silent; votes for the next view")                            \
-    X(PRIMARY_BACK, "the primary is heard again")                                                  \
-    X(VIEW_CHANGE, "leaves its view; waits for the next one's log")                                \
-    X(PRIMARY, "is the primary now")                                                               \
-    X(BACKUP, "is a backup now")                                                                   \
-    X(ABDICATED, "hears too few replicas to commit anything; falls silent as a primary")           \
-    X(RECOVERING, "has lost its memory; asks the others")                                          \
-    X(RECOVERED, "has its state again")                                                            \
-    X(CANNOT_RECOVER, "has lost its memory, and no other replica may have the state: start an "    \
-                      "empty cluster, or run more replicas")                                       \
-    X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it needs a snapshot")               \
-    X(BEHIND_LOG, "this replica is behind the log's ring; it asks for a snapshot")                 \
-    X(SNAPSHOT_LOADED, "has loaded another replica's snapshot")                                    \
-    X(FORKED_LOG, "its log is not the view's at this op; fetches that")                            \
-    X(DAMAGED, "an entry's bytes are not those of its checksum; it is not taken")                  \
-    X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
-    X(DIVERGED, "its snapshot differs from the primary's at the same op: the state machine is "    \
-                "not deterministic; halts")                                                        \
-    X(DATA_LOST, "the logs of a quorum end before an op that was committed; halts")                \
-    X(STORAGE_FAILED, "its superblock could not be written; it stops, kill it or restart it")
-
-enum vsr_notice {
-#define X(name, text) VSR_NOTICE_##name,
-    VSR_NOTICES(X)
-#undef X
-        VSR_NOTICE_COUNT
 };
 
 struct vsr_effect {
@@ -293,7 +264,6 @@ void vsr_replica_check(const struct vsr_replica *r);
 
 const char *vsr_drop_name(enum vsr_drop drop);
 const char *vsr_drop_text(enum vsr_drop drop);
-const char *vsr_notice_text(enum vsr_notice notice);
 const char *vsr_status_name(enum vsr_status status);
 
 #endif
