@@ -63,7 +63,7 @@ enum fault {
     X(LIES, SWITCHED_OFF, "messages with any bit flipped: nothing may crash, no more is asked")    \
     X(CROWD, SWITCHED_OFF, "hundreds of sessions of one client")                                   \
     X(STAYS, SWITCHED_OFF, "nobody leaves a view, ever: nothing is wrong")                         \
-    X(NO_FALSE_FORK, SWITCHED_OFF, "FORKED_LOG is a failure: nothing here forks a log")
+    X(NO_FALSE_FORK, SWITCHED_ON, "FORKED_LOG is a failure: nothing here forks a log")
 
 enum { SWITCHED_OFF, SWITCHED_ON };
 
