@@ -220,6 +220,13 @@ void row_add_number(struct row *row, const char *name, double value)
         row->fields[row->field_count++] = (struct row_field){.name = name, .number = value};
 }
 
+void row_add_whole(struct row *row, const char *name, uint64_t value)
+{
+    if (row->field_count < ROW_FIELDS_MAX)
+        row->fields[row->field_count++] =
+            (struct row_field){.name = name, .is_whole = true, .whole = value};
+}
+
 void row_add_measured(struct row *row, const char *name, double value)
 {
     if (value > 0) row_add_number(row, name, value);
@@ -269,6 +276,8 @@ static void print_json(const struct row *row)
         printf(": ");
         if (row->fields[i].text != NULL)
             print_json_string(row->fields[i].text);
+        else if (row->fields[i].is_whole)
+            printf("%llu", (unsigned long long)row->fields[i].whole);
         else
             printf("%.10g", row->fields[i].number);
     }

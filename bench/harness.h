@@ -65,6 +65,8 @@ struct row {
         const char *name;
         const char *text; /* or NULL: */
         double number;
+        bool is_whole; /* then instead: */
+        uint64_t whole;
     } fields[ROW_FIELDS_MAX]; /* the options in force, or figures of its own */
     uint32_t field_count;
     double per_second; /* commits, messages or steps */
@@ -78,6 +80,8 @@ struct row {
 };
 
 void row_add_number(struct row *row, const char *name, double value);
+/** A number of which every digit counts. */
+void row_add_whole(struct row *row, const char *name, uint64_t value);
 /** Likewise a figure that may not have been measured: 0 = not, and it is left out. */
 void row_add_measured(struct row *row, const char *name, double value);
 void row_add_text(struct row *row, const char *name, const char *value);

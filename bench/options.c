@@ -85,7 +85,7 @@ void bench_options_describe(const struct bench_options *o, struct row *row)
     row_add_number(row, "outstanding", o->outstanding);
     row_add_number(row, "requests_per_message", o->requests_per_message);
     row_add_number(row, "seconds", o->seconds);
-    row_add_number(row, "seed", (double)o->seed);
+    row_add_whole(row, "seed", o->seed);
     row_add_number(row, "spin_us", o->spin_us);
     row_add_text(row, "pin", o->is_pinned ? "yes" : "no");
     if (o->scenario != SCENARIO_NONE) row_add_number(row, "suspect_ticks", o->suspect_ticks);
