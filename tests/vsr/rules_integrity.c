@@ -141,6 +141,22 @@ Test(rule_g0, register_op_of_more_sessions_than_the_table_holds_is_malformed)
     fixture_end(f);
 }
 
+/* replica.h, op_bytes_max: no larger payload reaches the state machine, whoever prepared it. */
+Test(rule_g0, entry_with_a_payload_above_the_limit_is_malformed)
+{
+    for (uint32_t limit = 7; limit <= 8; limit++) { /* a payload has 8 bytes */
+        struct vsr_replica_options o = fixture_options(3, 1);
+        o.op_bytes_max = limit;
+        struct fixture *f = fixture_start(&o);
+        struct vsr_buffer first = make_prepare_register(f, NULL, 9);
+        struct vsr_buffer second = make_prepare(f, BODY(first, vsr_prepare), 0, 0, 1, 0, 1);
+
+        cr_assert_eq(fixture_message(f, first), VSR_DROP_NONE);
+        cr_assert_eq(fixture_message(f, second), limit < 8 ? VSR_DROP_MALFORMED : VSR_DROP_NONE);
+        fixture_end(f);
+    }
+}
+
 /* G0: a commit number beyond the log is acted upon up to what the view has confirmed: the next
  * entry's parent confirms an entry, a Commit's {op, checksum} does, the number itself does not. */
 Test(rule_g0, commit_beyond_the_log_does_not_execute_an_unconfirmed_head)

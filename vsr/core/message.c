@@ -3,7 +3,8 @@
  */
 #include "message.h"
 
-bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset, uint8_t kind)
+bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset,
+                                  struct vsr_request_bounds bounds)
 {
     const uint32_t end = header->bytes;
     uint32_t size = 0;
@@ -13,7 +14,8 @@ bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offs
         const struct vsr_request *request = request_at(header, offset);
         __builtin_prefetch((const uint8_t *)request + READ_AHEAD);
         if (request_bytes(request) > end - offset) return false;
-        if (request->kind != kind && kind != VSR_KIND_COUNT) return false;
+        if (request->kind != bounds.kind && bounds.kind != VSR_KIND_COUNT) return false;
+        if (request->payload_bytes > bounds.payload_bytes_max) return false;
         if (request->kind != VSR_KIND_OPERATION &&
             (request->kind != VSR_KIND_REGISTER ||
              request->payload_bytes != sizeof(struct vsr_register)))
@@ -35,5 +37,11 @@ bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view
     if (entry->kind >= VSR_KIND_COUNT) return false;
     /* More would share a place in the client table. */
     if (entry->kind == VSR_KIND_REGISTER && header->count > o->sessions_max) return false;
-    return vsr_requests_are_well_formed(header, sizeof *prepare, entry->kind);
+    /* The state machine has been promised no larger payloads, whoever was the primary. */
+    const struct vsr_request_bounds bounds = {
+        .payload_bytes_max =
+            entry->kind == VSR_KIND_REGISTER ? sizeof(struct vsr_register) : o->op_bytes_max,
+        .kind = entry->kind,
+    };
+    return vsr_requests_are_well_formed(header, sizeof *prepare, bounds);
 }

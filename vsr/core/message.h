@@ -73,9 +73,15 @@ static inline uint32_t request_bytes(const struct vsr_request *request)
     return (uint32_t)sizeof *request + VSR_PADDED(request->payload_bytes);
 }
 
-/** Whether `count` requests of a kind, VSR_KIND_COUNT = of any known one, fill the message exactly
- * from `offset` to its end. */
-bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset, uint8_t kind);
+/** What requests have to be: of a kind (VSR_KIND_COUNT = of any known one), no payload above. */
+struct vsr_request_bounds {
+    uint32_t payload_bytes_max;
+    uint8_t kind;
+};
+
+/** Whether `count` such requests fill the message exactly from `offset` to its end. */
+bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset,
+                                  struct vsr_request_bounds bounds);
 /** Whether a Prepare of `view`, or one that an answer of this view carries, can be an entry of our
  * log: sizes, kinds, views. What it is called is not looked at. Source: rule G0. */
 bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,

@@ -280,7 +280,9 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
     const struct vsr_header *header = m->header;
     uint32_t offset = sizeof *header;
 
-    if (!vsr_requests_are_well_formed(header, offset, VSR_KIND_COUNT)) return VSR_DROP_MALFORMED;
+    /* A payload that is too large is not malformed: its client is to be told. */
+    const struct vsr_request_bounds any = {.payload_bytes_max = UINT32_MAX, .kind = VSR_KIND_COUNT};
+    if (!vsr_requests_are_well_formed(header, offset, any)) return VSR_DROP_MALFORMED;
     if (!is_primary(r)) return redirect(r, header, out);
 
     if (r->queue.count == 0) {
