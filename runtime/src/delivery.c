@@ -8,6 +8,7 @@
 
 #include "assert.h"
 #include "fabric.h"
+#include "item.h"
 #include "memory.h"
 
 #include <act/message.h>
@@ -68,7 +69,7 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
     /* A port has no turns: what a full ring did not take now would wait for its next call. */
     if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
-    if (!act_lane_append(e->out[home], (uintptr_t)header)) return -EAGAIN;
+    if (!act_lane_append(e->out[home], item_of_message(header))) return -EAGAIN;
     e->dirty[home / 64] |= 1ull << (home % 64);
     if (!e->is_worker) act_endpoint_publish(e);
     return 0;
@@ -94,7 +95,7 @@ static inline bool try_send_away(struct act_endpoint *e, uint64_t word, act_id t
     if (!e->is_worker) return false; /* a port publishes at once */
     message_of(m)->header.to = to;
     e->dirty[home / 64] |= 1ull << (home % 64);
-    return act_lane_try_append(e->out[home], (uintptr_t)message_of(m));
+    return act_lane_try_append(e->out[home], item_of_message(message_of(m)));
 }
 
 int act_send(act_id to, struct act_message *m)
@@ -190,7 +191,7 @@ uint32_t act_delivery_drain(struct act_endpoint *e)
             for (uint32_t k = 0; k < items.count; k++) {
                 if (k + PREFETCH_AHEAD < items.count)
                     __builtin_prefetch((const void *)items.list[k + PREFETCH_AHEAD], 1);
-                deliver(e, &((struct message *)items.list[k])->user);
+                deliver(e, &item_message(items.list[k])->user);
             }
             delivered += items.count;
         }

@@ -9,9 +9,12 @@
 
 #include "assert.h"
 #include "fabric.h"
+#include "item.h"
 #include "memory.h"
 
 #include <errno.h>
+
+_Static_assert((int)POOL_CLASSES <= (int)ITEM_CLASSES, "an item has room for a size class");
 
 static _Thread_local struct act_endpoint *current;
 
@@ -120,8 +123,8 @@ static bool unstick(struct act_endpoint *e, uint32_t home)
     while (e->back_stuck[home] != NULL) {
         struct message *m = message_of(e->back_stuck[home]);
         struct act_message *next = m->header.next;
-        uintptr_t item = (uintptr_t)m | (uintptr_t)m->header.size_class << 1;
-        if (!act_lane_append(e->back_out[home], item)) return false;
+        if (!act_lane_append(e->back_out[home], item_of_memory(m, m->header.size_class)))
+            return false;
         e->back_stuck[home] = next;
     }
     return true;
@@ -148,9 +151,8 @@ void act_endpoint_collect(struct act_endpoint *e)
             struct act_lane_items items = act_lane_take(e->back_in[i]);
             if (items.count == 0) break;
             for (uint32_t k = 0; k < items.count; k++) {
-                uint32_t size_class = (uint32_t)(items.list[k] >> 1) & (POOL_CLASSES - 1);
-                act_pool_give(&e->pool, size_class,
-                              (struct message *)(items.list[k] & ~(uintptr_t)63));
+                act_pool_give(&e->pool, item_size_class(items.list[k]),
+                              item_message(items.list[k]));
             }
         }
     }

@@ -18,6 +18,7 @@
 
 #include "assert.h"
 #include "cpu.h"
+#include "item.h"
 #include "memory.h"
 #include "tsan.h"
 
@@ -91,7 +92,7 @@ bool act_lane_publish(struct act_lane *lane)
     if (open->count == 0) return true;
     if (open->count > 1 && !is_free(lane, next)) return false;
     for (uint64_t i = 0; i < open->count; i++)
-        TSAN_RELEASE(open->items[i] & ~(uintptr_t)63);
+        TSAN_RELEASE(item_message(open->items[i]));
     /* A single item travels in the slot itself: its receiver is spared the batch's cache line. */
     slot = open->count == 1 ? open->items[0] : (uintptr_t)open | BATCH_BIT;
     TSAN_RELEASE(open);
@@ -173,13 +174,13 @@ struct act_lane_items act_lane_take(struct act_lane *lane)
 
     if ((slot & BATCH_BIT) == 0) {
         lane->single = slot;
-        TSAN_ACQUIRE(lane->single & ~(uintptr_t)63);
+        TSAN_ACQUIRE(item_message(lane->single));
         return (struct act_lane_items){.list = &lane->single, .count = 1};
     }
     lane->taken = (struct batch *)(slot & ~BATCH_BIT);
     TSAN_ACQUIRE(lane->taken);
     for (uint64_t i = 0; i < lane->taken->count; i++)
-        TSAN_ACQUIRE(lane->taken->items[i] & ~(uintptr_t)63);
+        TSAN_ACQUIRE(item_message(lane->taken->items[i]));
     return (struct act_lane_items){.list = lane->taken->items,
                                    .count = (uint32_t)lane->taken->count};
 }

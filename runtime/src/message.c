@@ -7,6 +7,7 @@
  */
 #include "assert.h"
 #include "endpoint.h"
+#include "item.h"
 #include "tsan.h"
 
 #include <act/message.h>
@@ -71,18 +72,12 @@ struct act_message *act_message_ref(struct act_message *m)
     return &view->user;
 }
 
-/** A message on its way home, as a lane carries it. */
-static inline uintptr_t item_of(const struct message *m)
-{
-    return (uintptr_t)m | (uintptr_t)m->header.size_class << 1;
-}
-
 /** Puts memory on its way home when the lane's open batch is full. */
 __attribute__((noinline)) static void send_home(struct act_endpoint *e, struct message *m)
 {
     const uint32_t home = m->header.home;
 
-    if (act_lane_append(e->back_out[home], item_of(m))) return;
+    if (act_lane_append(e->back_out[home], item_of_memory(m, m->header.size_class))) return;
     m->header.next = e->back_stuck[home];
     e->back_stuck[home] = &m->user;
 }
@@ -98,7 +93,8 @@ static inline void give_back(struct act_endpoint *e, struct message *m)
         return;
     }
     e->back_dirty[home / 64] |= 1ull << (home % 64);
-    if (!act_lane_try_append(e->back_out[home], item_of(m))) send_home(e, m);
+    if (!act_lane_try_append(e->back_out[home], item_of_memory(m, m->header.size_class)))
+        send_home(e, m);
 }
 
 /** Ends one reference to a body. */

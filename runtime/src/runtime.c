@@ -4,6 +4,7 @@
 #include "assert.h"
 #include "delivery.h"
 #include "fabric.h"
+#include "item.h"
 #include "lane.h"
 #include "memory.h"
 #include "port.h"
@@ -291,10 +292,10 @@ static void end_messages(struct act_runtime *rt, struct act_endpoint *e)
         if (lane == NULL) continue;
         while ((items = act_lane_take(lane)).count > 0)
             for (uint32_t i = 0; i < items.count; i++)
-                act_delivery_bury(e, &((struct message *)items.list[i])->user);
+                act_delivery_bury(e, &item_message(items.list[i])->user);
         items = act_lane_unpublished(lane);
         for (uint32_t i = 0; i < items.count; i++)
-            act_delivery_bury(e, &((struct message *)items.list[i])->user);
+            act_delivery_bury(e, &item_message(items.list[i])->user);
     }
     /* A monitor's answer may have been sent once more: to nobody. */
     while ((m = list_pop(&e->unsent)) != NULL)
