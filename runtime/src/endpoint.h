@@ -6,6 +6,7 @@
 #ifndef ACT_SRC_ENDPOINT_H
 #define ACT_SRC_ENDPOINT_H
 
+#include "counters.h"
 #include "cpu.h"
 #include "lane.h"
 #include "park.h"
@@ -18,33 +19,6 @@
 #include <stdalign.h>
 
 enum { ENDPOINTS_MAX = ACT_WORKERS_MAX + ACT_PORTS_MAX, DIRTY_WORDS = ENDPOINTS_MAX / 64 };
-
-/** Counters: stored by the owner, read by act_runtime_stats. Relaxed: each is a recent value. */
-struct act_counters {
-    atomic_ullong sent;
-    atomic_ullong delivered;
-    atomic_ullong dead_letters;
-    atomic_ullong taken; /* from this pool */
-    atomic_ullong ended; /* messages ended here, of any pool */
-    atomic_ullong refused;
-    atomic_ullong batches;
-    atomic_ullong parks;
-    atomic_ullong wakes;
-    atomic_ullong spawned;
-    atomic_ullong stopped;
-};
-
-/** So many more, by the only thread that stores it: no read-modify-write needed. */
-static inline void count_more(atomic_ullong *counter, uint32_t more)
-{
-    unsigned long long value = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, value + more, memory_order_relaxed);
-}
-
-static inline void count(atomic_ullong *counter)
-{
-    count_more(counter, 1);
-}
 
 /** Somebody who asked for room at `to`. */
 struct room_waiter {

@@ -242,42 +242,6 @@ uint32_t act_runtime_workers(const struct act_runtime *runtime)
     return runtime->options.workers;
 }
 
-#define LOAD(counter) atomic_load_explicit(&(counter), memory_order_relaxed)
-
-static void add_stats(struct act_runtime_stats *stats, const struct act_endpoint *e, int64_t *live,
-                      int64_t *actors)
-{
-    const struct act_counters *c = &e->counters;
-
-    stats->pool_growths += LOAD(e->pool.growths);
-    stats->pool_bytes += LOAD(e->pool.bytes);
-    stats->messages_sent += LOAD(c->sent);
-    stats->messages_delivered += LOAD(c->delivered);
-    stats->dead_letters += LOAD(c->dead_letters);
-    stats->sends_refused += LOAD(c->refused);
-    stats->batches_published += LOAD(c->batches);
-    stats->parks += LOAD(c->parks);
-    stats->wakes += LOAD(c->wakes);
-    *live += (int64_t)LOAD(c->taken) - (int64_t)LOAD(c->ended);
-    *actors += (int64_t)LOAD(c->spawned) - (int64_t)LOAD(c->stopped);
-}
-
-void act_runtime_stats(const struct act_runtime *runtime, struct act_runtime_stats *stats)
-{
-    struct act_runtime *rt = (struct act_runtime *)(uintptr_t)runtime;
-    int64_t live = 0;
-    int64_t actors = 0;
-
-    *stats = (struct act_runtime_stats){0};
-    pthread_mutex_lock(&rt->mutex);
-    for (uint32_t i = 0; i < rt->endpoint_count; i++)
-        if (rt->endpoints[i] != NULL) add_stats(stats, rt->endpoints[i], &live, &actors);
-    pthread_mutex_unlock(&rt->mutex);
-    /* The counters are read one after another, so a difference may be caught half-way. */
-    stats->messages_live = live > 0 ? (uint64_t)live : 0;
-    stats->actors_live = actors > 0 ? (uint64_t)actors : 0;
-}
-
 /** Ends what still lies in lanes and lists; nobody else runs any more. */
 static void end_messages(struct act_runtime *rt, struct act_endpoint *e)
 {

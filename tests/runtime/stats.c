@@ -5,6 +5,7 @@
 #include "leak_check.h"
 
 #include <errno.h>
+#include <string.h>
 
 LEAK_CHECKED_SUITE(stats);
 
@@ -72,7 +73,7 @@ static bool adds_up(void *argument)
     return s.messages_sent == s.messages_delivered + s.dead_letters;
 }
 
-/* runtime.h: what was sent was delivered, or is a dead letter, once nothing is under way. */
+/* stats.h: what was sent was delivered, or is a dead letter, once nothing is under way. */
 Test(stats, sent_is_delivered_or_dead)
 {
     start(2);
@@ -99,7 +100,7 @@ Test(stats, sent_is_delivered_or_dead)
     world_stop(&w);
 }
 
-/* runtime.h: delivered is what a handler or a port's owner was given. */
+/* stats.h: delivered is what a handler or a port's owner was given. */
 Test(stats, requests_of_the_runtime_are_not_delivered)
 {
     start(1);
@@ -118,7 +119,8 @@ static bool has_parked(void *parks)
     return world_stats(&w).parks > *(uint64_t *)parks;
 }
 
-/* runtime.h: parks and wakes; spin_us 0: an idle worker sleeps at once, and wakes for a message. */
+/* stats.h: parks and wakes; runtime.h: spin_us 0: an idle worker sleeps at once, and wakes for a
+ * message. */
 Test(stats, idle_workers_park_and_are_woken)
 {
     struct act_runtime_options o = world_options(1);
@@ -136,7 +138,7 @@ Test(stats, idle_workers_park_and_are_woken)
     world_stop(&w);
 }
 
-/* runtime.h: every counter that is not above. */
+/* stats.h: every counter that is not above. */
 Test(stats, pools_batches_and_refusals)
 {
     struct act_runtime_options o = world_options(1);
@@ -169,5 +171,46 @@ Test(stats, pools_batches_and_refusals)
     cr_assert_eq(world_stats(&w).actors_live, 2);
     world_sync(&w, p);
     cr_assert_geq(world_stats(&w).batches_published, before.batches_published + 2);
+    world_stop(&w);
+}
+
+/* stats.h: a report is a loop; every figure has its own name, help, kind and value. */
+Test(stats, every_figure_is_in_the_list)
+{
+    struct act_runtime_stats s;
+    struct act_stat stat = {0};
+    uint32_t count = 0;
+
+    memset(&s, 0, sizeof s);
+    while (act_runtime_stat(&s, count, &stat))
+        count++;
+    cr_assert_eq(count * sizeof(uint64_t), sizeof s, "one for each field");
+    for (uint32_t i = 0; i < count; i++) {
+        ((uint64_t *)(void *)&s)[i] = 1000 + i;
+        cr_assert(act_runtime_stat(&s, i, &stat));
+        cr_assert_eq(stat.value, 1000 + i, "%s", stat.name);
+        cr_assert_gt(strlen(stat.help), 10, "%s", stat.name);
+    }
+    cr_assert(act_runtime_stat(&s, 3, &stat));
+    cr_assert_str_eq(stat.name, "messages_live");
+    cr_assert_eq(stat.kind, ACT_STAT_LEVEL);
+    cr_assert_eq(stat.value, s.messages_live);
+    cr_assert_not(act_runtime_stat(&s, count, &stat));
+    cr_assert_str_eq(stat.name, "messages_live", "as it was");
+}
+
+/* stats.h: the figures of a running runtime are those of the list. */
+Test(stats, the_list_shows_what_was_counted)
+{
+    struct act_stat stat;
+
+    start(1);
+    struct probe *p = world_probe(&w, 0, 0);
+    world_sync(&w, p);
+    const struct act_runtime_stats s = world_stats(&w);
+    cr_assert(act_runtime_stat(&s, 0, &stat));
+    cr_assert_str_eq(stat.name, "messages_sent");
+    cr_assert_eq(stat.kind, ACT_STAT_SUM);
+    cr_assert_gt(stat.value, 0);
     world_stop(&w);
 }

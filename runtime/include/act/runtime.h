@@ -7,6 +7,7 @@
 #ifndef ACT_RUNTIME_H
 #define ACT_RUNTIME_H
 
+#include <act/stats.h>
 #include <act/types.h>
 
 #include <stdbool.h>
@@ -32,21 +33,6 @@ struct act_error {
     char text[192];
 };
 
-/** At rest, messages_sent is messages_delivered and dead_letters together. */
-struct act_runtime_stats {
-    uint64_t messages_sent;      /* accepted by act_send, or timers, ROOM and DOWN messages */
-    uint64_t messages_delivered; /* given to a handler or to a port's owner */
-    uint64_t dead_letters;
-    uint64_t messages_live; /* taken from a pool and not back yet */
-    uint64_t sends_refused; /* -EAGAIN */
-    uint64_t batches_published;
-    uint64_t pool_growths;
-    uint64_t pool_bytes;
-    uint64_t parks;
-    uint64_t wakes;
-    uint64_t actors_live;
-};
-
 /** Fills in the defaults. */
 void act_runtime_options_init(struct act_runtime_options *options);
 
@@ -62,9 +48,6 @@ int act_runtime_start(const struct act_runtime_options *options, struct act_runt
                       struct act_error *why) ACT_MUST_CHECK;
 
 uint32_t act_runtime_workers(const struct act_runtime *runtime);
-
-/** Adds up the workers' counters; while they run, each is a recent value. */
-void act_runtime_stats(const struct act_runtime *runtime, struct act_runtime_stats *stats);
 
 /**
  * Stops every actor (reason ACT_REASON_SHUTDOWN), waits for the workers, frees everything.
