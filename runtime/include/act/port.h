@@ -23,6 +23,12 @@ struct act_port;
  */
 int act_port_open(struct act_runtime *runtime, struct act_port **port) ACT_MUST_CHECK;
 
+/**
+ * Tells the port's id: what it sends is from this id, and actors answer to it.
+ *
+ * Threads: any, as long as the port is open.
+ * Returns: the id; another one each time that a port is opened.
+ */
 act_id act_port_id(const struct act_port *port);
 
 /**

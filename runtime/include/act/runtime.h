@@ -47,6 +47,12 @@ void act_runtime_options_init(struct act_runtime_options *options);
 int act_runtime_start(const struct act_runtime_options *options, struct act_runtime **runtime,
                       struct act_error *why) ACT_MUST_CHECK;
 
+/**
+ * Tells how many workers run: the option, or what 0 came to.
+ *
+ * Threads: any, while the runtime lives.
+ * Returns: 1..ACT_WORKERS_MAX; they are numbered from 0, as ACT_PLACE_ON wants it.
+ */
 uint32_t act_runtime_workers(const struct act_runtime *runtime);
 
 /**
