@@ -130,6 +130,8 @@ act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
     /* Relaxed: the slot is ours; R3-R4 or R5 brought it. */
     const uint32_t generation = next_generation(atomic_load_explicit(word, memory_order_relaxed));
 
+    ACT_DCHECK(slot < e->registry.actors_max);
+    ACT_DCHECK((atomic_load_explicit(word, memory_order_relaxed) & WORD_ALIVE) == 0);
     e->registry.actors[slot] = *actor;
     e->registry.actors[slot].generation = generation;
     e->registry.actors[slot].end = &e->registry.actors[slot].head;
@@ -200,6 +202,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
     struct act_actor *running = e->running;
     act_id self = e->self;
 
+    ACT_DCHECK((actor->flags & ACTOR_IS_DEAD) == 0);
     /* From here on nobody finds it; what is under way becomes a dead letter in deliver().
      * Relaxed: the generation stays until the slot is given out again, after a grace period. */
     atomic_store_explicit(word, word_make_dead(actor->generation), memory_order_relaxed);

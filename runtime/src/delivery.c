@@ -60,6 +60,7 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
         return 0;
     }
     const uint32_t home = word_home(word);
+    ACT_DCHECK(home < e->runtime->endpoint_count);
     if (home == e->index) {
         struct act_actor *actor = &e->registry.actors[id_slot(to)];
         if (actor->count >= actor->limit && !is_urgent) return -EAGAIN;
@@ -149,6 +150,7 @@ static void set_full(struct act_endpoint *e, struct act_actor *actor, bool is_fu
     atomic_ullong *word = &e->registry.words[actor_slot(e, actor)];
     unsigned long long value = atomic_load_explicit(word, memory_order_relaxed);
 
+    ACT_DCHECK((value & WORD_ALIVE) != 0 && word_home(value) == e->index);
     /* Relaxed: a hint to senders; only the home stores the word. */
     atomic_store_explicit(word, is_full ? value | WORD_FULL : value & ~WORD_FULL,
                           memory_order_relaxed);
@@ -201,6 +203,7 @@ uint32_t act_delivery_drain(struct act_endpoint *e)
 
 void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor)
 {
+    ACT_DCHECK((actor->flags & ACTOR_IS_FULL) != 0);
     if (actor->count <= actor->limit / 2) set_full(e, actor, false);
 }
 

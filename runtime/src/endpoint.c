@@ -31,6 +31,8 @@ void act_endpoint_set_current(struct act_endpoint *e)
 int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint32_t index,
                       uint32_t endpoints, uint64_t pool_bytes_max)
 {
+    ACT_ASSERT(index < endpoints);
+    ACT_ASSERT(endpoints <= ENDPOINTS_MAX);
     e->runtime = runtime;
     e->ready_end = &e->ready_head;
     e->turn_max = runtime->options.turn_max;
@@ -65,7 +67,9 @@ static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
     struct act_endpoint *receiver = rt->endpoints[to];
     const uint32_t count = atomic_load_explicit(&receiver->in_count, memory_order_relaxed);
 
+    ACT_ASSERT(from != to);
     if (rt->lanes[at] != NULL) return 0;
+    ACT_ASSERT(count < rt->endpoint_count); /* one lane from each */
     struct act_lane *lane = act_lane_create();
     struct act_lane *back = act_lane_create();
     if (lane == NULL || back == NULL) {
@@ -100,6 +104,7 @@ static uint64_t publish_word(struct act_endpoint *e, struct act_lane **lanes, ui
 
     for (; word != 0; word &= word - 1) {
         uint32_t to = base + (uint32_t)__builtin_ctzll(word);
+        ACT_DCHECK(to != e->index && lanes[to] != NULL);
         if (act_lane_publish(lanes[to]))
             count(&e->counters.batches);
         else
@@ -123,6 +128,7 @@ static bool unstick(struct act_endpoint *e, uint32_t home)
     while (e->back_stuck[home] != NULL) {
         struct message *m = message_of(e->back_stuck[home]);
         struct act_message *next = m->header.next;
+        ACT_DCHECK(m->header.home == home);
         if (!act_lane_append(e->back_out[home], item_of_memory(m, m->header.size_class)))
             return false;
         e->back_stuck[home] = next;
@@ -151,6 +157,7 @@ void act_endpoint_collect(struct act_endpoint *e)
             struct act_lane_items items = act_lane_take(e->back_in[i]);
             if (items.count == 0) break;
             for (uint32_t k = 0; k < items.count; k++) {
+                ACT_DCHECK(item_message(items.list[k])->header.home == e->index);
                 act_pool_give(&e->pool, item_size_class(items.list[k]),
                               item_message(items.list[k]));
             }

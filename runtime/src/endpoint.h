@@ -6,6 +6,7 @@
 #ifndef ACT_SRC_ENDPOINT_H
 #define ACT_SRC_ENDPOINT_H
 
+#include "assert.h"
 #include "counters.h"
 #include "cpu.h"
 #include "lane.h"
@@ -139,6 +140,7 @@ static inline struct act_message *actor_pop(struct act_actor *actor)
 {
     struct act_message *m = actor->head;
 
+    ACT_DCHECK(m != NULL && actor->count > 0);
     actor->head = message_of(m)->header.next;
     if (actor->head == NULL) actor->end = &actor->head;
     actor->count--;

@@ -73,6 +73,8 @@ static bool is_free(struct act_lane *lane, const struct batch *batch)
 {
     const uint32_t waiting = lane->ring.p_tail - ck_pr_load_uint(&lane->ring.c_head); /* L4 */
     cpu_fence_acquire();                                                              /* L4 */
+    ACT_DCHECK(waiting < RING_SLOTS);
+    ACT_DCHECK(batch->free_at <= lane->published + 1);
     return lane->published - waiting >= batch->free_at;
 }
 
@@ -89,6 +91,8 @@ bool act_lane_publish(struct act_lane *lane)
     uintptr_t slot;
     bool is_taken;
 
+    ACT_DCHECK(open->count <= LANE_BATCH_ITEMS);
+    ACT_DCHECK(next != open);
     if (open->count == 0) return true;
     if (open->count > 1 && !is_free(lane, next)) return false;
     for (uint64_t i = 0; i < open->count; i++)
@@ -117,6 +121,7 @@ bool act_lane_try_append(struct act_lane *lane, uintptr_t item)
 {
     struct batch *open = lane->open;
 
+    ACT_DCHECK(item != 0 && (item & BATCH_BIT) == 0);
     if (open->count == LANE_BATCH_ITEMS) return false;
     open->items[open->count++] = item;
     return true;
@@ -154,6 +159,7 @@ static uintptr_t take_slot(struct act_lane *lane)
     if (ck_pr_load_uint(&lane->ring.p_tail) == head) return 0; /* L2 */
     cpu_fence_acquire();                                       /* L2 */
     slot = (uintptr_t)lane->slots[head % RING_SLOTS].value;
+    ACT_DCHECK(slot != 0);
     cpu_fence_release();                            /* L3 */
     ck_pr_store_uint(&lane->ring.c_head, head + 1); /* L3 */
     return slot;
@@ -181,6 +187,8 @@ struct act_lane_items act_lane_take(struct act_lane *lane)
     TSAN_ACQUIRE(lane->taken);
     for (uint64_t i = 0; i < lane->taken->count; i++)
         TSAN_ACQUIRE(item_message(lane->taken->items[i]));
+    ACT_DCHECK(lane->taken >= lane->batches && lane->taken < lane->batches + BATCHES);
+    ACT_DCHECK(lane->taken->count > 1 && lane->taken->count <= LANE_BATCH_ITEMS);
     return (struct act_lane_items){.list = lane->taken->items,
                                    .count = (uint32_t)lane->taken->count};
 }
@@ -199,6 +207,7 @@ struct act_lane_items act_lane_unpublished(struct act_lane *lane)
 {
     uint32_t count = (uint32_t)lane->open->count;
 
+    ACT_ASSERT(count <= LANE_BATCH_ITEMS);
     lane->open->count = 0;
     return (struct act_lane_items){.list = lane->open->items, .count = count};
 }

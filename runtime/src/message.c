@@ -100,6 +100,7 @@ static inline void give_back(struct act_endpoint *e, struct message *m)
 /** Ends one reference to a body. */
 static void unref_body(struct act_endpoint *e, struct message *owner)
 {
+    ACT_DCHECK(atomic_load_explicit(&owner->header.refs, memory_order_relaxed) >= 1);
     /* Not shared: nobody else can see the count. */
     if (atomic_load_explicit(&owner->header.refs, memory_order_acquire) != 1) { /* M2 */
         if (atomic_fetch_sub_explicit(&owner->header.refs, 1, memory_order_acq_rel) !=

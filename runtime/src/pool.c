@@ -3,7 +3,6 @@
  */
 #include "pool.h"
 
-#include "assert.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -52,6 +51,7 @@ bool act_pool_grow(struct act_pool *pool, uint32_t size_class)
     pool->slabs = slab;
     atomic_store_explicit(&pool->bytes, held + bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->growths, 1, memory_order_relaxed);
+    ACT_ASSERT(c->free_count + count <= c->capacity);
     for (uint32_t i = count; i > 0; i--) {
         struct message *m = (struct message *)(void *)(memory + 64 + (i - 1) * each);
         m->header.home = pool->home;

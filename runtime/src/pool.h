@@ -7,6 +7,8 @@
 #ifndef ACT_SRC_POOL_H
 #define ACT_SRC_POOL_H
 
+#include "assert.h"
+
 #include <act/message.h>
 
 #include <stdatomic.h>
@@ -90,6 +92,7 @@ static inline bool act_pool_is_empty(const struct act_pool *pool, uint32_t size_
 static inline struct message *act_pool_take(struct act_pool *pool, uint32_t size_class)
 {
     struct pool_class *c = &pool->classes[size_class];
+    ACT_DCHECK(c->free_count > 0);
     struct message *m = c->free[--c->free_count];
     /* The next ones were written last by whoever freed them, maybe on another core. */
     if (c->free_count >= 4) __builtin_prefetch(c->free[c->free_count - 4], 1);
@@ -100,6 +103,8 @@ static inline struct message *act_pool_take(struct act_pool *pool, uint32_t size
 static inline void act_pool_give(struct act_pool *pool, uint32_t size_class, struct message *m)
 {
     struct pool_class *c = &pool->classes[size_class];
+    ACT_DCHECK(m->header.home == pool->home && m->header.size_class == size_class);
+    ACT_DCHECK(c->free_count < c->total); /* else one has ended twice */
     c->free[c->free_count++] = m;
 }
 

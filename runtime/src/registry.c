@@ -270,11 +270,13 @@ int act_registry_take_slot(struct act_registry *registry, struct slot_cache *cac
         if (error != 0) return error;
     }
     *slot = cache->free->slots[--cache->free->count];
+    ACT_DCHECK(*slot < registry->view.actors_max);
     return 0;
 }
 
 void act_registry_untake_slot(struct slot_cache *cache, uint32_t slot)
 {
+    ACT_ASSERT(cache->free != NULL && cache->free->count < SLOT_CHUNK);
     cache->free->slots[cache->free->count++] = slot;
 }
 
@@ -283,6 +285,7 @@ void act_registry_retire_slot(struct act_registry *registry, struct slot_cache *
 {
     if (cache->retired == NULL) cache->retired = take_empty_chunk(registry);
     if (cache->retired == NULL) return; /* No memory: the slot is not used again. */
+    ACT_DCHECK(cache->retired->count < SLOT_CHUNK);
     cache->retired->slots[cache->retired->count++] = slot;
     if (cache->retired->count == SLOT_CHUNK) retire_chunk(cache);
 }

@@ -65,6 +65,7 @@ static void insert(struct act_wheel *wheel, uint32_t index)
 {
     struct wheel_node *node = &wheel->nodes[index];
 
+    ACT_DCHECK(node->due >= wheel->now);
     node->bucket = bucket_of(wheel, node->due);
     node->previous = 0;
     node->next = wheel->buckets[node->bucket];
@@ -88,6 +89,7 @@ static void release(struct act_wheel *wheel, uint32_t index)
 {
     struct wheel_node *node = &wheel->nodes[index];
 
+    ACT_DCHECK(wheel->count > 0 && node->bucket != UINT32_MAX);
     take_out(wheel, index);
     node->generation++;
     node->next = wheel->free;
