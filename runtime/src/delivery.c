@@ -138,6 +138,18 @@ void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_mess
         act_message_unref(m);
 }
 
+bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const void *body,
+                         uint32_t body_bytes)
+{
+    struct act_message *m = act_message_create(type, body_bytes);
+
+    if (m == NULL) return false;
+    memcpy(m->body, body, body_bytes);
+    m->from = to;
+    act_delivery_send_system(e, to, m);
+    return true;
+}
+
 int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m)
 {
     return dispatch(e, to, m, true);
@@ -248,14 +260,9 @@ static void serve_waiters(struct act_endpoint *e)
 
     for (uint32_t i = 0; i < e->waiter_count; i++) {
         struct room_waiter waiter = e->waiters[i];
-        struct act_message *m = NULL;
-        if (has_room(e, waiter.to)) m = act_message_create(ACT_TYPE_ROOM, sizeof waiter.to);
-        if (m == NULL) {
+        if (!has_room(e, waiter.to) ||
+            !act_delivery_notify(e, waiter.waiter, ACT_TYPE_ROOM, &waiter.to, sizeof waiter.to))
             e->waiters[kept++] = waiter;
-            continue;
-        }
-        memcpy(m->body, &waiter.to, sizeof waiter.to);
-        act_delivery_send_system(e, waiter.waiter, m);
     }
     e->waiter_count = kept;
 }

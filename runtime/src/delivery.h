@@ -23,6 +23,14 @@ void act_delivery_make_down(struct act_message *m, act_id actor, int reason);
 /** Sends one of the runtime's own messages: never refused, sent later when a lane is full. */
 void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_message *m);
 /**
+ * Tells an actor of this endpoint what it has asked for (a timer, room, readiness): a message from
+ * itself, never refused.
+ *
+ * Returns: whether there was a message to send; if false nothing has happened.
+ */
+bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const void *body,
+                         uint32_t body_bytes);
+/**
  * Sends a request of the runtime's own, which passes a mailbox's bound and is not counted as sent.
  *
  * Ownership: takes m on 0; on an error it stays with the caller.

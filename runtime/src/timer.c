@@ -7,9 +7,6 @@
 #include "delivery.h"
 #include "wheel.h"
 
-#include <act/message.h>
-
-#include <string.h>
 #include <time.h>
 
 uint64_t act_now_ns(void)
@@ -45,14 +42,10 @@ void act_timer_fire(struct act_endpoint *e, uint64_t now_ns)
     struct act_wheel_timer timer;
 
     while (act_wheel_expire(e->wheel, now_ns, &timer)) {
-        struct act_message *m = act_message_create(timer.type, sizeof timer.cookie);
-        if (m == NULL) {
-            int error = act_wheel_start(e->wheel, now_ns, timer, NULL);
-            ACT_ASSERT(error == 0); /* its node has just become free */
-            return;
-        }
-        memcpy(m->body, &timer.cookie, sizeof timer.cookie);
-        m->from = timer.owner;
-        act_delivery_send_system(e, timer.owner, m);
+        if (act_delivery_notify(e, timer.owner, timer.type, &timer.cookie, sizeof timer.cookie))
+            continue;
+        int error = act_wheel_start(e->wheel, now_ns, timer, NULL);
+        ACT_ASSERT(error == 0); /* its node has just become free */
+        return;
     }
 }
