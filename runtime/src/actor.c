@@ -10,6 +10,7 @@
 #include "assert.h"
 #include "delivery.h"
 #include "fabric.h"
+#include "poller.h"
 
 #include <errno.h>
 #include <string.h>
@@ -194,6 +195,14 @@ static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int r
     }
 }
 
+/** Before its `stopped` may close the descriptors, and after it: it may have registered more. */
+static void drop_polls(struct act_endpoint *e, struct act_actor *actor, act_id id)
+{
+    if ((actor->flags & ACTOR_HAS_POLLS) == 0) return;
+    actor->flags &= (uint16_t)~ACTOR_HAS_POLLS;
+    act_poller_drop(e, id);
+}
+
 void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
 {
     const uint32_t slot = actor_slot(e, actor);
@@ -207,6 +216,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
      * Relaxed: the generation stays until the slot is given out again, after a grace period. */
     atomic_store_explicit(word, word_make_dead(actor->generation), memory_order_relaxed);
     if ((actor->flags & ACTOR_HAS_NAME) != 0) act_registry_unbind(e->runtime->registry, id);
+    drop_polls(e, actor, id);
     if (actor->behaviour != NULL && actor->behaviour->stopped != NULL) {
         e->running = actor;
         e->self = id;
@@ -214,6 +224,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
         e->running = running;
         e->self = self;
     }
+    drop_polls(e, actor, id);
     empty_mailbox(e, actor);
     tell_monitors(e, actor, reason);
     count(&e->counters.stopped);

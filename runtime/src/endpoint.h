@@ -33,6 +33,7 @@ struct message_list {
     struct act_message *tail;
 };
 
+struct act_poller;
 struct act_wheel;
 
 struct act_endpoint {
@@ -59,7 +60,8 @@ struct act_endpoint {
     struct room_waiter *waiters;
     uint32_t waiter_count;
     uint32_t waiter_capacity;
-    struct act_wheel *wheel; /* a worker's timers; NULL at a port */
+    struct act_wheel *wheel;   /* a worker's timers; NULL at a port */
+    struct act_poller *poller; /* a worker's descriptors; NULL until there is one */
 
     /* Shared: written under the runtime's mutex, read by this thread. */
     alignas(CPU_LINE_BYTES) struct act_lane **in; /* [in_count] */

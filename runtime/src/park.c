@@ -92,6 +92,13 @@ void act_park_wait(struct act_park *park, uint64_t timeout_ns)
     act_park_cancel(park);
 }
 
+int act_park_watch(struct act_park *park, int fd)
+{
+    struct epoll_event interest = {.events = EPOLLIN};
+
+    return epoll_ctl(park->epoll_fd, EPOLL_CTL_ADD, fd, &interest) == 0 ? 0 : -errno;
+}
+
 bool act_park_wake(struct act_park *park)
 {
     const uint64_t one = 1;

@@ -54,6 +54,10 @@ void act_park_cancel(struct act_park *park);
 /** Sleeps. Shape: timeout_ns UINT64_MAX = without end; rounded up to 1 ms. */
 void act_park_wait(struct act_park *park, uint64_t timeout_ns);
 
+/** Has a readable descriptor end the sleep too. Threads: the sleeper. Returns 0 or a negative
+ * errno. */
+int act_park_watch(struct act_park *park, int fd);
+
 /** Wakes the sleeper. Threads: any. Returns whether it slept. */
 bool act_park_wake(struct act_park *park);
 

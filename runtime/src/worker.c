@@ -12,6 +12,7 @@
 #include "cpu.h"
 #include "delivery.h"
 #include "fabric.h"
+#include "poller.h"
 #include "timer.h"
 
 #include <sched.h>
@@ -89,10 +90,12 @@ static uint32_t run_ready(struct act_endpoint *e)
     return turns;
 }
 
-static void fire_timers(struct act_worker *w, uint64_t now_ns)
+/** What comes of the clock and of descriptors. */
+static void look_outside(struct act_worker *w, uint64_t now_ns)
 {
     w->handled = 0;
     act_timer_fire(&w->endpoint, now_ns);
+    if (w->endpoint.poller != NULL) act_poller_fire(&w->endpoint);
 }
 
 /** One look at everything. Returns whether there was something to do. */
@@ -107,7 +110,7 @@ static bool turn(struct act_worker *w)
     act_endpoint_return(e);
     act_endpoint_collect(e);
     w->handled += drained + turns * 4;
-    if (w->handled > HANDLED_PER_CLOCK) fire_timers(w, act_now_ns());
+    if (w->handled > HANDLED_PER_CLOCK) look_outside(w, act_now_ns());
     act_registry_quiescent();
     return drained + turns > 0;
 }
@@ -166,7 +169,7 @@ static void idle(struct act_worker *w, uint64_t *spin_ns)
     const uint64_t spin_min = spin_max < SPIN_US_MIN * 1000 ? spin_max : SPIN_US_MIN * 1000;
     const uint64_t start = act_now_ns();
 
-    fire_timers(w, start);
+    look_outside(w, start);
     for (uint64_t now_ns = start; now_ns - start < *spin_ns;) {
         watch(&w->endpoint, now_ns - start >= SPIN_US_MIN * 1000);
         if (turn(w)) {
@@ -174,7 +177,7 @@ static void idle(struct act_worker *w, uint64_t *spin_ns)
             return;
         }
         now_ns = act_now_ns();
-        fire_timers(w, now_ns);
+        look_outside(w, now_ns);
     }
     if (w->endpoint.ready_head != NULL) return;
     *spin_ns = *spin_ns / 2 > spin_min ? *spin_ns / 2 : spin_min;
@@ -248,6 +251,7 @@ void *act_worker_main(void *worker)
         if (!turn(w)) idle(w, &spin_ns);
     }
     shut_down(w);
+    act_poller_destroy(&w->endpoint);
     act_wheel_deinit(&w->wheel);
     act_registry_unregister_thread();
     act_endpoint_set_current(NULL);
