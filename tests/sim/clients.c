@@ -24,6 +24,21 @@ static struct call *new_call(struct world *w)
     return call;
 }
 
+/** What a call of the client's core has brought, before the next call. */
+static void gather(struct client_host *c)
+{
+    struct vsr_client_effects *todo = &c->todo;
+
+    if (todo->count + c->effects.count > todo->capacity) {
+        todo->capacity = 2 * (todo->count + c->effects.count);
+        todo->list = realloc(todo->list, todo->capacity * sizeof *todo->list);
+        VSR_ASSERT(todo->list != NULL);
+    }
+    for (uint32_t i = 0; i < c->effects.count; i++)
+        todo->list[todo->count++] = c->effects.list[i];
+    c->effects.count = 0;
+}
+
 static uint64_t think(struct world *w)
 {
     const struct load *l = &w->scenario.load;
@@ -111,6 +126,8 @@ static void submit(struct world *w, uint32_t client, uint32_t session)
     w->stats.counts[COUNT_CALLS]++;
     int error = vsr_client_submit(c->core, session, payload, bytes, &c->effects);
     VSR_ASSERT(error == 0);
+
+    gather(c);
 }
 
 /** The reply is to the operation that was asked, and not to another's of the same number. */
@@ -156,8 +173,9 @@ static void perform(struct world *w, uint32_t client)
 {
     struct client_host *c = &w->clients[client];
 
-    for (uint32_t i = 0; i < c->effects.count; i++) {
-        const struct vsr_client_effect e = c->effects.list[i];
+    gather(c);
+    for (uint32_t i = 0; i < c->todo.count; i++) {
+        const struct vsr_client_effect e = c->todo.list[i];
         struct client_session *s = &c->sessions[e.session];
         switch (e.kind) {
         case VSR_CLIENT_SEND:
@@ -182,7 +200,7 @@ static void perform(struct world *w, uint32_t client)
             break;
         }
     }
-    c->effects.count = 0;
+    c->todo.count = 0;
 }
 
 static void start(struct world *w, uint32_t index)
@@ -204,7 +222,7 @@ static void start(struct world *w, uint32_t index)
 
         c->memory_bytes = (vsr_client_bytes(&o) + 63) & ~(size_t)63;
         c->memory = aligned_alloc(64, c->memory_bytes);
-        c->effects.capacity = 4 * vsr_client_effects_max(&o);
+        c->effects.capacity = vsr_client_effects_max(&o);
         c->effects.list = calloc(c->effects.capacity, sizeof *c->effects.list);
         c->sessions = calloc(w->scenario.load.sessions, sizeof *c->sessions);
         VSR_ASSERT(c->memory != NULL && c->effects.list != NULL && c->sessions != NULL);
@@ -213,6 +231,7 @@ static void start(struct world *w, uint32_t index)
     c->core = vsr_client_init(c->memory, &o);
     c->life++;
     vsr_client_open(c->core, &c->effects);
+    gather(c);
     vsr_client_turn_end(c->core, &c->effects);
     perform(w, index);
     queue_push(&w->queue, (struct event){.time = w->now + TICK,
@@ -262,6 +281,7 @@ void client_deinit(struct world *w, struct client_host *c)
     vsr_client_deinit(c->core);
     free(c->memory);
     free(c->effects.list);
+    free(c->todo.list);
     free(c->sessions);
 }
 

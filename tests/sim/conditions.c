@@ -160,6 +160,19 @@ static bool draw_steady_load(struct scenario *s, struct random *r)
     return true;
 }
 
+/** Each op is committed in the step that prepares it: no pipeline holds a message's requests back. */
+static void commit_at_once(struct scenario *s)
+{
+    struct vsr_replica_options *o = &s->replica;
+
+    o->quorum_replication = s->quorum_replication = 1;
+    o->quorum_view_change = s->quorum_view_change = o->replica_count;
+    o->recovery_quorum = 0;
+    s->crash_limit = 0;
+    o->batch_requests_max = 1;
+    o->log_ops = 1024;
+}
+
 static bool draw_crowd(struct scenario *s, struct random *r)
 {
     struct load *l = &s->load;
@@ -181,6 +194,7 @@ static bool draw_crowd(struct scenario *s, struct random *r)
         c->request_bytes_max = 64 + 24 + 24 + s->replica.op_bytes_max;
     c->requests_per_message = PICK(r, 0, 0, 0, 1);
     s->replica.reply_bytes_max = (uint32_t)sizeof(struct vsr_header) + 48 * PICK(r, 1, 10, 400);
+    if (s->replica.replica_count > 2 && random_percent(r, 40)) commit_at_once(s);
     return true;
 }
 

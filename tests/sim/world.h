@@ -105,7 +105,8 @@ struct client_host {
     struct vsr_client *core;
     void *memory;
     size_t memory_bytes;
-    struct vsr_client_effects effects;
+    struct vsr_client_effects effects; /* of one call: no more room than it promises to need */
+    struct vsr_client_effects todo;    /* of all calls since they were performed last */
     struct client_session *sessions;
     struct pool_source source;
     uint32_t life;
