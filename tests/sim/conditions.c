@@ -160,7 +160,8 @@ static bool draw_steady_load(struct scenario *s, struct random *r)
     return true;
 }
 
-/** Each op is committed in the step that prepares it: no pipeline holds a message's requests back. */
+/** Each op is committed in the step that prepares it: no pipeline holds a message's requests back.
+ */
 static void commit_at_once(struct scenario *s)
 {
     struct vsr_replica_options *o = &s->replica;
@@ -299,6 +300,8 @@ void conditions_draw(struct scenario *s)
         if (!random_percent(&r, percent_of(s, (enum condition)i))) continue;
         if (drawers[i](s, &r)) s->conditions |= 1u << i;
     }
+    struct random r = random_stream(s->seed, STREAM_PLACES);
+    s->is_local = s->garbled_ppm == 0 && random_percent(&r, 50);
 }
 
 /* Words. */

@@ -46,7 +46,7 @@ void host_init(struct world *w, uint32_t index)
     h->first_incarnation = h->incarnation + 1;
 }
 
-static void start_machine(struct world *w, struct host *h)
+void host_start_machine(struct world *w, struct host *h)
 {
     if (h->machine.destroy != NULL) h->machine.destroy(h->machine.state);
     int error = vsr_counter_create(w->scenario.load.keys, &h->machine);
@@ -83,10 +83,11 @@ static void start_core(struct world *w, struct host *h)
 
 void host_start(struct world *w, struct host *h)
 {
-    start_machine(w, h);
+    host_start_machine(w, h);
     start_core(w, h);
     h->is_paused = h->has_turn = h->is_writing = h->is_applying = h->has_seen = false;
     h->is_saving = false;
+    h->loads_refused = 0;
     h->busy_until = 0;
     h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
     h->kept.count = h->staged.count = 0;
@@ -303,7 +304,12 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
         h->is_doomed = true;
         h->drops_rest = random_percent(&w->fault_random, 30);
     }
-    host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_MESSAGE, .message = event->buffer});
+    host_step(w, h,
+              &(struct vsr_event){
+                  .kind = VSR_EVENT_MESSAGE,
+                  .message = event->buffer,
+                  .is_local = w->scenario.is_local && m->type != VSR_REQUEST,
+              });
     if (h->core != NULL) schedule_turn(w, h);
 }
 

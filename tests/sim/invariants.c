@@ -6,7 +6,6 @@
 #include "world.h"
 
 #include "assert.h"
-#include "state.h" /* the entries of a replica's log */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -60,7 +59,7 @@ void ghost_note_view_op(struct world *w, const struct host *h, vsr_view view, vs
 
 static const struct vsr_prepare *entry_of(const struct host *h, vsr_op op)
 {
-    return vsr_log_holds(&h->core->log, op) ? vsr_log_at(&h->core->log, op) : NULL;
+    return vsr_replica_entry(h->core, op);
 }
 
 /* Commits. */
@@ -75,7 +74,9 @@ static bool holds(const struct world *w, uint32_t replica, vsr_op op, vsr_checks
         return op <= lost->start ||
                (op <= lost->op && lost->checksums[op - lost->start - 1] == checksum);
     if (h->core == NULL) return false;
-    return op <= h->core->log.start || vsr_log_has(&h->core->log, op, checksum);
+    if (op <= h->seen.log_start) return true;
+    const struct vsr_prepare *entry = entry_of(h, op);
+    return entry != NULL && entry->entry.checksum == checksum;
 }
 
 static void check_holders(struct world *w, const struct host *h, vsr_op op, vsr_checksum checksum)
@@ -395,17 +396,17 @@ void ghost_on_snapshot(struct world *w, struct host *h, const struct vsr_snapsho
 void ghost_on_crash(struct world *w, struct host *h)
 {
     struct ghost_lost *lost = &w->ghost.lost[h->index];
-    const struct vsr_log *log = &h->core->log;
+    const vsr_op start = h->seen.log_start, op = h->seen.op;
 
-    lost->start = log->start;
-    lost->op = log->op;
-    if (log->op - log->start > lost->capacity) {
-        lost->capacity = log->op - log->start;
+    lost->start = start;
+    lost->op = op;
+    if (op - start > lost->capacity) {
+        lost->capacity = op - start;
         lost->checksums = realloc(lost->checksums, lost->capacity * sizeof *lost->checksums);
         VSR_ASSERT(lost->checksums != NULL);
     }
-    for (vsr_op op = log->start + 1; op <= log->op; op++)
-        lost->checksums[op - log->start - 1] = vsr_log_at(log, op)->entry.checksum;
+    for (vsr_op i = start + 1; i <= op; i++)
+        lost->checksums[i - start - 1] = entry_of(h, i)->entry.checksum;
 }
 
 void ghost_check_complete(struct world *w, struct host *h)

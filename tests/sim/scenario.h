@@ -25,6 +25,7 @@ enum stream {
     STREAM_POOL,                          /* and on: one per host */
     STREAM_CONDITIONS = STREAM_POOL + 64, /* and on: one per condition */
     STREAM_COSTS = STREAM_CONDITIONS + 64,
+    STREAM_PLACES,
 };
 
 struct load {
@@ -83,6 +84,7 @@ struct scenario {
     uint64_t link_units; /* one way, of each message, as long as the run lasts */
     vsr_view first_view; /* voted for at once */
     uint32_t garbled_ppm;
+    bool is_local; /* replicas of one process: what one has verified the others believe */
 };
 
 static inline bool scenario_has(const struct scenario *s, enum condition condition)

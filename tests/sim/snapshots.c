@@ -128,6 +128,31 @@ void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effe
     pool_unref(&w->pool, e->buffer);
 }
 
+/** Whether the machine does not take this one: its replica then has no state, and is one of the f.
+ * After some in a row it halts, and that is for another test. */
+static bool is_refused(struct world *w, const struct host *h)
+{
+    return world_may_crash(w, h) && h->loads_refused < 2 && !h->is_amnesic &&
+           random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
+}
+
+static void lose_state(struct world *w, struct host *h, struct reader *reader,
+                       struct vsr_event *then)
+{
+    journal_text(&w->journal, "the machine of %u does not take it", h->index);
+    w->stats.counts[COUNT_LOADS_REFUSED]++;
+    ghost_on_crash(w, h);
+    if (!vsr_replica_load(h->core, read_bytes, reader))
+        host_fail(w, h, "a snapshot with the right id does not load");
+    host_start_machine(w, h);
+    h->loads_refused++;
+    h->is_amnesic = true;
+    h->has_seen = false;
+    h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
+    h->kept.count = h->staged.count = 0;
+    then->is_loaded = false;
+}
+
 void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
                    struct vsr_event *then)
 {
@@ -148,10 +173,22 @@ void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *s
         say(w, h, w->scenario.snapshots.load_units, then);
         return;
     }
-    if (!vsr_replica_load(h->core, read_bytes, &reader) ||
-        !h->machine.load(h->machine.state, read_bytes, &reader) ||
-        !read_ballast(w, &reader, snapshot->op) || reader.at != h->staged.count)
-        host_fail(w, h, "a snapshot with the right id does not load");
+    if (is_refused(w, h)) {
+        lose_state(w, h, &reader, then);
+        say(w, h, w->scenario.snapshots.load_units, then);
+        return;
+    }
+    h->loads_refused = 0;
+    if (!w->has_lied) {
+        if (!vsr_replica_load(h->core, read_bytes, &reader) ||
+            !h->machine.load(h->machine.state, read_bytes, &reader) ||
+            !read_ballast(w, &reader, snapshot->op) || reader.at != h->staged.count)
+            host_fail(w, h, "a snapshot with the right id does not load");
+    } else if (!vsr_replica_load(h->core, read_bytes, &reader) ||
+               !h->machine.load(h->machine.state, read_bytes, &reader)) {
+        then->is_loaded = false;
+        return;
+    }
     h->machine_op = snapshot->op;
     h->kept = h->staged;
     h->kept.snapshot = *snapshot;

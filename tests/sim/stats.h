@@ -58,6 +58,7 @@
     X(ENDS_WITHOUT_PRIMARY, "ends with the primary frozen")                                        \
     X(ENDS_WITH_CUTS, "ends with links cut for good")                                              \
     X(SNAPSHOTS_FAILED, "snapshots that could not be saved")                                       \
+    X(LOADS_REFUSED, "snapshots that a machine did not take")                                      \
     X(EFFECTS_MAX, "effects of a step, at most")                                                   \
     X(EFFECTS_PERCENT_MAX, "... of what the core promises, percent, at most")                      \
     X(REST_PERCENT_MAX, "traffic at rest, percent of its bound, at most")                          \

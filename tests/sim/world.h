@@ -52,6 +52,7 @@ struct host {
     bool is_doomed;  /* crashes when this step's effects are performed */
     bool drops_rest; /* ... and the rest of them is lost */
     uint64_t restart_after;
+    uint32_t loads_refused; /* in a row */
     uint64_t busy_until;
     uint64_t resume_at;
     struct vsr_event completion; /* what it is told then */
@@ -199,6 +200,8 @@ void host_init(struct world *w, uint32_t index);
 void host_deinit(struct world *w, struct host *h);
 /** Starts the process: with START, or with RECOVER and what is on its disk. */
 void host_start(struct world *w, struct host *h);
+/** Gives it an empty machine. */
+void host_start_machine(struct world *w, struct host *h);
 void host_crash(struct world *w, struct host *h, uint64_t restart_after);
 void host_on_event(struct world *w, const struct event *event);
 _Noreturn void host_fail(struct world *w, const struct host *h, const char *what);

@@ -295,6 +295,11 @@ void vsr_replica_deinit(struct vsr_replica *r)
     vsr_drop_requests(r);
 }
 
+const struct vsr_prepare *vsr_replica_entry(const struct vsr_replica *r, vsr_op op)
+{
+    return vsr_log_holds(&r->log, op) ? vsr_log_at(&r->log, op) : NULL;
+}
+
 void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report)
 {
     *report = (struct vsr_replica_report){

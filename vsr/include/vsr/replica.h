@@ -259,6 +259,9 @@ vsr_checksum vsr_snapshot_id(uint64_t cluster, const void *bytes, size_t count);
 
 void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report);
 
+/** The entry that the log holds at an op, or NULL. Good until the next step. */
+const struct vsr_prepare *vsr_replica_entry(const struct vsr_replica *r, vsr_op op);
+
 /** Aborts with the invariant's number when one of DESIGN.md does not hold. O(log + sessions). */
 void vsr_replica_check(const struct vsr_replica *r);
 
