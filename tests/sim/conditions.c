@@ -223,7 +223,7 @@ static bool draw_failing_snapshots(struct scenario *s, struct random *r)
     const uint32_t spare = s->replica.replica_count - scenario_core(s);
 
     s->snapshots.fail_ppm = PICK(r, 50000, 200000, 500000);
-    if (spare > 0 && random_percent(r, 30))
+    if (spare > 0 && s->standing.outsiders == 0 && random_percent(r, 30))
         s->snapshots.never_saves = 1u << random_below(r, s->replica.replica_count);
     return true;
 }

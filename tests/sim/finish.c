@@ -287,7 +287,9 @@ static void choose_end(struct world *w)
     const bool may_freeze = world_replicas(w) > scenario_core(&w->scenario) &&
                             w->scenario.crash_limit > 0 && w->scenario.standing.outsiders == 0 &&
                             w->stats.faults[FAULT_DEVIATION] == 0;
-    const bool freezes = may_freeze && random_percent(&w->end_random, 50);
+    /* Who never saves is of no use to those that need a snapshot: one that is missing already. */
+    const bool is_missing = w->scenario.snapshots.never_saves != 0;
+    const bool freezes = may_freeze && !is_missing && random_percent(&w->end_random, 50);
 
     if (freezes) freeze(w);
     const enum sim_count count = w->has_cuts ? COUNT_ENDS_WITH_CUTS

@@ -155,11 +155,12 @@ void host_take_time(struct world *w, struct host *h, uint64_t units, const struc
     host_schedule(w, h, EVENT_COMPLETED, units);
 }
 
-/** The outsiders of standing cuts count too: nobody can ask them. */
+/** Outsiders of standing cuts and who never saves count too: asking them does not help. */
 static bool is_gone(const struct world *w, const struct host *h)
 {
-    return h->is_amnesic || h->is_deviant || h->deviates_next ||
-           (w->scenario.standing.outsiders >> h->index & 1) != 0;
+    const uint32_t useless = w->scenario.standing.outsiders | w->scenario.snapshots.never_saves;
+
+    return h->is_amnesic || h->is_deviant || h->deviates_next || (useless >> h->index & 1) != 0;
 }
 
 uint32_t world_amnesic(const struct world *w)
