@@ -468,7 +468,7 @@ struct vsr_buffer make_commit(const struct fixture *f, vsr_op commit, vsr_checks
 
 void acknowledge_all(struct fixture *f)
 {
-    uint32_t quorum = f->r->options.quorum_replication;
+    uint32_t quorum = f->r->members.quorums.replication;
 
     for (uint32_t i = 1; i < quorum; i++)
         fixture_message(f, make_prepare_ok(f, i, f->r->log.op));

@@ -232,9 +232,9 @@ Test(options, quorums_that_are_not_given)
     for (uint32_t n = 1; n <= 7; n++) {
         struct vsr_replica_options o = fixture_options(n, 0);
         struct fixture *f = fixture_start(&o);
-        cr_assert_eq(f->r->options.quorum_replication, majority[n]);
-        cr_assert_eq(f->r->options.quorum_view_change, majority[n]);
-        cr_assert_eq(f->r->options.recovery_quorum, n - majority[n] + 1);
+        cr_assert_eq(f->r->members.quorums.replication, majority[n]);
+        cr_assert_eq(f->r->members.quorums.view_change, majority[n]);
+        cr_assert_eq(f->r->members.quorums.recovery, n - majority[n] + 1);
         fixture_end(f);
     }
 }

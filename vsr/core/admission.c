@@ -86,11 +86,9 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
 static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *row,
                                    const struct vsr_header *m, struct vsr_effects *out)
 {
-    const uint32_t count = r->options.replica_count;
-
-    if (m->epoch != r->epoch) return VSR_DROP_WRONG_EPOCH;
-    if (m->from >= count || m->from == r->options.replica) return VSR_DROP_WRONG_SENDER;
-    if (row->role == FROM_PRIMARY && m->from != primary_of(m->view, count))
+    if (m->epoch != r->members.epoch) return VSR_DROP_WRONG_EPOCH;
+    if (!vsr_members_has_other(&r->members, m->from)) return VSR_DROP_WRONG_SENDER;
+    if (row->role == FROM_PRIMARY && m->from != vsr_members_primary(&r->members, m->view))
         return VSR_DROP_WRONG_SENDER;
     if (row->views != ANY_VIEW && m->view < r->view) {
         vsr_tell_view(r, (uint32_t)m->from, out);
@@ -123,7 +121,7 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
     if (m->bytes < row->bytes_min || m->bytes > VSR_MESSAGE_BYTES_MAX || m->bytes % 8 != 0)
         return VSR_DROP_MALFORMED;
     if (row->is_fixed && m->bytes != row->bytes_min) return VSR_DROP_MALFORMED;
-    if (m->to != VSR_TO_ALL && m->to != o->replica) return VSR_DROP_MISDELIVERED;
+    if (m->to != VSR_TO_ALL && m->to != r->members.self) return VSR_DROP_MISDELIVERED;
     if ((row->statuses >> r->status & 1) == 0) return VSR_DROP_STATUS;
     return row->role == FROM_CLIENT ? VSR_DROP_NONE : admit_replica(r, row, m, out);
 }

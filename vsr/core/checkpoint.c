@@ -41,7 +41,7 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     chunk->offset = offset;
     struct vsr_effect *effect = effects_next(out, VSR_EFFECT_SEND_CHUNK);
     effect->buffer = buffer;
-    effect->to = 1u << to;
+    effect->to = vsr_mask_of(to);
     effect->chunk_bytes = bytes;
     effect->chunk_offset = offset;
     /* The log that follows the snapshot has to stay for a while too. */
@@ -69,7 +69,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
     if (r->options.checkpoint_ops != 0 && snapshot->op % r->options.checkpoint_ops == 0)
         c->periodic = *snapshot;
     r->counts.snapshots_saved++;
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         if (c->nonce_of[i] == 0) continue;
         if (r->status == VSR_STATUS_NORMAL) send_chunk(r, i, c->nonce_of[i], 0, out);
         c->nonce_of[i] = 0;

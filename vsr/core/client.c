@@ -4,8 +4,8 @@
 #include <vsr/client.h>
 
 #include "assert.h"
+#include "members.h"
 #include "message.h"
-#include "quorum.h"
 #include "splitmix.h"
 
 #include <errno.h>
@@ -35,8 +35,9 @@ struct open_request {
 
 struct vsr_client {
     struct vsr_client_options options;
-    uint8_t *sessions;    /* struct session and payload, `stride` bytes each */
-    uint32_t *session_of; /* slot -> session index + 1 */
+    struct vsr_members members; /* whom it asks; it is none of them */
+    uint8_t *sessions;          /* struct session and payload, `stride` bytes each */
+    uint32_t *session_of;       /* slot -> session index + 1 */
     uint32_t stride;
     struct open_request first; /* to the primary */
     struct open_request again; /* retries, to everybody */
@@ -61,12 +62,12 @@ static struct vsr_client_effect *next_effect(struct vsr_client_effects *out,
 
 static uint32_t all_mask(const struct vsr_client *c)
 {
-    return (1u << c->options.replica_count) - 1;
+    return vsr_members_all(&c->members);
 }
 
 static uint32_t hint_mask(const struct vsr_client *c)
 {
-    return 1u << primary_of(c->view_hint, c->options.replica_count);
+    return vsr_mask_of(vsr_members_primary(&c->members, c->view_hint));
 }
 
 static void close_request(struct open_request *open, struct vsr_client_effects *out)
@@ -345,7 +346,7 @@ static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
 {
     return m->magic == VSR_MAGIC && m->version == VSR_VERSION && m->cluster == c->options.cluster &&
            m->bytes >= sizeof *m && m->bytes <= VSR_MESSAGE_BYTES_MAX &&
-           m->from < c->options.replica_count &&
+           vsr_members_has(&c->members, m->from) &&
            (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY || m->type == VSR_NEW_VIEW);
 }
 
@@ -498,6 +499,7 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     VSR_ASSERT((uintptr_t)memory % 64 == 0);
     VSR_ASSERT(vsr_client_options_check(options, NULL) == 0);
     c->options = *options;
+    c->members = vsr_members_of(options->replica_count, VSR_NO_MEMBER, 0, 0, 0);
     c->sessions = base + l.sessions;
     c->session_of = (uint32_t *)(void *)(base + l.session_of);
     c->stride = session_stride(options);

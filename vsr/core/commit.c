@@ -47,7 +47,6 @@ bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, struct
 
 void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out)
 {
-    vsr_op op =
-        quorum_reached(r->peers.acked, r->options.replica_count, r->options.quorum_replication);
+    vsr_op op = vsr_members_replicated(&r->members, r->peers.acked);
     vsr_commit_to(r, op, out);
 }

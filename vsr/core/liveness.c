@@ -45,9 +45,9 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
 {
     uint32_t heard = 1;
 
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
-        heard += i != r->options.replica && r->peers.ticks_silent[i] < r->options.abdicate_ticks;
-    bool has_quorum = heard >= r->options.quorum_replication;
+    for (uint32_t i = 0; i < r->members.count; i++)
+        heard += i != r->members.self && r->peers.ticks_silent[i] < r->options.abdicate_ticks;
+    bool has_quorum = heard >= r->members.quorums.replication;
     if (has_quorum == !r->is_abdicating) return;
     r->is_abdicating = !has_quorum;
     if (has_quorum) {
@@ -55,7 +55,7 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     r->counts.abdications++;
-    effects_notice(out, VSR_NOTICE_ABDICATED, r->options.replica, r->log.op);
+    effects_notice(out, VSR_NOTICE_ABDICATED, r->members.self, r->log.op);
 }
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
@@ -64,8 +64,8 @@ void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
     if (++r->ticks_silent < r->suspect_ticks) return;
     if (!r->is_primary_silent) {
         r->is_primary_silent = true;
-        effects_notice(out, VSR_NOTICE_PRIMARY_SILENT,
-                       primary_of(r->view, r->options.replica_count), r->log.op);
+        effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, vsr_members_primary(&r->members, r->view),
+                       r->log.op);
     }
     if ((r->ticks_silent - r->suspect_ticks) % r->options.resend_ticks != 0) return;
     vsr_send_ping(r, out);

@@ -7,7 +7,7 @@
 
 bool vsr_log_is_pinned(const struct vsr_replica *r)
 {
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
+    for (uint32_t i = 0; i < r->members.count; i++)
         if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] <= r->log.start) return true;
     return false;
 }
@@ -16,7 +16,7 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
 {
     if (released > r->released) r->released = released;
     vsr_op op = r->released < r->applied ? r->released : r->applied;
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
+    for (uint32_t i = 0; i < r->members.count; i++)
         if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] < op) op = r->peers.pin[i];
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
@@ -32,7 +32,7 @@ bool vsr_make_primary_room(struct vsr_replica *r)
 {
     if (vsr_log_has_room(&r->log)) return true;
     if (r->log.start >= r->applied || vsr_log_is_pinned(r)) return false;
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
         /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
         const vsr_op held =
@@ -53,7 +53,7 @@ static bool make_backup_room(struct vsr_replica *r, struct vsr_effects *out)
         vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
         return true;
     }
-    effects_notice(out, VSR_NOTICE_LOG_FULL, r->options.replica, r->log.op);
+    effects_notice(out, VSR_NOTICE_LOG_FULL, r->members.self, r->log.op);
     return false;
 }
 

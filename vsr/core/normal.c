@@ -24,9 +24,9 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
     VSR_ASSERT(r->durable.log_view == r->view);
 
     vsr_log_append(&r->log, prepare);
-    r->peers.acked[r->options.replica] = acknowledged_op(r);
+    r->peers.acked[r->members.self] = acknowledged_op(r);
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
-    if (r->options.replica_count > 1) vsr_send_entry(r, r->log.op, others_mask(r), out);
+    if (!vsr_members_is_alone(&r->members)) vsr_send_entry(r, r->log.op, others_mask(r), out);
     vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
 
@@ -36,7 +36,7 @@ static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
     if (!r->is_primary_silent) return;
     r->is_primary_silent = false;
     vsr_withdraw_vote(r);
-    effects_notice(out, VSR_NOTICE_PRIMARY_BACK, primary_of(r->view, r->options.replica_count),
+    effects_notice(out, VSR_NOTICE_PRIMARY_BACK, vsr_members_primary(&r->members, r->view),
                    r->log.op);
 }
 
@@ -248,7 +248,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(is_primary(r));
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
-    if (r->options.replica_count == 1) return;
+    if (vsr_members_is_alone(&r->members)) return;
     if (r->is_abdicating) {
         vsr_send_ping(r, out); /* Whoever answers is heard, and nobody takes us for the primary. */
         /* Those who wait for another view may lack just our vote. */
@@ -278,8 +278,8 @@ static uint32_t silent_in_view(const struct vsr_replica *r)
     uint32_t mask = 0;
 
     if (r->view == 0) return 0;
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
-        if (!r->peers.is_in_view[i]) mask |= 1u << i;
+    for (uint32_t i = 0; i < r->members.count; i++)
+        if (!r->peers.is_in_view[i]) mask |= vsr_mask_of(i);
     return mask;
 }
 
@@ -292,14 +292,14 @@ void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
     r->ticks_to_resend = r->options.resend_ticks;
     if (r->is_abdicating) return;
     vsr_send_start_view(r, silent_in_view(r), out);
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         bool has_moved = peers->acked[i] != peers->acked_before[i];
         peers->acked_before[i] = peers->acked[i];
         if (has_moved || peers->acked[i] == r->log.op || !peers->is_in_view[i]) continue;
         if (vsr_log_holds(&r->log, peers->acked[i] + 1)) {
             /* One of an older view it has to ask for: the heartbeat says that there is one. */
             if (vsr_log_at(&r->log, peers->acked[i] + 1)->header.view != r->view) continue;
-            vsr_send_entry(r, peers->acked[i] + 1, 1u << i, out);
+            vsr_send_entry(r, peers->acked[i] + 1, vsr_mask_of(i), out);
             r->prepares_resent++;
         } else if (!peers->is_behind_log[i]) {
             peers->is_behind_log[i] = true;

@@ -40,11 +40,11 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
     vsr_transfer_reset(r);
     memset(&r->recovery, 0, sizeof r->recovery);
     r->recovery.nonce = next_nonce(r);
-    if (r->options.replica_count == 1) {
-        effects_notice(out, VSR_NOTICE_CANNOT_RECOVER, r->options.replica, 0);
+    if (vsr_members_is_alone(&r->members)) {
+        effects_notice(out, VSR_NOTICE_CANNOT_RECOVER, r->members.self, 0);
         return;
     }
-    effects_notice(out, VSR_NOTICE_RECOVERING, r->options.replica, 0);
+    effects_notice(out, VSR_NOTICE_RECOVERING, r->members.self, 0);
     ask(r, out);
 }
 
@@ -75,7 +75,7 @@ void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
     r->is_state_lost = false;
     vsr_client_table_clear(&r->clients);
-    r->turn = (r->turn + 1) % (r->options.replica_count - 1);
+    r->turn = (r->turn + 1) % (r->members.count - 1);
     if (++r->loads_failed >= LOADS_FAILED_MAX) {
         vsr_transfer_reset(r);
         vsr_halt(r, VSR_NOTICE_CANNOT_LOAD, r->commit, out);
@@ -93,11 +93,11 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_recovery_state *recovery = &r->recovery;
 
-    if (recovery->nonce == 0 || recovery->is_installed || r->options.replica_count == 1) return;
+    if (recovery->nonce == 0 || recovery->is_installed || vsr_members_is_alone(&r->members)) return;
     if (r->transfer.kind == TRANSFER_RECOVERY) {
         vsr_transfer_tick(r, out);
         if (r->transfer.tries < ASKS_PER_NONCE) return;
-        if (r->loads_failed > 0) r->turn = (r->turn + 1) % (r->options.replica_count - 1);
+        if (r->loads_failed > 0) r->turn = (r->turn + 1) % (r->members.count - 1);
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
@@ -131,7 +131,7 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
     response->checksum = r->log.head_checksum;
     response->commit = r->commit;
     response->commit_checksum = r->commit_checksum;
-    effects_send(out, 1u << from, buffer);
+    effects_send(out, vsr_mask_of(from), buffer);
     return VSR_DROP_NONE;
 }
 
@@ -143,13 +143,13 @@ static const struct vsr_recovery_answer *find_primary(const struct vsr_replica *
     uint32_t count = 0;
     vsr_view view = 0;
 
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         if (!answers[i].is_here) continue;
         count++;
         if (answers[i].view > view) view = answers[i].view;
     }
-    *primary = primary_of(view, r->options.replica_count);
-    if (count < r->options.recovery_quorum || view < r->view) return NULL;
+    *primary = vsr_members_primary(&r->members, view);
+    if (count < r->members.quorums.recovery || view < r->view) return NULL;
     const struct vsr_recovery_answer *answer = &answers[*primary];
     return answer->is_here && answer->view == view ? answer : NULL;
 }

@@ -40,7 +40,7 @@ static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblo
     r->status = VSR_STATUS_RECOVERING;
     r->view = superblock->view;
     r->log_view = superblock->log_view;
-    r->epoch = superblock->epoch;
+    r->members.epoch = superblock->epoch;
     r->durable = *superblock;
     vsr_draw_suspicion(r);
     vsr_persist(r, out); /* No two lives share an incarnation: its nonces are its own. */
@@ -61,8 +61,8 @@ static enum vsr_drop on_persisted(struct vsr_replica *r, const struct vsr_superb
 /** Entries leave the log once every replica has executed them. */
 static void release_executed(struct vsr_replica *r)
 {
-    r->peers.applied[r->options.replica] = r->applied;
-    vsr_release(r, quorum_minimum(r->peers.applied, r->options.replica_count));
+    r->peers.applied[r->members.self] = r->applied;
+    vsr_release(r, vsr_members_minimum(&r->members, r->peers.applied));
 }
 
 static enum vsr_drop on_turn_end(struct vsr_replica *r, struct vsr_effects *out)
@@ -86,7 +86,7 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
 
     /* Backoff outlives a view that starts and does not last. */
     if (++change->ticks_stable >= 3 * r->options.suspect_ticks) change->attempts = 0;
-    if (r->options.replica_count == 1) return;
+    if (vsr_members_is_alone(&r->members)) return;
     if (is_primary(r)) {
         vsr_look_at_quorum(r, out);
         if (--r->ticks_to_resend == 0) vsr_on_resend_timeout(r, out);
@@ -102,7 +102,7 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
 /** Counts down what every status counts. */
 static void tick_peers(struct vsr_replica *r)
 {
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         r->peers.ticks_silent[i]++;
         if (r->peers.pong_ticks[i] > 0) r->peers.pong_ticks[i]--;
         if (r->peers.pin_ticks[i] > 0) r->peers.pin_ticks[i]--;
@@ -266,9 +266,8 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
     VSR_ASSERT((uintptr_t)memory % 64 == 0);
     VSR_ASSERT(vsr_replica_options_check(options, NULL) == 0);
     *o = *options;
-    if (o->quorum_replication == 0) o->quorum_replication = quorum_majority(o->replica_count);
-    if (o->quorum_view_change == 0) o->quorum_view_change = quorum_majority(o->replica_count);
-    if (o->recovery_quorum == 0) o->recovery_quorum = o->replica_count - o->quorum_view_change + 1;
+    r->members = vsr_members_of(o->replica_count, o->replica, o->quorum_replication,
+                                o->quorum_view_change, o->recovery_quorum);
     vsr_log_init(&r->log, (struct vsr_buffer *)(void *)(base + l.ring), o->log_ops);
     vsr_client_table_init(&r->clients, base + l.clients, o->sessions_max, o->result_bytes_max);
     r->queue = (struct vsr_queue){

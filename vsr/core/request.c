@@ -51,7 +51,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     prepare->entry = (struct vsr_entry){
         .op = r->log.op + 1,
         .view = r->view,
-        .epoch = r->epoch,
+        .epoch = r->members.epoch,
         .parent_checksum = r->log.head_checksum,
         /* The state machine's clock never runs backwards. */
         .timestamp = vsr_clock_stamp(&r->clock, r->log.head_timestamp),

@@ -25,8 +25,8 @@ bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_
         .to = VSR_TO_ALL,
         .cluster = o->cluster,
         .view = r->view,
-        .from = o->replica,
-        .epoch = r->epoch,
+        .from = r->members.self,
+        .epoch = r->members.epoch,
         .from_incarnation = o->incarnation,
         .bytes = bytes,
     };
@@ -48,10 +48,10 @@ void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct v
 
 void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const uint32_t self = r->options.replica;
+    const uint32_t self = r->members.self;
     struct vsr_buffer buffer;
 
-    if (r->options.replica_count == 1) return;
+    if (vsr_members_is_alone(&r->members)) return;
     if (r->change.votes[self] != r->view + 1) r->counts.votes++;
     r->change.votes[self] = r->view + 1;
     r->change.has_new_vote = true;
@@ -78,7 +78,7 @@ void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
     pong->op = r->log.op;
     pong->commit = r->commit;
     pong->commit_checksum = r->commit_checksum;
-    effects_send(out, 1u << to, buffer);
+    effects_send(out, vsr_mask_of(to), buffer);
 }
 
 void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)

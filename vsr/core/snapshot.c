@@ -54,7 +54,7 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
     struct snapshot_head head = {
         .magic = SNAPSHOT_MAGIC,
         .op = r->applied,
-        .epoch = r->epoch,
+        .epoch = r->members.epoch,
         .sessions = r->clients.count,
         .evictions = r->clients.evictions,
         .requests_executed = r->requests_executed,
@@ -112,7 +112,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     if (r->transfer.is_loading &&
         (head.op != r->transfer.snapshot.op || head.checksum != r->transfer.snapshot_checksum))
         return false;
-    if (head.epoch != r->epoch) return false;
+    if (head.epoch != r->members.epoch) return false;
     r->transfer.has_touched_state = true; /* From here on there is no way back to the old one. */
     vsr_client_table_clear(&r->clients);
     for (uint32_t i = 0; i < head.sessions; i++)

@@ -8,8 +8,8 @@
 #include "clock.h"
 #include "effects.h"
 #include "log.h"
+#include "members.h"
 #include "queue.h"
-#include "quorum.h"
 #include "recovery.h"
 #include "reply.h"
 #include "snapshot.h"
@@ -40,14 +40,14 @@ struct vsr_peers {
 };
 
 struct vsr_replica {
-    struct vsr_replica_options options; /* quorums filled in */
+    struct vsr_replica_options options;
+    struct vsr_members members;
     struct vsr_log log;
     struct vsr_client_table clients;
 
     enum vsr_status status;
     vsr_view view;
     vsr_view log_view;
-    vsr_epoch epoch;
     struct vsr_superblock durable;
     bool is_persisting;
 
@@ -116,12 +116,12 @@ struct vsr_replica {
 
 static inline bool is_primary(const struct vsr_replica *r)
 {
-    return primary_of(r->view, r->options.replica_count) == r->options.replica;
+    return vsr_members_primary(&r->members, r->view) == r->members.self;
 }
 
 static inline uint32_t primary_mask(const struct vsr_replica *r)
 {
-    return 1u << primary_of(r->view, r->options.replica_count);
+    return vsr_mask_of(vsr_members_primary(&r->members, r->view));
 }
 
 /** Whether it acts as the primary: its view has started and its log is that view's. */
@@ -133,7 +133,7 @@ static inline bool is_serving(const struct vsr_replica *r)
 /** Everybody else. */
 static inline uint32_t others_mask(const struct vsr_replica *r)
 {
-    return ((1u << r->options.replica_count) - 1) & ~(1u << r->options.replica);
+    return vsr_members_others(&r->members);
 }
 
 static inline enum vsr_drop drop(struct vsr_replica *r, enum vsr_drop why)
@@ -146,7 +146,7 @@ static inline enum vsr_drop drop(struct vsr_replica *r, enum vsr_drop why)
  * primary's is the view's, whatever is said. Source: rule G0. */
 static inline enum vsr_drop note_fork(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 {
-    effects_notice(out, VSR_NOTICE_FORKED_LOG, r->options.replica, op);
+    effects_notice(out, VSR_NOTICE_FORKED_LOG, r->members.self, op);
     r->is_forked = !is_primary(r);
     return VSR_DROP_FORKED;
 }

@@ -80,9 +80,8 @@ static enum vsr_drop may_answer(const struct vsr_replica *r, const struct vsr_ge
         return is_for_selected ? VSR_DROP_STARTED_VIEW : VSR_DROP_NONE;
     if (!is_for_selected || r->log_view == r->view || r->transfer.kind != TRANSFER_NONE)
         return VSR_DROP_STATUS;
-    return get->header.from == primary_of(r->view, r->options.replica_count)
-               ? VSR_DROP_NONE
-               : VSR_DROP_WRONG_SENDER;
+    return get->header.from == vsr_members_primary(&r->members, r->view) ? VSR_DROP_NONE
+                                                                         : VSR_DROP_WRONG_SENDER;
 }
 
 /**
@@ -133,8 +132,8 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
         r->peers.pin_ticks[from] = r->options.suspect_ticks;
     }
     const vsr_op end = state->end;
-    effects_send(out, 1u << from, buffer);
-    if (as_prepares) send_prepares(r, base, end, 1u << from, out);
+    effects_send(out, vsr_mask_of(from), buffer);
+    if (as_prepares) send_prepares(r, base, end, vsr_mask_of(from), out);
     return VSR_DROP_NONE;
 }
 
@@ -173,7 +172,7 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     fetch->target = state->end;
     if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->base > r->log.op) {
-        effects_notice(out, VSR_NOTICE_BEHIND_LOG, r->options.replica, r->log.op);
+        effects_notice(out, VSR_NOTICE_BEHIND_LOG, r->members.self, r->log.op);
         vsr_transfer_start(r, TRANSFER_BEHIND, (uint32_t)state->header.from, UINT64_MAX, 0, out);
         return VSR_DROP_NONE;
     }

@@ -20,8 +20,8 @@ enum { TRIES_PER_PROVIDER = 3 };
 uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
 {
     do
-        provider = (provider + 1) % r->options.replica_count;
-    while (provider == r->options.replica);
+        provider = vsr_members_next(&r->members, provider);
+    while (provider == r->members.self);
     return provider;
 }
 
@@ -42,7 +42,7 @@ bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
     get->nonce = next_nonce(r);
     get->flags = flags;
     get->reserved = 0;
-    effects_send(out, 1u << to, buffer);
+    effects_send(out, vsr_mask_of(to), buffer);
     return true;
 }
 
@@ -92,7 +92,7 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
     get->checkpoint_op = t->snapshot.op;
     get->checkpoint_id = t->snapshot.id;
     get->offset = t->snapshot_at;
-    effects_send(out, 1u << t->provider, buffer);
+    effects_send(out, vsr_mask_of(t->provider), buffer);
 }
 
 void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)

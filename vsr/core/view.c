@@ -22,7 +22,7 @@ void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_superblock wanted = {
         .view = r->view,
         .log_view = r->log_view,
-        .epoch = r->epoch,
+        .epoch = r->members.epoch,
         .incarnation = r->options.incarnation,
     };
 
@@ -36,7 +36,7 @@ void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
 {
-    effects_notice(out, why, r->options.replica, op);
+    effects_notice(out, why, r->members.self, op);
     r->status = VSR_STATUS_HALTED;
 }
 
@@ -49,7 +49,7 @@ void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum
 
 void vsr_withdraw_vote(struct vsr_replica *r)
 {
-    r->change.votes[r->options.replica] = 0;
+    r->change.votes[r->members.self] = 0;
 }
 
 void vsr_draw_suspicion(struct vsr_replica *r)
@@ -57,7 +57,7 @@ void vsr_draw_suspicion(struct vsr_replica *r)
     /* Staggered, so that one replica votes first and the others find its vote. */
     const uint32_t spread = r->options.suspect_ticks / 5 + 1;
 
-    r->suspect_ticks = r->options.suspect_ticks + r->options.replica * (spread * 3 / 4) +
+    r->suspect_ticks = r->options.suspect_ticks + r->members.self * (spread * 3 / 4) +
                        (uint32_t)(splitmix_next(&r->random) % spread);
 }
 
@@ -79,7 +79,7 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
         if (is_primary(r)) vsr_flush_replies(r, out);
         vsr_note_commit(r, r->commit, r->commit_checksum);
         r->counts.view_changes++;
-        effects_notice(out, VSR_NOTICE_VIEW_CHANGE, primary_of(view, r->options.replica_count),
+        effects_notice(out, VSR_NOTICE_VIEW_CHANGE, vsr_members_primary(&r->members, view),
                        r->log.op);
     }
     vsr_drop_requests(r);

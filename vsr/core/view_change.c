@@ -31,10 +31,10 @@ void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effe
 
 void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
-    const uint32_t primary = primary_of(view, r->options.replica_count);
+    const uint32_t primary = vsr_members_primary(&r->members, view);
 
     VSR_ASSERT(view >= r->view);
-    if (primary == r->options.replica) return;
+    if (primary == r->members.self) return;
     if (view > r->view) {
         vsr_set_view(r, view, out);
         vsr_start_view_timer(r);
@@ -47,7 +47,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 /** Sends what our log is to everybody: the new primary counts it, the others learn of the view. */
 static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const struct vsr_dvc *own = &r->change.dvc[r->options.replica];
+    const struct vsr_dvc *own = &r->change.dvc[r->members.self];
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->durable.view == r->view);
@@ -71,9 +71,9 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 static uint32_t select_log(const struct vsr_replica *r)
 {
     const struct vsr_dvc *dvc = r->change.dvc;
-    uint32_t best = r->options.replica;
+    uint32_t best = r->members.self;
 
-    for (uint32_t i = 0; i < r->options.replica_count; i++) {
+    for (uint32_t i = 0; i < r->members.count; i++) {
         if (!dvc[i].is_here) continue;
         bool is_better = dvc[i].log_view != dvc[best].log_view
                              ? dvc[i].log_view > dvc[best].log_view
@@ -89,15 +89,15 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_dvc *dvc = r->change.dvc;
     uint32_t count = 0;
 
-    if (!is_primary(r) || r->change.is_selected || !dvc[r->options.replica].is_here) return;
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
+    if (!is_primary(r) || r->change.is_selected || !dvc[r->members.self].is_here) return;
+    for (uint32_t i = 0; i < r->members.count; i++)
         count += dvc[i].is_here;
-    if (count < r->options.quorum_view_change) return;
+    if (count < r->members.quorums.view_change) return;
 
     /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
      * the view has been said, but the transfer would begin anew. */
     r->change.is_selected = true;
-    for (uint32_t i = 0; i < r->options.replica_count; i++)
+    for (uint32_t i = 0; i < r->members.count; i++)
         if (dvc[i].is_here) vsr_note_commit(r, dvc[i].commit, dvc[i].commit_checksum);
     const uint32_t best = select_log(r);
     const struct vsr_dvc *log = &dvc[best];
@@ -117,7 +117,7 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
 
 static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const uint32_t self = r->options.replica;
+    const uint32_t self = r->members.self;
 
     r->counts.views_started++;
     r->view_start_op = r->log.op;
@@ -135,7 +135,7 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 
 static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 {
-    r->fetch.provider = primary_of(r->view, r->options.replica_count);
+    r->fetch.provider = vsr_members_primary(&r->members, r->view);
     r->is_ack_due = true;
     effects_notice(out, VSR_NOTICE_BACKUP, r->fetch.provider, r->log.op);
 }
@@ -147,7 +147,7 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
     if (r->status == VSR_STATUS_RECOVERING) {
         r->counts.recoveries++;
-        effects_notice(out, VSR_NOTICE_RECOVERED, r->options.replica, r->log.op);
+        effects_notice(out, VSR_NOTICE_RECOVERED, r->members.self, r->log.op);
     }
     r->status = VSR_STATUS_NORMAL;
     r->change.ticks_stable = 0;
@@ -168,7 +168,7 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 /** Our own DoViewChange, as it will stay until the view has started: the log is frozen. */
 static void note_own(struct vsr_replica *r)
 {
-    struct vsr_dvc *own = &r->change.dvc[r->options.replica];
+    struct vsr_dvc *own = &r->change.dvc[r->members.self];
 
     if (own->is_here) return;
     *own = (struct vsr_dvc){
@@ -191,7 +191,7 @@ void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     if (r->transfer.kind == TRANSFER_CATCH_UP) return;
-    if (!r->change.dvc[r->options.replica].is_here) {
+    if (!r->change.dvc[r->members.self].is_here) {
         note_own(r);
         send_do_view_change(r, out);
     }
@@ -201,8 +201,7 @@ void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
 /** The highest view that a quorum wants at least is entered. Source: rule 6.1. */
 void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const vsr_view target =
-        quorum_reached(r->change.votes, r->options.replica_count, r->options.quorum_view_change);
+    const vsr_view target = vsr_members_voted(&r->members, r->change.votes);
 
     if (target > r->view) vsr_enter_view_change(r, target, out);
 }
@@ -251,7 +250,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
     }
     if (m->header->view > r->view) vsr_enter_view_change(r, m->header->view, out);
     if (r->status == VSR_STATUS_NORMAL) {
-        if (is_primary(r)) vsr_send_start_view(r, 1u << from, out);
+        if (is_primary(r)) vsr_send_start_view(r, vsr_mask_of(from), out);
         return VSR_DROP_STARTED_VIEW;
     }
     if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
@@ -313,7 +312,7 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 
     change->ticks_to_resend = r->options.resend_ticks;
     vsr_send_ping(r, out);
-    if (r->log_view < r->view && change->dvc[r->options.replica].is_here &&
+    if (r->log_view < r->view && change->dvc[r->members.self].is_here &&
         r->transfer.kind != TRANSFER_CATCH_UP)
         send_do_view_change(r, out);
     if (change->ticks_left == 0) vsr_vote(r, out);
