@@ -189,109 +189,132 @@ static void fill_log(struct host *h, uint64_t *op, uint64_t *checksum, uint64_t 
     *commit_checksum = host_checksum(h, report.commit);
 }
 
-static void fill(struct host *h, struct vsr_buffer m)
+static void fill_prepare_ok(struct host *h, struct vsr_buffer m)
 {
     const struct vsr_replica_report report = host_report(h);
+    struct vsr_prepare_ok *ok = BODY(m, vsr_prepare_ok);
 
-    switch (m.header->type) {
-    case VSR_PREPARE_OK: {
-        struct vsr_prepare_ok *ok = BODY(m, vsr_prepare_ok);
-        ok->op = report.op;
-        ok->checksum = report.head_checksum;
-        ok->applied = report.applied;
-        break;
-    }
-    case VSR_COMMIT: {
-        struct vsr_commit *commit = BODY(m, vsr_commit);
-        fill_log(h, &commit->op, &commit->commit_checksum, &commit->commit,
-                 &commit->commit_checksum);
-        commit->commit = report.op;
-        commit->commit_checksum = report.head_checksum;
-        commit->released = report.applied;
-        commit->sequence = ++h->sequence;
-        commit->checkpoint_op = h->kept_snapshot.op;
-        commit->checkpoint_id = h->kept_snapshot.id;
-        break;
-    }
-    case VSR_COMMIT_OK: {
-        struct vsr_commit_ok *ok = BODY(m, vsr_commit_ok);
-        ok->sequence = h->sequence;
-        ok->op = report.op;
-        ok->applied = report.applied;
-        break;
-    }
-    case VSR_GET_STATE: {
-        struct vsr_get_state *get = BODY(m, vsr_get_state);
-        get->from_op = report.log_start + (report.op - report.log_start) / 2;
-        get->from_checksum = host_checksum(h, get->from_op);
-        get->nonce = 1;
-        get->flags = report.status == VSR_STATUS_NORMAL ? VSR_GET_TRANSFER
-                                                        : VSR_GET_TRANSFER | VSR_GET_SELECTED;
-        break;
-    }
-    case VSR_START_VIEW_CHANGE:
-        BODY(m, vsr_start_view_change)->target = m.header->view + 1;
-        break;
-    case VSR_DO_VIEW_CHANGE: {
-        struct vsr_do_view_change *dvc = BODY(m, vsr_do_view_change);
-        fill_log(h, &dvc->op, &dvc->checksum, &dvc->commit, &dvc->commit_checksum);
-        dvc->log_view = report.log_view < m.header->view ? report.log_view : m.header->view - 1;
-        break;
-    }
-    case VSR_START_VIEW: {
-        struct vsr_start_view *sv = BODY(m, vsr_start_view);
-        fill_log(h, &sv->op, &sv->checksum, &sv->commit, &sv->commit_checksum);
-        break;
-    }
-    case VSR_RECOVERY:
-        BODY(m, vsr_recovery)->nonce = 1;
-        break;
-    case VSR_RECOVERY_RESPONSE: {
-        struct vsr_recovery_response *answer = BODY(m, vsr_recovery_response);
-        fill_log(h, &answer->op, &answer->checksum, &answer->commit, &answer->commit_checksum);
-        answer->nonce = h->recovery.nonce;
-        break;
-    }
-    case VSR_GET_CHUNK: {
-        struct vsr_get_chunk *get = BODY(m, vsr_get_chunk);
-        get->nonce = 1;
-        get->checkpoint_op = h->kept_snapshot.op;
-        get->checkpoint_id = h->kept_snapshot.id;
-        break;
-    }
-    case VSR_PONG: {
-        struct vsr_pong *pong = BODY(m, vsr_pong);
-        uint64_t checksum;
-        fill_log(h, &pong->op, &checksum, &pong->commit, &pong->commit_checksum);
-        break;
-    }
-    default:
-        break;
-    }
+    ok->op = report.op;
+    ok->checksum = report.head_checksum;
+    ok->applied = report.applied;
 }
 
-/** The types that are sent to replicas, their sizes, and whether only a primary sends them. */
+/** All that the replica has is committed, and there may be more. */
+static void fill_commit(struct host *h, struct vsr_buffer m)
+{
+    const struct vsr_replica_report report = host_report(h);
+    struct vsr_commit *commit = BODY(m, vsr_commit);
+
+    commit->commit = report.op;
+    commit->commit_checksum = report.head_checksum;
+    commit->released = report.applied;
+    commit->sequence = ++h->sequence;
+    commit->op = h->op > report.op ? h->op : report.op;
+    commit->checkpoint_op = h->kept_snapshot.op;
+    commit->checkpoint_id = h->kept_snapshot.id;
+}
+
+static void fill_commit_ok(struct host *h, struct vsr_buffer m)
+{
+    const struct vsr_replica_report report = host_report(h);
+    struct vsr_commit_ok *ok = BODY(m, vsr_commit_ok);
+
+    ok->sequence = h->sequence;
+    ok->op = report.op;
+    ok->applied = report.applied;
+}
+
+static void fill_get_state(struct host *h, struct vsr_buffer m)
+{
+    const struct vsr_replica_report report = host_report(h);
+    struct vsr_get_state *get = BODY(m, vsr_get_state);
+
+    get->from_op = report.log_start + (report.op - report.log_start) / 2;
+    get->from_checksum = host_checksum(h, get->from_op);
+    get->nonce = 1;
+    get->flags = VSR_GET_TRANSFER;
+    if (report.status != VSR_STATUS_NORMAL) get->flags |= VSR_GET_SELECTED;
+}
+
+static void fill_vote(struct host *h, struct vsr_buffer m)
+{
+    (void)h;
+    BODY(m, vsr_start_view_change)->target = m.header->view + 1;
+}
+
+static void fill_do_view_change(struct host *h, struct vsr_buffer m)
+{
+    const uint64_t log_view = host_report(h).log_view;
+    struct vsr_do_view_change *dvc = BODY(m, vsr_do_view_change);
+
+    fill_log(h, &dvc->op, &dvc->checksum, &dvc->commit, &dvc->commit_checksum);
+    dvc->log_view = log_view < m.header->view ? log_view : m.header->view - 1;
+}
+
+static void fill_start_view(struct host *h, struct vsr_buffer m)
+{
+    struct vsr_start_view *sv = BODY(m, vsr_start_view);
+    fill_log(h, &sv->op, &sv->checksum, &sv->commit, &sv->commit_checksum);
+}
+
+static void fill_recovery(struct host *h, struct vsr_buffer m)
+{
+    (void)h;
+    BODY(m, vsr_recovery)->nonce = 1;
+}
+
+static void fill_recovery_response(struct host *h, struct vsr_buffer m)
+{
+    struct vsr_recovery_response *answer = BODY(m, vsr_recovery_response);
+
+    fill_log(h, &answer->op, &answer->checksum, &answer->commit, &answer->commit_checksum);
+    answer->nonce = h->recovery.nonce;
+}
+
+static void fill_get_chunk(struct host *h, struct vsr_buffer m)
+{
+    struct vsr_get_chunk *get = BODY(m, vsr_get_chunk);
+
+    get->nonce = 1;
+    get->checkpoint_op = h->kept_snapshot.op;
+    get->checkpoint_id = h->kept_snapshot.id;
+}
+
+static void fill_nothing(struct host *h, struct vsr_buffer m)
+{
+    (void)h, (void)m;
+}
+
+static void fill_pong(struct host *h, struct vsr_buffer m)
+{
+    struct vsr_pong *pong = BODY(m, vsr_pong);
+    uint64_t checksum;
+    fill_log(h, &pong->op, &checksum, &pong->commit, &pong->commit_checksum);
+}
+
+/** The types that are sent to replicas: size, what is sound, whether only a primary sends them. */
 static const struct sent_type {
     enum vsr_message_type type;
-    uint32_t bytes; /* 0: made from bytes */
+    uint32_t bytes;
+    void (*fill)(struct host *, struct vsr_buffer); /* NULL: made from bytes, of many sizes */
     bool is_from_primary;
 } types[] = {
-    {VSR_REQUEST, 0, false},
-    {VSR_PREPARE, 0, true},
-    {VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok), false},
-    {VSR_COMMIT, sizeof(struct vsr_commit), true},
-    {VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), false},
-    {VSR_GET_STATE, sizeof(struct vsr_get_state), false},
-    {VSR_NEW_STATE, 0, false},
-    {VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change), false},
-    {VSR_DO_VIEW_CHANGE, sizeof(struct vsr_do_view_change), false},
-    {VSR_START_VIEW, sizeof(struct vsr_start_view), true},
-    {VSR_RECOVERY, sizeof(struct vsr_recovery), false},
-    {VSR_RECOVERY_RESPONSE, sizeof(struct vsr_recovery_response), false},
-    {VSR_GET_CHUNK, sizeof(struct vsr_get_chunk), false},
-    {VSR_CHUNK, 0, false},
-    {VSR_PING, sizeof(struct vsr_header), false},
-    {VSR_PONG, sizeof(struct vsr_pong), false},
+    {VSR_REQUEST, 0, NULL, false},
+    {VSR_PREPARE, 0, NULL, true},
+    {VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok), fill_prepare_ok, false},
+    {VSR_COMMIT, sizeof(struct vsr_commit), fill_commit, true},
+    {VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), fill_commit_ok, false},
+    {VSR_GET_STATE, sizeof(struct vsr_get_state), fill_get_state, false},
+    {VSR_NEW_STATE, 0, NULL, false},
+    {VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change), fill_vote, false},
+    {VSR_DO_VIEW_CHANGE, sizeof(struct vsr_do_view_change), fill_do_view_change, false},
+    {VSR_START_VIEW, sizeof(struct vsr_start_view), fill_start_view, true},
+    {VSR_RECOVERY, sizeof(struct vsr_recovery), fill_recovery, false},
+    {VSR_RECOVERY_RESPONSE, sizeof(struct vsr_recovery_response), fill_recovery_response, false},
+    {VSR_GET_CHUNK, sizeof(struct vsr_get_chunk), fill_get_chunk, false},
+    {VSR_CHUNK, 0, NULL, false},
+    {VSR_PING, sizeof(struct vsr_header), fill_nothing, false},
+    {VSR_PONG, sizeof(struct vsr_pong), fill_pong, false},
 };
 
 enum { TYPES = sizeof types / sizeof types[0] };
@@ -313,8 +336,9 @@ struct vsr_buffer compose_sound(struct host *h, enum vsr_message_type type, uint
 {
     if (type == VSR_NEW_STATE) return compose_new_state(h, from, view);
     if (type == VSR_CHUNK) return compose_chunk(h, from, view);
-    struct vsr_buffer m = make(type, row_of(type)->bytes, from, view);
-    fill(h, m);
+    const struct sent_type *row = row_of(type);
+    struct vsr_buffer m = make(type, row->bytes, from, view);
+    row->fill(h, m);
     return m;
 }
 
