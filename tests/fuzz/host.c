@@ -109,10 +109,10 @@ static bool read_blob(void *stream, void *bytes, size_t count)
     return true;
 }
 
-static struct vsr_snapshot save(const struct host *h, struct host_blob *blob, vsr_op op)
+static struct vsr_snapshot take_snapshot(const struct host *h, struct host_blob *blob, vsr_op op)
 {
     blob->count = 0;
-    if (!vsr_replica_save(h->r, write_blob, blob) ||
+    if (!vsr_replica_save(h->driver.core, write_blob, blob) ||
         !write_blob(blob, h->counters, sizeof h->counters))
         return (struct vsr_snapshot){.op = op};
     return (struct vsr_snapshot){.op = op,
@@ -121,13 +121,13 @@ static struct vsr_snapshot save(const struct host *h, struct host_blob *blob, vs
 }
 
 /** A snapshot whose id is right may hold anything: its bytes are for the replica to check. */
-static bool load(struct host *h, const struct vsr_snapshot *snapshot)
+static bool take_over(struct host *h, const struct vsr_snapshot *snapshot)
 {
     h->incoming.at = 0;
     if (h->incoming.count != snapshot->bytes ||
         vsr_snapshot_id(HOST_CLUSTER, h->incoming.bytes, h->incoming.count) != snapshot->id)
         return false;
-    if (!vsr_replica_load(h->r, read_blob, &h->incoming) ||
+    if (!vsr_replica_load(h->driver.core, read_blob, &h->incoming) ||
         !read_blob(&h->incoming, h->counters, sizeof h->counters))
         return false;
     h->kept = h->incoming;
@@ -137,7 +137,7 @@ static bool load(struct host *h, const struct vsr_snapshot *snapshot)
 
 void host_offer(struct host *h, vsr_op op)
 {
-    h->offered_snapshot = save(h, &h->offered, op);
+    h->offered_snapshot = take_snapshot(h, &h->offered, op);
 }
 
 /* The peers' log. */
@@ -174,19 +174,15 @@ void host_note_entry(struct host *h, const struct vsr_prepare *entry)
 /* Effects. */
 
 /** What the replica says is a whole message of its own, every byte of which can be read. */
-static void look_at_message(struct host *h, const struct vsr_effect *e)
+static void look_at_message(struct host *h, struct vsr_buffer buffer)
 {
-    const struct vsr_header *m = e->buffer.header;
-    const struct memory *memory = e->buffer.handle;
+    const struct vsr_header *m = buffer.header;
+    const struct memory *memory = buffer.handle;
     char line[256];
 
     require(m->magic == VSR_MAGIC && m->cluster == HOST_CLUSTER, "it sends messages of its own");
     require(m->bytes >= sizeof *m && m->bytes <= memory->bytes && m->bytes % 8 == 0,
             "a message that it sends lies in its buffer");
-    require(e->kind == VSR_EFFECT_SEND_CLIENT ||
-                (e->to != 0 && (e->to >> h->options.replica_count) == 0 &&
-                 (e->to >> h->options.replica & 1) == 0),
-            "it sends to other replicas of the cluster");
     if (!h->is_tracing) return;
     vsr_trace_message(line, sizeof line, m);
     printf("    sends %s\n", line);
@@ -234,9 +230,31 @@ static void note(struct host *h, const struct vsr_header *m)
     }
 }
 
-/** Each operation counts up a counter; all of its payload is read, all of its result written. */
-static void apply(struct host *h, const struct vsr_effect *e)
+static void send(void *context, uint32_t to, struct vsr_buffer buffer)
 {
+    struct host *h = context;
+
+    require(to != 0 && to >> h->options.replica_count == 0 && (to >> h->options.replica & 1) == 0,
+            "it sends to other replicas of the cluster");
+    look_at_message(h, buffer);
+    note(h, buffer.header);
+    host_drop(buffer);
+}
+
+static void send_client(void *context, vsr_address address, struct vsr_buffer buffer)
+{
+    (void)address;
+    look_at_message(context, buffer);
+    note(context, buffer.header);
+    host_drop(buffer);
+}
+
+/** Each operation counts up a counter; all of its payload is read, all of its result written. */
+static bool apply(void *context, const struct vsr_effect *e)
+{
+    struct host *h = context;
+
+    require(!h->has_apply, "one op is applied at a time");
     require(e->count <= h->options.batch_requests_max, "an op holds no more than a batch");
     for (uint32_t i = 0; i < e->count; i++) {
         const struct vsr_operation *operation = &e->operations[i];
@@ -249,23 +267,52 @@ static void apply(struct host *h, const struct vsr_effect *e)
         operation->result->bytes = (uint32_t)(sum % (h->options.result_bytes_max + 1));
         memset(operation->result->data, (int)(sum & 0xFF), operation->result->bytes);
     }
+    h->apply = e->op;
+    h->has_apply = h->is_holding;
+    return !h->is_holding;
 }
 
-static void store_chunk(struct host *h, const struct vsr_effect *e)
+static bool persist(void *context, const struct vsr_superblock *superblock)
+{
+    struct host *h = context;
+
+    require(!h->has_persist, "one superblock is written at a time");
+    h->persist = *superblock;
+    h->has_persist = h->is_holding;
+    if (!h->is_holding) h->durable = *superblock;
+    return !h->is_holding;
+}
+
+static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
+{
+    struct host *h = context;
+
+    *snapshot = h->kept_snapshot = take_snapshot(h, &h->kept, op);
+    return true;
+}
+
+static bool load(void *context, const struct vsr_snapshot *snapshot, bool *is_loaded)
+{
+    *is_loaded = take_over(context, snapshot);
+    return true;
+}
+
+static void store_chunk(void *context, const struct vsr_effect *e)
 {
     const struct memory *memory = e->buffer.handle;
+    struct host *h = context;
 
     require(sizeof(struct vsr_chunk) + e->chunk_bytes <= memory->bytes,
             "a chunk lies in its buffer");
     if (e->chunk_offset == 0) h->incoming.count = 0;
     write_blob(&h->incoming, (const uint8_t *)e->buffer.header + sizeof(struct vsr_chunk),
                e->chunk_bytes);
-    host_drop(e->buffer);
 }
 
-static void fill_chunk(struct host *h, const struct vsr_effect *e)
+static void fill_chunk(void *context, const struct vsr_effect *e)
 {
     const struct memory *memory = e->buffer.handle;
+    const struct host *h = context;
 
     require(sizeof(struct vsr_chunk) + e->chunk_bytes <= memory->bytes,
             "a chunk lies in its buffer");
@@ -275,83 +322,56 @@ static void fill_chunk(struct host *h, const struct vsr_effect *e)
            e->chunk_bytes);
 }
 
-/** Returns true, and the completion that has to come before any other event in *urgent. */
-static bool perform(struct host *h, const struct vsr_effect *e, struct vsr_event *urgent)
+static void notice(void *context, const struct vsr_effect *e)
 {
-    switch (e->kind) {
-    case VSR_EFFECT_SEND_CHUNK:
-        fill_chunk(h, e);
-        /* fall through */
-    case VSR_EFFECT_SEND:
-    case VSR_EFFECT_SEND_CLIENT:
-        look_at_message(h, e);
-        note(h, e->buffer.header);
-        host_drop(e->buffer);
-        return false;
-    case VSR_EFFECT_APPLY:
-        require(!h->has_apply, "one op is applied at a time");
-        apply(h, e);
-        h->has_apply = true;
-        h->apply = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
-        return false;
-    case VSR_EFFECT_PERSIST:
-        require(!h->has_persist, "one superblock is written at a time");
-        h->has_persist = true;
-        h->persist = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
-        return false;
-    case VSR_EFFECT_SAVE:
-        h->kept_snapshot = save(h, &h->kept, e->snapshot.op);
-        *urgent = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = h->kept_snapshot};
-        return true;
-    case VSR_EFFECT_STORE_CHUNK:
-        store_chunk(h, e);
-        return false;
-    case VSR_EFFECT_LOAD:
-        *urgent = (struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = load(h, &e->snapshot)};
-        return true;
-    case VSR_EFFECT_NOTICE:
-        if (h->is_tracing) printf("    notice: %s\n", vsr_notice_text(e->notice));
-        return false;
-    }
-    abort();
+    const struct host *h = context;
+    if (h->is_tracing) printf("    notice: %s\n", vsr_notice_text(e->notice));
 }
 
-/** One step and its effects. Returns true when a completion has to come at once. */
-static bool step_once(struct host *h, const struct vsr_event *event, struct vsr_event *urgent)
+static void stepped(void *context, const struct vsr_event *event, enum vsr_drop why)
 {
-    bool is_urgent = false;
+    const struct host *h = context;
 
-    h->effects.count = 0;
-    enum vsr_drop why = vsr_replica_step(h->r, event, &h->effects);
-    require(h->effects.count <= h->effects.capacity, "a step has no more effects than it said");
+    require(h->driver.effects.count <= h->driver.effects.capacity,
+            "a step has no more effects than it said");
     if (h->is_tracing && event->kind == VSR_EVENT_MESSAGE) printf("    %s\n", vsr_drop_name(why));
-    for (uint32_t i = 0; i < h->effects.count; i++)
-        is_urgent = perform(h, &h->effects.list[i], urgent) || is_urgent;
-    return is_urgent;
 }
+
+static bool performed(void *context)
+{
+    const struct host *h = context;
+
+    if (h->driver.count == 0) vsr_replica_check(h->driver.core); /* else one may be half-way in */
+    return true;
+}
+
+static const struct vsr_host behaviour = {
+    .send = send,
+    .send_client = send_client,
+    .apply = apply,
+    .persist = persist,
+    .save = save,
+    .fill_chunk = fill_chunk,
+    .store_chunk = store_chunk,
+    .load = load,
+    .notice = notice,
+    .stepped = stepped,
+    .performed = performed,
+};
 
 /** Takes a completion that waits. Returns false when there is none. */
 static bool next_completion(struct host *h, struct vsr_event *event)
 {
     if (h->has_persist) {
-        *event = h->persist;
-        h->durable = event->superblock;
+        *event = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = h->persist};
+        h->durable = h->persist;
         h->has_persist = false;
         return true;
     }
     if (!h->has_apply) return false;
-    *event = h->apply;
+    *event = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = h->apply};
     h->has_apply = false;
     return true;
-}
-
-static void step_on(struct host *h, struct vsr_event event)
-{
-    struct vsr_event urgent;
-
-    while (step_once(h, &event, &urgent))
-        event = urgent;
-    vsr_replica_check(h->r);
 }
 
 void host_complete(struct host *h)
@@ -360,12 +380,12 @@ void host_complete(struct host *h)
 
     /* An op may bring the next one; a log is bounded, and so is this. */
     while (next_completion(h, &event))
-        step_on(h, event);
+        vsr_driver_step(&h->driver, &event);
 }
 
 void host_step(struct host *h, struct vsr_event event)
 {
-    step_on(h, event);
+    vsr_driver_step(&h->driver, &event);
     if (!h->is_holding) host_complete(h);
 }
 
@@ -384,7 +404,7 @@ struct vsr_replica_report host_report(const struct host *h)
 {
     struct vsr_replica_report report;
 
-    vsr_replica_report(h->r, &report);
+    vsr_replica_report(h->driver.core, &report);
     return report;
 }
 
@@ -415,33 +435,20 @@ struct vsr_replica_options host_options(uint32_t replica_count, uint32_t replica
     return o;
 }
 
-static void make_replica(struct host *h)
-{
-    const size_t bytes = (vsr_replica_bytes(&h->options) + 63) & ~(size_t)63;
-
-    h->memory = aligned_alloc(64, bytes);
-    if (h->memory == NULL) abort();
-    memset(h->memory, 0, bytes);
-    h->r = vsr_replica_init(h->memory, &h->options);
-}
-
 void host_init(struct host *h, const struct vsr_replica_options *options)
 {
     h->options = *options;
-    h->effects.capacity = vsr_replica_effects_max(options);
-    h->effects.list = malloc(h->effects.capacity * sizeof *h->effects.list);
-    if (h->effects.list == NULL || vsr_replica_options_check(options, NULL) != 0) abort();
-    make_replica(h);
+    if (vsr_replica_options_check(options, NULL) != 0) abort();
+    if (vsr_driver_create(&h->driver, options, &behaviour, h) != 0) abort();
 }
 
 void host_crash(struct host *h)
 {
-    vsr_replica_deinit(h->r);
-    free(h->memory);
+    vsr_driver_destroy(&h->driver);
     h->options.incarnation++;
     h->has_persist = h->has_apply = h->is_holding = false;
     memset(h->counters, 0, sizeof h->counters);
-    make_replica(h);
+    host_init(h, &h->options);
     /* Whatever was never durable has never been said: then this is the first life. */
     host_step(h, h->durable.incarnation == 0
                      ? (struct vsr_event){.kind = VSR_EVENT_START}
@@ -450,11 +457,9 @@ void host_crash(struct host *h)
 
 void host_deinit(struct host *h)
 {
-    vsr_replica_deinit(h->r);
+    vsr_driver_destroy(&h->driver);
     for (vsr_op op = 0; op <= h->op; op++)
         free(h->entries[op]);
-    free(h->memory);
-    free(h->effects.list);
     failures_left = 0;
     require(live == 0, "every buffer comes back");
 }

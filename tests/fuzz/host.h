@@ -5,6 +5,8 @@
 #ifndef VSR_FUZZ_HOST_H
 #define VSR_FUZZ_HOST_H
 
+#include "driver.h"
+
 #include <vsr/replica.h>
 
 #include <stdbool.h>
@@ -27,10 +29,8 @@ struct host_blob {
 };
 
 struct host {
-    struct vsr_replica *r;
+    struct vsr_driver driver;
     struct vsr_replica_options options;
-    void *memory;
-    struct vsr_effects effects;
     struct vsr_superblock durable; /* the last one completed */
     uint64_t now_ns;
     uint64_t counters[HOST_COUNTERS];
@@ -39,8 +39,8 @@ struct host {
     bool is_holding; /* completions wait for host_complete */
     bool has_persist;
     bool has_apply;
-    struct vsr_event persist;
-    struct vsr_event apply;
+    struct vsr_superblock persist;
+    vsr_op apply;
 
     /* Snapshots: the last one taken or loaded, the one that comes in, the one that peers offer. */
     struct host_blob kept;

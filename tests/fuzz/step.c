@@ -147,8 +147,12 @@ static void offer(struct host *h, struct bytes *b)
     const uint8_t choice = bytes_take(b);
 
     host_offer(h, host_report(h).commit + choice % 32);
-    /* What a snapshot begins with: magic, op. */
-    if (choice >= 0x40) memcpy(h->offered.bytes + 8, &h->offered_snapshot.op, 8);
+    if (choice >= 0x40) {
+        /* What a snapshot begins with: magic, op, the checksum of the entry at op. */
+        const vsr_checksum checksum = host_checksum(h, h->offered_snapshot.op);
+        memcpy(h->offered.bytes + 8, &h->offered_snapshot.op, 8);
+        memcpy(h->offered.bytes + 16, &checksum, 8);
+    }
     h->offered_snapshot.id = vsr_snapshot_id(HOST_CLUSTER, h->offered.bytes, h->offered.count);
     if (choice >= 0x80) compose_damage_offer(h, b);
 }
