@@ -184,7 +184,7 @@ Test(rule_8_1, primary_that_goes_on_without_us_is_given_up)
     cr_assert(answer(f, 0, 0, &c));
     struct vsr_buffer late = make_new_state(f, 0, &c, 0, 3, 3, 2);
     struct vsr_buffer late_answer = make_recovery_response(f, 1, 0, &c, 3, 2);
-    tick_until_sent(f, VSR_RECOVERY, 100);
+    tick_until_sent(f, VSR_RECOVERY, 2000);
     cr_assert_neq(f->r->recovery.nonce, nonce);
     cr_assert_eq(fixture_message(f, late), VSR_DROP_WRONG_NONCE);
     cr_assert_eq(fixture_message(f, late_answer), VSR_DROP_WRONG_NONCE);

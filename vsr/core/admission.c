@@ -78,6 +78,8 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
                    AT_LEAST(struct vsr_chunk)},
     [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
                   FIXED(struct vsr_header)},
+    [VSR_AWAY] = {vsr_on_away, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
+                  FIXED(struct vsr_header)},
     [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
                   FIXED(struct vsr_pong)},
 };
@@ -88,6 +90,7 @@ static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *
 {
     if (m->epoch != r->members.epoch) return VSR_DROP_WRONG_EPOCH;
     if (!vsr_members_has_other(&r->members, m->from)) return VSR_DROP_WRONG_SENDER;
+    r->peers.away[m->from] = 0; /* It is back, or never was away. */
     if (row->role == FROM_PRIMARY && m->from != vsr_members_primary(&r->members, m->view))
         return VSR_DROP_WRONG_SENDER;
     if (row->views != ANY_VIEW && m->view < r->view) {
@@ -103,7 +106,6 @@ static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *
         return VSR_DROP_STATUS;
     }
     if (row->role == FROM_BACKUP && !is_primary(r)) return VSR_DROP_WRONG_SENDER;
-    if (m->view == r->view) r->peers.ticks_silent[m->from] = 0;
     return VSR_DROP_NONE;
 }
 
@@ -122,7 +124,11 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
         return VSR_DROP_MALFORMED;
     if (row->is_fixed && m->bytes != row->bytes_min) return VSR_DROP_MALFORMED;
     if (m->to != VSR_TO_ALL && m->to != r->members.self) return VSR_DROP_MISDELIVERED;
-    if ((row->statuses >> r->status & 1) == 0) return VSR_DROP_STATUS;
+    if ((row->statuses >> r->status & 1) == 0) {
+        bool is_peer = row->role != FROM_CLIENT && vsr_members_has(&r->members, m->from);
+        if (is_peer && m->view > r->recovery.view_heard) r->recovery.view_heard = m->view;
+        return VSR_DROP_STATUS;
+    }
     return row->role == FROM_CLIENT ? VSR_DROP_NONE : admit_replica(r, row, m, out);
 }
 

@@ -7,10 +7,12 @@
 #include "checkpoint.h"
 
 #include "execute.h"
+#include "log_room.h"
 #include "say.h"
 #include "snapshot.h"
 #include "state.h"
 #include "transfer.h"
+#include "view.h"
 
 #include <string.h>
 
@@ -45,8 +47,7 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     effect->chunk_bytes = bytes;
     effect->chunk_offset = offset;
     /* The log that follows the snapshot has to stay for a while too. */
-    r->peers.pin[to] = c->snapshot.op;
-    r->peers.pin_ticks[to] = r->options.suspect_ticks;
+    vsr_pin(r, to, c->snapshot.op, offset);
 }
 
 /** The host has taken a snapshot: those who wait get its beginning. */
@@ -131,7 +132,7 @@ enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct v
     const uint32_t bytes = chunk->header.count;
 
     if (t->kind == TRANSFER_NONE || !t->needs_snapshot || t->has_snapshot ||
-        chunk->nonce != r->nonce || chunk->header.from != t->provider)
+        chunk->nonce != t->nonce)
         return VSR_DROP_WRONG_NONCE;
     if (bytes == 0 || VSR_PADDED(bytes) != chunk->header.bytes - sizeof *chunk ||
         chunk->offset > chunk->snapshot_bytes || bytes > chunk->snapshot_bytes - chunk->offset)
@@ -156,7 +157,8 @@ enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct v
     effect->chunk_offset = chunk->offset;
     m->header = NULL;
     t->snapshot_at += bytes;
-    t->tries = 0;
+    t->provider = (uint32_t)chunk->header.from; /* Another one's would begin anew. */
+    vsr_note_progress(r);
     if (t->snapshot_at == t->snapshot.bytes)
         take_whole(r, out);
     else
@@ -183,7 +185,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     }
     VSR_ASSERT(t->snapshot.op > r->commit);
     r->counts.snapshots_loaded++;
-    r->loads_failed = r->turn = 0;
+    r->loads_failed = 0;
     effects_notice(out, VSR_NOTICE_SNAPSHOT_LOADED, t->provider, t->snapshot.op);
     /* Within the view the log may have grown past the snapshot meanwhile, and that is acknowledged.
      */

@@ -11,6 +11,9 @@
 #include "view.h"
 #include "view_change.h"
 
+/** A primary that is heard and commits nothing is silent for so many times T_abdicate. */
+enum { GIVE_UP_PATIENCES = 8 };
+
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
     if (m->header->view > r->view) {
@@ -35,33 +38,100 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
         vsr_catch_up(r, m->header->view, out);
         return VSR_DROP_NONE;
     }
-    if (is_primary(r)) return VSR_DROP_NONE; /* It was heard: that is all it is for. */
+    r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and hears us. */
+    if (is_primary(r)) return VSR_DROP_NONE;
+    if (pong->op > r->fetch.op_heard) r->fetch.op_heard = pong->op;
     /* A backup that its primary does not reach goes on with what others tell. */
     return vsr_learn_commit(r, pong->commit, pong->commit_checksum, out) ? VSR_DROP_NONE
                                                                          : VSR_DROP_FORKED;
 }
 
-void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
+/** Source: rule 6.8. */
+enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    uint32_t heard = 1;
+    (void)out;
+    r->peers.away[m->header->from] = r->options.catch_up_ticks;
+    return VSR_DROP_NONE;
+}
+
+/** T_abdicate: longer after views that did not last, and never shorter than answers take. */
+static uint32_t patience_with(const struct vsr_replica *r, uint32_t i)
+{
+    const uint32_t ticks = vsr_grown(r, r->options.abdicate_ticks);
+    const uint64_t answer = 3 * (uint64_t)r->peers.round_trip[i];
+
+    return answer > ticks ? (answer < UINT32_MAX ? (uint32_t)answer : UINT32_MAX) : ticks;
+}
+
+/** How many replicas acknowledge what it says, itself included, and how long that takes at most. */
+static uint32_t count_support(const struct vsr_replica *r, uint32_t *patience)
+{
+    uint32_t count = 1;
+
+    *patience = vsr_grown(r, r->options.abdicate_ticks);
+    for (uint32_t i = 0; i < r->members.count; i++) {
+        const uint32_t most = patience_with(r, i);
+        if (i == r->members.self || r->peers.ticks_unheard[i] >= most) continue;
+        count++;
+        if (most > *patience) *patience = most;
+    }
+    return count;
+}
+
+/** Counts the age of the oldest work that is not served; the log's waiting has a bound of its own.
+ */
+static void age_work(struct vsr_replica *r)
+{
+    const vsr_op served = r->commit + r->applied;
+    const bool has_work =
+        r->log.op > r->commit || r->queue.count > 0 || r->batch.buffer.header != NULL;
+    bool waits = false;
 
     for (uint32_t i = 0; i < r->members.count; i++)
-        heard += i != r->members.self && r->peers.ticks_silent[i] < r->options.abdicate_ticks;
-    bool has_quorum = heard >= r->members.quorums.replication;
-    if (has_quorum == !r->is_abdicating) return;
-    r->is_abdicating = !has_quorum;
-    if (has_quorum) {
-        vsr_withdraw_vote(r);
-        return;
-    }
+        waits |= r->peers.is_waited_for[i] || r->peers.away[i] > 0;
+    if (!has_work || served != r->served)
+        r->ticks_unserved = 0;
+    else if (!waits)
+        r->ticks_unserved++;
+    r->served = served;
+}
+
+static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effects *out)
+{
+    r->is_abdicating = true;
+    r->is_giving_up = is_giving_up;
+    r->ticks_abdicating = 0;
     r->counts.abdications++;
     effects_notice(out, VSR_NOTICE_ABDICATED, r->members.self, r->log.op);
+}
+
+void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
+{
+    uint32_t patience;
+    const bool has_quorum = count_support(r, &patience) >= r->members.quorums.replication;
+
+    age_work(r);
+    if (!r->is_abdicating) {
+        if (!has_quorum)
+            abdicate(r, false, out);
+        else if (r->ticks_unserved >= patience)
+            abdicate(r, true, out);
+        return;
+    }
+    /* Who gave up stays silent until the others have had time for a view change. */
+    r->ticks_abdicating++;
+    if (!has_quorum || (r->is_giving_up && r->ticks_abdicating / GIVE_UP_PATIENCES < patience))
+        return;
+    r->is_abdicating = r->is_giving_up = false;
+    r->ticks_unserved = 0;
+    vsr_withdraw_vote(r);
 }
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     if (r->fetch.ticks_left > 0) r->fetch.ticks_left--;
-    if (++r->ticks_silent < r->suspect_ticks) return;
+    if (r->peers.away[vsr_members_primary(&r->members, r->view)] > 0) return;
+    if (r->ticks_silent == UINT32_MAX || ++r->ticks_silent < r->suspect_ticks) return;
     if (!r->is_primary_silent) {
         r->is_primary_silent = true;
         effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, vsr_members_primary(&r->members, r->view),

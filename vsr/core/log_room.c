@@ -5,11 +5,23 @@
 
 #include "state.h"
 
-bool vsr_log_is_pinned(const struct vsr_replica *r)
+/** A replica that was waited for gets a tick of its allowance back in so many. */
+enum { REGAIN_TICKS = 8 };
+
+void vsr_note_move(struct vsr_replica *r, uint32_t replica)
 {
-    for (uint32_t i = 0; i < r->members.count; i++)
-        if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] <= r->log.start) return true;
-    return false;
+    r->peers.ticks_still[replica] = 0;
+}
+
+void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
+{
+    struct vsr_pin *pin = &r->peers.pins[replica];
+
+    if (at != PIN_LOG) at++;
+    /* Only progress renews it: a question that comes again, or for what came before, does not. */
+    if (op < pin->op || (op == pin->op && at <= pin->at)) return;
+    *pin = (struct vsr_pin){.op = op, .at = at, .ticks = r->options.suspect_ticks};
+    vsr_note_move(r, replica);
 }
 
 void vsr_release(struct vsr_replica *r, vsr_op released)
@@ -17,44 +29,72 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
     if (released > r->released) r->released = released;
     vsr_op op = r->released < r->applied ? r->released : r->applied;
     for (uint32_t i = 0; i < r->members.count; i++)
-        if (r->peers.pin_ticks[i] > 0 && r->peers.pin[i] < op) op = r->peers.pin[i];
+        if (r->peers.pins[i].ticks > 0 && r->peers.pins[i].op < op) op = r->peers.pins[i].op;
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
 
-/**
- * Makes room in the ring for one more op.
- *
- * A replica that lacks the oldest entry and was heard of late (its thread may have lost its core
- * for some milliseconds) is waited for; one that is silent is not, and has to catch up later.
- * Returns: false when the oldest entry has to stay.
- */
-bool vsr_make_primary_room(struct vsr_replica *r)
+/** Whether a replica needs the oldest entry, and can have it sent. */
+static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
 {
+    const struct vsr_peers *peers = &r->peers;
+
+    if (peers->pins[i].ticks > 0 && peers->pins[i].op <= r->log.start) return true;
+    if (!is_serving(r) || i == r->members.self) return false;
+    /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
+    const vsr_op held = peers->acked[i] > peers->applied[i] ? peers->acked[i] : peers->applied[i];
+    /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
+    bool is_behind = held < r->log.start && peers->is_in_view[i];
+    bool is_new = !peers->is_in_view[i] && r->log.start < r->view_start_op;
+    return held <= r->log.start && !is_behind && !is_new;
+}
+
+/**
+ * Whether the log waits for a replica: as long as it moves, and has not used up its allowance.
+ *
+ * That it is heard counts for nothing. Source: rule 4.7.
+ */
+static bool waits_for(const struct vsr_replica *r, uint32_t i)
+{
+    return r->peers.ticks_still[i] < r->options.suspect_ticks && r->peers.allowance[i] > 0 &&
+           lacks_oldest(r, i);
+}
+
+bool vsr_make_room(struct vsr_replica *r)
+{
+    bool has_to_wait = false;
+
     if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start >= r->applied || vsr_log_is_pinned(r)) return false;
+    if (r->log.start >= r->applied) return false;
     for (uint32_t i = 0; i < r->members.count; i++) {
-        bool is_alive = r->peers.ticks_silent[i] < r->options.suspect_ticks;
-        /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
-        const vsr_op held =
-            r->peers.acked[i] > r->peers.applied[i] ? r->peers.acked[i] : r->peers.applied[i];
-        /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
-        bool is_behind = held < r->log.start && r->peers.is_in_view[i];
-        bool is_new = !r->peers.is_in_view[i] && r->log.start < r->view_start_op;
-        if (is_alive && held <= r->log.start && !is_behind && !is_new) return false;
+        if (!waits_for(r, i)) continue;
+        r->peers.is_waited_for[i] = true;
+        has_to_wait = true;
     }
+    if (has_to_wait) return false;
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
     return true;
 }
 
-static bool make_backup_room(struct vsr_replica *r, struct vsr_effects *out)
+void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start < r->applied && !vsr_log_is_pinned(r)) {
-        vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
-        return true;
+    struct vsr_peers *peers = &r->peers;
+    const uint32_t most = r->options.catch_up_ticks;
+
+    for (uint32_t i = 0; i < r->members.count; i++) {
+        struct vsr_pin *pin = &peers->pins[i];
+        bool lacks_nothing = is_serving(r) && peers->acked[i] == r->log.op;
+        if (pin->ticks > 0) pin->ticks--;
+        if (lacks_nothing && pin->ticks == 0)
+            vsr_note_move(r, i);
+        else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)
+            peers->ticks_still[i]++;
+        if (peers->is_waited_for[i] && most != UINT32_MAX && --peers->allowance[i] == 0)
+            effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, peers->acked[i]);
+        if (!peers->is_waited_for[i] && peers->allowance[i] < most &&
+            ++peers->regained[i] % REGAIN_TICKS == 0)
+            peers->allowance[i]++;
+        peers->is_waited_for[i] = false;
     }
-    effects_notice(out, VSR_NOTICE_LOG_FULL, r->members.self, r->log.op);
-    return false;
 }
 
 /** Appends the op after our last. Ownership: takes m on VSR_DROP_NONE. */
@@ -68,7 +108,11 @@ enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m
     /* The view's next entry names our head: it is the view's. The next one itself nobody has named.
      */
     if (r->log.op > r->confirmed) r->confirmed = r->log.op;
-    if (!make_backup_room(r, out)) return VSR_DROP_LOG_FULL;
+    if (!vsr_make_room(r)) {
+        if (r->log.start >= r->applied)
+            effects_notice(out, VSR_NOTICE_LOG_FULL, r->members.self, r->log.op);
+        return VSR_DROP_LOG_FULL;
+    }
     vsr_log_append(&r->log, *m);
     r->is_ack_due = true;
     return VSR_DROP_NONE;

@@ -6,12 +6,20 @@
 
 #include <vsr/replica.h>
 
-/** Whether somebody who is being sent the log still needs the entry after log.start. */
-bool vsr_log_is_pinned(const struct vsr_replica *r);
+/** Notes that a replica has more of the log: it moves. */
+void vsr_note_move(struct vsr_replica *r, uint32_t replica);
+/**
+ * Keeps the log after `op` for a replica that is being sent it, if the question shows progress.
+ *
+ * Shape: at is how far into the snapshot at `op` it is, or PIN_LOG.
+ */
+void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at);
+/** Counts what the log has waited for others since the last tick. */
+void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out);
 /** Lets the log's entries go that every replica has applied. */
 void vsr_release(struct vsr_replica *r, vsr_op released);
-/** Makes room for one more op. Returns false when the oldest entry has to stay. */
-bool vsr_make_primary_room(struct vsr_replica *r);
+/** Makes room in the ring for one more op. Returns false when the oldest entry has to stay. */
+bool vsr_make_room(struct vsr_replica *r);
 /** Appends the op after the last, whatever brought it. Ownership: takes m on VSR_DROP_NONE. */
 enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m,
                                struct vsr_effects *out);

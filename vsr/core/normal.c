@@ -25,7 +25,6 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
 
     vsr_log_append(&r->log, prepare);
     r->peers.acked[r->members.self] = acknowledged_op(r);
-    r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (!vsr_members_is_alone(&r->members)) vsr_send_entry(r, r->log.op, others_mask(r), out);
     vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
@@ -154,11 +153,16 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
         return VSR_DROP_FORKED;
     }
     r->peers.is_in_view[from] = true;
-    r->peers.pin_ticks[from] = 0;
+    r->peers.pins[from].ticks = 0;
+    r->peers.ticks_unheard[from] = 0;
     /* One slot per sender: an acknowledgement that comes twice counts once. */
-    if (ok->applied > r->peers.applied[from]) r->peers.applied[from] = ok->applied;
+    if (ok->applied > r->peers.applied[from]) {
+        r->peers.applied[from] = ok->applied;
+        vsr_note_move(r, from);
+    }
     if (ok->op <= r->peers.acked[from]) return VSR_DROP_STALE;
     r->peers.acked[from] = ok->op;
+    vsr_note_move(r, from);
     r->peers.is_behind_log[from] = false;
     vsr_count_acks(r, out);
     return VSR_DROP_NONE;
@@ -194,7 +198,7 @@ static bool has_diverged(const struct vsr_replica *r, const struct vsr_commit *c
 }
 
 /**
- * Takes the idle primary's commit number.
+ * Takes the primary's commit number.
  *
  * Source: VRR §4.1 step 6.
  */
@@ -228,6 +232,16 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     return VSR_DROP_NONE;
 }
 
+/** Takes the time from a heartbeat to its answer; an answer to an old one took at least as long. */
+static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
+{
+    const uint64_t age = r->heartbeat_sequence - sequence;
+    const uint64_t kept = age < HEARTBEATS_KEPT ? sequence : r->heartbeat_sequence + 1;
+    const uint64_t ticks = r->ticks - r->heartbeat_at[kept % HEARTBEATS_KEPT];
+
+    r->peers.round_trip[from] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+}
+
 /** Learns how far a backup has executed, so that the log's tail can go. */
 enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
@@ -235,10 +249,14 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
     const uint32_t from = (uint32_t)m->header->from;
 
     (void)out;
-    if (ok->applied > r->commit || ok->op > r->log.op) return VSR_DROP_MALFORMED;
+    if (ok->applied > r->commit || ok->op > r->log.op || ok->sequence > r->heartbeat_sequence)
+        return VSR_DROP_MALFORMED;
     r->peers.is_in_view[from] = true;
+    r->peers.ticks_unheard[from] = 0;
+    time_answer(r, from, ok->sequence);
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
     r->peers.applied[from] = ok->applied;
+    vsr_note_move(r, from);
     return VSR_DROP_NONE;
 }
 
@@ -265,6 +283,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     commit->commit_checksum = r->commit_checksum;
     commit->released = r->released;
     commit->sequence = ++r->heartbeat_sequence;
+    r->heartbeat_at[commit->sequence % HEARTBEATS_KEPT] = r->ticks;
     commit->op = r->log.op;
     commit->op_checksum = r->log.head_checksum;
     commit->checkpoint_op = r->checkpoint.periodic.op;

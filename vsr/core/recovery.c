@@ -24,7 +24,7 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
-    r->recovery.ticks_left = r->options.resend_ticks;
+    r->recovery.ticks_left = vsr_patience(r, r->recovery.repeats++);
     if (!vsr_take_message(r, VSR_RECOVERY, sizeof(struct vsr_recovery), sizeof(struct vsr_recovery),
                           &buffer)) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -75,7 +75,7 @@ void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
     r->is_state_lost = false;
     vsr_client_table_clear(&r->clients);
-    r->turn = (r->turn + 1) % (r->members.count - 1);
+    r->source = vsr_next_provider(r, r->transfer.provider);
     if (++r->loads_failed >= LOADS_FAILED_MAX) {
         vsr_transfer_reset(r);
         vsr_halt(r, VSR_NOTICE_CANNOT_LOAD, r->commit, out);
@@ -95,9 +95,12 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
 
     if (recovery->nonce == 0 || recovery->is_installed || vsr_members_is_alone(&r->members)) return;
     if (r->transfer.kind == TRANSFER_RECOVERY) {
+        const bool is_due = r->transfer.ticks_left <= 1;
         vsr_transfer_tick(r, out);
-        if (r->transfer.tries < ASKS_PER_NONCE) return;
-        if (r->loads_failed > 0) r->turn = (r->turn + 1) % (r->members.count - 1);
+        if (r->transfer.kind != TRANSFER_RECOVERY || r->transfer.is_loading) return;
+        if (r->transfer.tries < ASKS_PER_NONCE && !(is_due && recovery->view_heard > r->view))
+            return;
+        if (r->loads_failed > 0) r->source = vsr_next_provider(r, r->source);
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
@@ -183,10 +186,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     if (answer == NULL) return VSR_DROP_NONE;
     if (answer->view > r->view) vsr_set_view(r, answer->view, out);
     vsr_note_commit(r, answer->commit, answer->commit_checksum);
-    /* Its snapshot has not loaded: the others' turn, and then its own again. */
-    uint32_t provider = primary;
-    for (uint32_t i = 0; i < r->turn; i++)
-        provider = vsr_next_provider(r, provider);
+    /* A snapshot has not loaded: the others' turn, and then its giver's again. */
+    const uint32_t provider = r->loads_failed > 0 ? r->source : primary;
     vsr_transfer_start(r, TRANSFER_RECOVERY, provider, answer->op, answer->checksum, out);
     return VSR_DROP_NONE;
 }

@@ -9,8 +9,10 @@
 /** What each replica answered to our Recovery. */
 struct vsr_recovery_state {
     uint64_t nonce;      /* 0: not asked yet */
+    vsr_view view_heard; /* the highest that others have said they are in */
     bool is_installed;   /* state and log are there; NORMAL when that is durable */
     uint32_t ticks_left; /* until it is asked again, or anew */
+    uint32_t repeats;    /* of the question, under its nonce */
     struct vsr_recovery_answer {
         bool is_here;
         vsr_view view;

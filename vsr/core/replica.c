@@ -27,6 +27,7 @@ static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
     memset(r->peers.is_in_view, true, sizeof r->peers.is_in_view);
     vsr_draw_suspicion(r);
+    r->change.ticks_stable = 3 * r->suspect_ticks; /* Nothing has failed yet. */
     vsr_persist(r, out);
     return VSR_DROP_NONE;
 }
@@ -85,7 +86,8 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_view_change *change = &r->change;
 
     /* Backoff outlives a view that starts and does not last. */
-    if (++change->ticks_stable >= 3 * r->options.suspect_ticks) change->attempts = 0;
+    if (change->ticks_stable < UINT32_MAX) change->ticks_stable++;
+    if (vsr_has_lasted(r)) change->attempts = 0;
     if (vsr_members_is_alone(&r->members)) return;
     if (is_primary(r)) {
         vsr_look_at_quorum(r, out);
@@ -103,9 +105,11 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
 static void tick_peers(struct vsr_replica *r)
 {
     for (uint32_t i = 0; i < r->members.count; i++) {
-        r->peers.ticks_silent[i]++;
+        if (r->peers.away[i] > 0)
+            r->peers.away[i]--;
+        else if (r->peers.ticks_unheard[i] < UINT32_MAX)
+            r->peers.ticks_unheard[i]++;
         if (r->peers.pong_ticks[i] > 0) r->peers.pong_ticks[i]--;
-        if (r->peers.pin_ticks[i] > 0) r->peers.pin_ticks[i]--;
         if (r->change.vote_ticks[i] > 0 && --r->change.vote_ticks[i] == 0) r->change.votes[i] = 0;
     }
 }
@@ -113,10 +117,12 @@ static void tick_peers(struct vsr_replica *r)
 static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_effects *out)
 {
     vsr_clock_read(&r->clock, now_ns);
+    r->ticks++;
     tick_peers(r);
     switch (r->status) {
     case VSR_STATUS_NORMAL:
         tick_normal(r, out);
+        vsr_tick_room(r, out);
         return on_turn_end(r, out);
     case VSR_STATUS_VIEW_CHANGE:
         vsr_view_change_tick(r, out);
@@ -174,6 +180,8 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
     enum vsr_drop why = VSR_DROP_NONE;
 
     VSR_ASSERT(event->kind < VSR_EVENT_COUNT);
+    r->effects_end = out->count + vsr_replica_effects_max(&r->options);
+    VSR_ASSERT(r->effects_end <= out->capacity);
     switch (event->kind) {
     case VSR_EVENT_START:
         why = on_start(r, out);
@@ -268,6 +276,7 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
     *o = *options;
     r->members = vsr_members_of(o->replica_count, o->replica, o->quorum_replication,
                                 o->quorum_view_change, o->recovery_quorum);
+    if (o->catch_up_ticks == 0) o->catch_up_ticks = 10 * o->suspect_ticks;
     vsr_log_init(&r->log, (struct vsr_buffer *)(void *)(base + l.ring), o->log_ops);
     vsr_client_table_init(&r->clients, base + l.clients, o->sessions_max, o->result_bytes_max);
     r->queue = (struct vsr_queue){
@@ -278,6 +287,8 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
     r->transfer.ring = (struct vsr_buffer *)(void *)(base + l.staged);
     r->random = o->seed ^ (uint64_t)o->replica << 32 ^ (uint64_t)o->incarnation << 48;
     r->status = VSR_STATUS_STARTING;
+    for (uint32_t i = 0; i < o->replica_count; i++)
+        r->peers.allowance[i] = o->catch_up_ticks;
     r->ticks_to_heartbeat = o->heartbeat_ticks;
     r->ticks_to_resend = o->resend_ticks;
     return r;

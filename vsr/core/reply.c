@@ -67,7 +67,7 @@ static struct vsr_open_reply *reply_room(struct vsr_replica *r, vsr_address addr
 
     /* An op's replies always fit. Answers to repeated requests may use the list up; what is not
      * said to those will be asked again. */
-    if (out->count + r->options.pipeline_max + EFFECTS_SPARE > out->capacity) {
+    if (out->count + r->options.pipeline_max + EFFECTS_SPARE > r->effects_end) {
         drop(r, VSR_DROP_NO_BUFFER);
         return NULL;
     }

@@ -18,7 +18,8 @@
 
 static bool pipeline_has_room(const struct vsr_replica *r)
 {
-    return r->log.op - r->commit < r->options.pipeline_max;
+    /* What is prepared while abdicating would keep the backups from voting. */
+    return !r->is_abdicating && r->log.op - r->commit < r->options.pipeline_max;
 }
 
 static bool open_batch(struct vsr_replica *r, uint8_t kind)
@@ -41,7 +42,9 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer = batch->buffer;
     struct vsr_prepare *prepare = (struct vsr_prepare *)(void *)buffer.header;
 
-    if (!pipeline_has_room(r) || !vsr_make_primary_room(r)) return false;
+    /* With Qr = 1 an op is committed at once: the list of effects is the bound of a step then. */
+    if (out->count + 2 * EFFECTS_SPARE > r->effects_end) return false;
+    if (!pipeline_has_room(r) || !vsr_make_room(r)) return false;
 
     prepare->header.bytes = batch->bytes;
     prepare->header.count = batch->count;

@@ -99,6 +99,18 @@ void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
         drop(r, VSR_DROP_NO_BUFFER);
 }
 
+void vsr_send_away(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_buffer buffer;
+
+    if (vsr_members_is_alone(&r->members)) return;
+    if (vsr_take_message(r, VSR_AWAY, sizeof(struct vsr_header), sizeof(struct vsr_header),
+                         &buffer))
+        effects_send(out, others_mask(r), buffer);
+    else
+        drop(r, VSR_DROP_NO_BUFFER);
+}
+
 /** Whether an address is among the last few that were told. */
 static bool is_known(const vsr_address *known, uint32_t count, vsr_address address)
 {

@@ -6,6 +6,7 @@
 #include "snapshot.h"
 
 #include "checksum.h"
+#include "say.h"
 #include "state.h"
 
 /** What a snapshot begins with. */
@@ -124,13 +125,31 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     return true;
 }
 
+/**
+ * Whether this is a time for a snapshot: none replaces one that is being sent, and of those that
+ * are taken on demand one replica at a time takes one, so that a quorum goes on.
+ */
+static bool may_save(const struct vsr_replica *r)
+{
+    const uint32_t every = r->options.checkpoint_ops;
+    const bool is_due = every != 0 && r->applied % every == 0;
+
+    for (uint32_t i = 0; i < r->members.count; i++) {
+        const struct vsr_pin *pin = &r->peers.pins[i];
+        bool is_being_sent = pin->ticks > 0 && pin->at != PIN_LOG && pin->op >= r->log.start;
+        if (is_being_sent || (r->peers.away[i] > 0 && !is_due)) return false;
+    }
+    return true;
+}
+
 bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_checkpoint *c = &r->checkpoint;
 
     if (!c->is_wanted || c->is_saving || r->is_applying || r->transfer.is_loading) return false;
-    if (r->status == VSR_STATUS_RECOVERING) return false;
+    if (r->status == VSR_STATUS_RECOVERING || !may_save(r)) return false;
     c->is_wanted = false;
+    vsr_send_away(r, out);
     c->is_saving = true;
     effects_next(out, VSR_EFFECT_SAVE)->snapshot = (struct vsr_snapshot){.op = r->applied};
     return true;

@@ -19,7 +19,7 @@ void vsr_transfer_reset(struct vsr_replica *r)
 
     if (t->kind == TRANSFER_NONE) return;
     vsr_transfer_drop_entries(r);
-    *t = (struct vsr_transfer){.ring = t->ring};
+    *t = (struct vsr_transfer){.ring = t->ring, .doublings = t->doublings};
 }
 
 /** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */

@@ -21,8 +21,11 @@ enum vsr_transfer_kind {
 struct vsr_transfer {
     enum vsr_transfer_kind kind;
     uint32_t provider;
+    uint64_t nonce;      /* names the question; a repetition carries the same */
     uint32_t ticks_left; /* until the question is repeated */
     uint32_t tries;      /* since the last progress */
+    uint32_t doublings;  /* of the time that an answer is waited for: what the network has taught */
+    vsr_op began_at;     /* where the own log ended then */
     bool has_target;
     vsr_op base; /* what is staged follows this op: of the own log, or of the snapshot */
     vsr_op op;   /* staged up to here; entry n lies at ring[n & log.mask] */

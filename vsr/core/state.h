@@ -23,8 +23,19 @@
 /** Prepares that a backup keeps from beyond a gap, and that an answer to GetState brings at most.
  */
 enum { REORDER_MAX = VSR_PIPELINE_MAX };
+/** Heartbeats whose answers are timed. */
+enum { HEARTBEATS_KEPT = 64 };
 /** Effects that a step may need beside one reply per request of a batch and one Prepare per op. */
 enum { EFFECTS_SPARE = 32 + REORDER_MAX };
+
+/** The log, or a snapshot with the log behind it, that a replica is being sent. */
+struct vsr_pin {
+    vsr_op op;      /* it needs the log after this one */
+    uint64_t at;    /* 1 + how far into the snapshot; PIN_LOG once it asks for the log itself */
+    uint32_t ticks; /* for so long the log keeps it, unless the replica moves; 0 = not pinned */
+};
+
+#define PIN_LOG UINT64_MAX
 
 /** What a replica knows of each, itself included; the first three as primary. */
 struct vsr_peers {
@@ -33,10 +44,16 @@ struct vsr_peers {
     vsr_op acked_before[VSR_REPLICAS_MAX]; /* at the last look of the resend timer */
     bool is_in_view[VSR_REPLICAS_MAX];     /* it has answered in this view */
     bool is_behind_log[VSR_REPLICAS_MAX];
-    uint32_t ticks_silent[VSR_REPLICAS_MAX];
-    uint32_t pong_ticks[VSR_REPLICAS_MAX]; /* until it is told of our view again */
-    vsr_op pin[VSR_REPLICAS_MAX];          /* it is being sent the log after this op */
-    uint32_t pin_ticks[VSR_REPLICAS_MAX];  /* for so long the log keeps it */
+    uint32_t ticks_unheard[VSR_REPLICAS_MAX]; /* since it acknowledged anything in this view */
+    uint32_t ticks_still[VSR_REPLICAS_MAX];   /* that it lacks something and has not moved */
+    uint32_t round_trip[VSR_REPLICAS_MAX];    /* ticks from a heartbeat to its answer */
+    uint32_t pong_ticks[VSR_REPLICAS_MAX];    /* until it is told of our view again */
+    uint32_t
+        away[VSR_REPLICAS_MAX]; /* ticks that its silence is no sign: it saves or loads; 0 = no */
+    struct vsr_pin pins[VSR_REPLICAS_MAX];
+    uint32_t allowance[VSR_REPLICAS_MAX]; /* ticks that the log may still wait for it: rule 4.7 */
+    uint32_t regained[VSR_REPLICAS_MAX];  /* eighths of a tick of that */
+    bool is_waited_for[VSR_REPLICAS_MAX]; /* the log has, since the last tick */
 };
 
 struct vsr_replica {
@@ -58,7 +75,7 @@ struct vsr_replica {
     vsr_op confirmed;      /* backup: the view has said that it has our log up to here. Rule G0 */
     bool is_state_lost;    /* a snapshot has not loaded: the step's end leaves what is left */
     uint32_t loads_failed; /* in a row */
-    uint32_t turn;         /* whose snapshot is asked for then: so many after the primary */
+    uint32_t source;       /* who is asked for a snapshot after one that did not load */
     bool is_forked;        /* our log is not the view's: the step's end leaves it */
     bool is_local;         /* the message of this step: vsr_event.is_local */
     bool is_applying;      /* an apply effect for applied + 1 is out */
@@ -72,9 +89,15 @@ struct vsr_replica {
     struct vsr_peers peers;
     vsr_op view_start_op; /* where the view's log ended when it started */
     uint64_t heartbeat_sequence;
+    uint64_t heartbeat_at[HEARTBEATS_KEPT]; /* ticks; by sequence */
     uint32_t ticks_to_heartbeat;
     uint32_t ticks_to_resend;
     bool is_abdicating;
+    bool is_giving_up;       /* ... for good: it is heard, and commits nothing */
+    uint32_t ticks_unserved; /* that there is work, and neither commit nor applied has moved */
+    uint32_t ticks_abdicating;
+    vsr_op served;      /* commit + applied at the last tick */
+    uint64_t ticks;     /* since the start */
     uint32_t announced; /* slots of the client table whose clients know of this view */
 
     /* Backup. */
@@ -92,6 +115,7 @@ struct vsr_replica {
     struct vsr_checkpoint checkpoint;
     uint64_t nonce; /* of the last question; {incarnation, count} */
     uint64_t random;
+    uint32_t effects_end; /* the step's list ends here at the latest */
 
     struct vsr_clock clock;           /* for timestamps */
     struct vsr_operation *operations; /* batch_requests_max, of the apply effect that is out */

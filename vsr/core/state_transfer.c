@@ -33,9 +33,18 @@ void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
     if (fetch->ticks_left > 0 && !was_answered) return;
     /* A backup that its primary does not reach catches up by way of another one. */
     if (fetch->is_waiting) fetch->provider = vsr_next_provider(r, fetch->provider);
-    if (!vsr_send_get_state(r, fetch->provider, r->log.op, r->log.head_checksum, 0, out)) return;
+    if (!fetch->is_waiting) {
+        fetch->nonce = next_nonce(r);
+        fetch->repeats = 0;
+    }
+    const struct vsr_question question = {
+        .nonce = fetch->nonce,
+        .from_op = r->log.op,
+        .from_checksum = r->log.head_checksum,
+    };
+    if (!vsr_send_get_state(r, fetch->provider, &question, out)) return;
     fetch->is_waiting = true;
-    fetch->ticks_left = r->options.resend_ticks;
+    fetch->ticks_left = vsr_patience(r, fetch->repeats++);
 }
 
 /* Answering. */
@@ -127,10 +136,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
             r->log.op - base < r->options.pipeline_max ? r->log.op : base + r->options.pipeline_max;
     else if (!is_behind)
         fill_body(r, state, capacity);
-    if (get->flags != 0) {
-        r->peers.pin[from] = base;
-        r->peers.pin_ticks[from] = r->options.suspect_ticks;
-    }
+    if (get->flags != 0) vsr_pin(r, from, base, PIN_LOG);
     const vsr_op end = state->end;
     effects_send(out, vsr_mask_of(from), buffer);
     if (as_prepares) send_prepares(r, base, end, vsr_mask_of(from), out);
@@ -173,7 +179,11 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->base > r->log.op) {
         effects_notice(out, VSR_NOTICE_BEHIND_LOG, r->members.self, r->log.op);
-        vsr_transfer_start(r, TRANSFER_BEHIND, (uint32_t)state->header.from, UINT64_MAX, 0, out);
+        /* Rather from another backup: a primary that saves holds all of them up. */
+        uint32_t provider = (uint32_t)state->header.from;
+        if (provider == vsr_members_primary(&r->members, r->view))
+            provider = vsr_next_provider(r, provider);
+        vsr_transfer_start(r, TRANSFER_BEHIND, provider, UINT64_MAX, 0, out);
         return VSR_DROP_NONE;
     }
     if (state->op <= r->log.op) {
@@ -190,10 +200,10 @@ enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, stru
 {
     const struct vsr_new_state *state = (const struct vsr_new_state *)(const void *)m->header;
 
-    if (state->nonce != r->nonce) return VSR_DROP_WRONG_NONCE;
+    const bool is_gap = r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE;
+    if (state->nonce != (is_gap ? r->fetch.nonce : r->transfer.nonce)) return VSR_DROP_WRONG_NONCE;
     if (state->commit > state->op || state->base > state->op) return VSR_DROP_MALFORMED;
-    if (r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE)
-        return is_primary(r) ? VSR_DROP_WRONG_NONCE : close_gap(r, state, out);
+    if (is_gap) return is_primary(r) ? VSR_DROP_WRONG_NONCE : close_gap(r, state, out);
     if (r->transfer.kind == TRANSFER_NONE || r->transfer.kind == TRANSFER_BEHIND ||
         (r->transfer.needs_snapshot && !r->transfer.has_snapshot))
         return VSR_DROP_WRONG_NONCE;

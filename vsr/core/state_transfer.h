@@ -10,6 +10,8 @@
 struct vsr_fetch {
     vsr_op op_heard;     /* the highest op that the view is known to have */
     vsr_op target;       /* the last answer reaches to here */
+    uint64_t nonce;      /* of the question that is out */
+    uint32_t repeats;    /* of it, without an answer */
     uint32_t ticks_left; /* until it may be repeated */
     uint32_t provider;   /* whom to ask; the next one when it does not answer */
     bool is_waiting;     /* a GetState is out and its NewState has not come */

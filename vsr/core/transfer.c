@@ -17,6 +17,9 @@
 /** Unanswered questions after which another replica is asked. */
 enum { TRIES_PER_PROVIDER = 3 };
 
+/** A repeated question waits twice as long as before, up to so many suspect_ticks. */
+enum { PATIENCE_SUSPICIONS = 4 };
+
 uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
 {
     do
@@ -25,8 +28,8 @@ uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
     return provider;
 }
 
-bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
-                        vsr_checksum from_checksum, uint32_t flags, struct vsr_effects *out)
+bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, const struct vsr_question *question,
+                        struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
@@ -36,14 +39,24 @@ bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
         return false;
     }
     struct vsr_get_state *get = (struct vsr_get_state *)(void *)buffer.header;
-    get->from_op = from_op;
-    get->from_checksum = from_checksum;
+    get->from_op = question->from_op;
+    get->from_checksum = question->from_checksum;
     get->commit = r->commit;
-    get->nonce = next_nonce(r);
-    get->flags = flags;
+    get->nonce = question->nonce;
+    get->flags = question->flags;
     get->reserved = 0;
     effects_send(out, vsr_mask_of(to), buffer);
     return true;
+}
+
+uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats)
+{
+    const uint32_t most = PATIENCE_SUSPICIONS * r->options.suspect_ticks;
+    uint32_t ticks = r->options.resend_ticks;
+
+    while (repeats-- > 0 && ticks < most)
+        ticks *= 2;
+    return ticks;
 }
 
 /** The entry at `offset` of a NewState's body, or NULL when none fits there. */
@@ -88,25 +101,37 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     struct vsr_get_chunk *get = (struct vsr_get_chunk *)(void *)buffer.header;
-    get->nonce = next_nonce(r);
+    get->nonce = t->nonce;
     get->checkpoint_op = t->snapshot.op;
     get->checkpoint_id = t->snapshot.id;
     get->offset = t->snapshot_at;
     effects_send(out, vsr_mask_of(t->provider), buffer);
 }
 
-void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)
+/** Says the question that is out, perhaps again. */
+static void transmit(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
-    const uint32_t flags =
-        VSR_GET_TRANSFER | (t->kind == TRANSFER_SELECTED ? VSR_GET_SELECTED : 0u);
 
-    VSR_ASSERT(t->kind != TRANSFER_NONE);
-    t->ticks_left = r->options.resend_ticks;
-    if (t->needs_snapshot && !t->has_snapshot)
+    VSR_ASSERT(t->kind != TRANSFER_NONE && t->nonce != 0);
+    t->ticks_left = vsr_patience(r, t->doublings);
+    if (t->needs_snapshot && !t->has_snapshot) {
         ask_for_chunk(r, out);
-    else
-        vsr_send_get_state(r, t->provider, t->op, t->op_checksum, flags, out);
+        return;
+    }
+    const struct vsr_question question = {
+        .nonce = t->nonce,
+        .from_op = t->op,
+        .from_checksum = t->op_checksum,
+        .flags = VSR_GET_TRANSFER | (t->kind == TRANSFER_SELECTED ? VSR_GET_SELECTED : 0u),
+    };
+    vsr_send_get_state(r, t->provider, &question, out);
+}
+
+void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)
+{
+    r->transfer.nonce = next_nonce(r);
+    transmit(r, out);
 }
 
 /**
@@ -145,6 +170,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
             return;
         }
         t->is_loading = true;
+        vsr_send_away(r, out);
         effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
         return;
     }
@@ -170,6 +196,8 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
         .base = r->log.op,
         .op = r->log.op,
         .op_checksum = r->log.head_checksum,
+        .began_at = r->log.op,
+        .doublings = t->doublings,
         .target = target,
         .target_checksum = target_checksum,
         .ring = t->ring,
@@ -183,7 +211,7 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
         return;
     }
     if (t->has_target && target <= r->log.op) {
-        /* As long as that log and another one: whole it only looks, and nobody would be asked. */
+        /* As long as that log or longer, and another: what both are sure to have is committed. */
         t->base = t->op = r->commit;
         t->op_checksum = r->commit_checksum;
     }
@@ -210,9 +238,14 @@ static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_stat
         t->op++;
         t->op_checksum = entry->entry.checksum;
         t->ring[t->op & r->log.mask] = copy;
-        t->tries = 0;
     }
     return VSR_DROP_NONE;
+}
+
+/** Whether nobody else may give this log. */
+static bool is_bound(const struct vsr_transfer *t)
+{
+    return t->kind == TRANSFER_SELECTED || t->kind == TRANSFER_RECOVERY;
 }
 
 enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *state,
@@ -221,7 +254,9 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
     struct vsr_transfer *t = &r->transfer;
     const bool is_first = t->op == t->base && !t->has_snapshot;
 
-    if (state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
+    if (is_bound(t) && state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
+    t->provider = (uint32_t)state->header.from; /* or whoever was asked before */
+
     if (is_first && state->is_behind == 0 && state->base == r->commit && state->base != t->op) {
         /* Our tail is not that log's: it follows our last committed op instead. */
         t->base = t->op = r->commit;
@@ -241,7 +276,9 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
         return VSR_DROP_NONE;
     }
     if (state->base != t->op) return VSR_DROP_STALE;
+    const vsr_op staged = t->op;
     enum vsr_drop why = stage_body(r, state);
+    if (t->op > staged) vsr_note_progress(r);
     if (why != VSR_DROP_NONE) return why;
     if (t->op == t->target)
         vsr_transfer_finish(r, out);
@@ -255,8 +292,8 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
 
     if (t->kind == TRANSFER_NONE) return;
-    if (t->kind == TRANSFER_BEHIND && !has_gap(r)) { /* The log has come another way. */
-        vsr_transfer_reset(r);
+    if (t->kind == TRANSFER_BEHIND && !t->is_loading && (!has_gap(r) || r->log.op > t->began_at)) {
+        vsr_transfer_reset(r); /* The log comes another way. */
         return;
     }
     if (t->ticks_left > 0 && --t->ticks_left > 0) return;
@@ -265,8 +302,10 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
         vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
         return;
     }
-    bool is_bound = t->kind == TRANSFER_SELECTED || t->kind == TRANSFER_RECOVERY;
-    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound)
+    /* One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
+    bool is_coming = r->peers.away[t->provider] > 0;
+    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming)
         t->provider = vsr_next_provider(r, t->provider);
-    vsr_transfer_ask(r, out);
+    if (vsr_patience(r, t->doublings) < vsr_patience(r, t->doublings + 1)) t->doublings++;
+    transmit(r, out);
 }

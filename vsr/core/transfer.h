@@ -11,9 +11,19 @@
 
 /** The replica after `provider` that is not this one. */
 uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider);
-/** Asks for the log after {from_op, from_checksum}. Returns false without a buffer. */
-bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, vsr_op from_op,
-                        vsr_checksum from_checksum, uint32_t flags, struct vsr_effects *out);
+/** A question for the log after {from_op, from_checksum}. */
+struct vsr_question {
+    uint64_t nonce;
+    vsr_op from_op;
+    vsr_checksum from_checksum;
+    uint32_t flags;
+};
+
+/** Asks. Returns false without a buffer. */
+bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, const struct vsr_question *question,
+                        struct vsr_effects *out);
+/** How long a question that was repeated so often waits for its answer: rule 7.3. */
+uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats);
 /** The entry at `offset` of a NewState's body, or NULL when none fits there. */
 const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32_t offset);
 /**
@@ -30,7 +40,7 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
 /** Stages what an answer brings of the log that is gathered. */
 enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *state,
                          struct vsr_effects *out);
-/** Asks for the next part. */
+/** Asks for the next part: a new question. */
 void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out);
 /** When all is there: loads the snapshot, puts the log in place. */
 void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out);

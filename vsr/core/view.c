@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/** T_vc doubles so often at most. Source: rule 6.7. */
+/** Patience doubles so often at most. Source: rule 6.7. */
 enum { DOUBLINGS_MAX = 5 };
 
 void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
@@ -52,23 +52,47 @@ void vsr_withdraw_vote(struct vsr_replica *r)
     r->change.votes[r->members.self] = 0;
 }
 
+uint32_t vsr_grown(const struct vsr_replica *r, uint32_t ticks)
+{
+    return ticks << (r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX);
+}
+
+bool vsr_has_lasted(const struct vsr_replica *r)
+{
+    return r->change.ticks_stable / 3 >= r->suspect_ticks;
+}
+
 void vsr_draw_suspicion(struct vsr_replica *r)
 {
     /* Staggered, so that one replica votes first and the others find its vote. */
     const uint32_t spread = r->options.suspect_ticks / 5 + 1;
 
-    r->suspect_ticks = r->options.suspect_ticks + r->members.self * (spread * 3 / 4) +
-                       (uint32_t)(splitmix_next(&r->random) % spread);
+    r->suspect_ticks = vsr_grown(r, r->options.suspect_ticks + r->members.self * (spread * 3 / 4) +
+                                        (uint32_t)(splitmix_next(&r->random) % spread));
 }
 
 /** T_vc: doubles with every view change in a row that did not end. */
+/** Draws T_vc. */
+static uint32_t view_change_ticks(struct vsr_replica *r)
+{
+    return vsr_grown(r, r->options.suspect_ticks) +
+           (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
+}
+
+void vsr_note_progress(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    /* Answered at the first asking: so much patience was not needed. Else the next question begins
+     * with as much, or on a slow network each would be asked many times over. */
+    if (t->tries == 0 && t->doublings > 0) t->doublings--;
+    t->tries = 0;
+    if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.ticks_left = view_change_ticks(r);
+}
+
 void vsr_start_view_timer(struct vsr_replica *r)
 {
-    const uint32_t doublings =
-        r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX;
-
-    r->change.ticks_left = (r->options.suspect_ticks << doublings) +
-                           (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
+    r->change.ticks_left = view_change_ticks(r);
     r->change.ticks_to_resend = r->options.resend_ticks;
 }
 
@@ -89,7 +113,8 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
         if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
     r->view = view;
     r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
-    r->is_ack_due = r->is_primary_silent = r->is_abdicating = false;
+    r->is_ack_due = r->is_primary_silent = r->is_abdicating = r->is_giving_up = false;
+    r->ticks_unserved = 0;
     r->fetch = (struct vsr_fetch){0};
     r->change.is_selected = false;
     memset(r->change.dvc, 0, sizeof r->change.dvc);

@@ -23,7 +23,10 @@
 
 void vsr_enter_view_change(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
-    if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.attempts++;
+    /* A view that does not start, or does not last, is one more attempt: all patience grows. */
+    const bool has_lasted = r->status == VSR_STATUS_NORMAL && vsr_has_lasted(r);
+
+    if (!has_lasted && r->change.attempts < UINT32_MAX) r->change.attempts++;
     vsr_set_view(r, view, out);
     vsr_start_view_timer(r);
     vsr_persist(r, out);
@@ -123,7 +126,8 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
     r->view_start_op = r->log.op;
     r->announced = 0;
     memset(r->peers.applied, 0, sizeof r->peers.applied);
-    memset(r->peers.ticks_silent, 0, sizeof r->peers.ticks_silent);
+    memset(r->peers.ticks_unheard, 0, sizeof r->peers.ticks_unheard);
+    memset(r->peers.ticks_still, 0, sizeof r->peers.ticks_still);
     r->peers.acked[self] = r->log.op;
     r->peers.is_in_view[self] = true;
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
@@ -305,7 +309,9 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_view_change *change = &r->change;
 
-    if (change->ticks_left > 0) change->ticks_left--;
+    /* A primary to be that saves or loads is waited for. */
+    const uint32_t primary = vsr_members_primary(&r->members, r->view);
+    if (change->ticks_left > 0 && r->peers.away[primary] == 0) change->ticks_left--;
     vsr_transfer_tick(r, out);
     if (r->transfer.is_loading) return; /* Nothing comes between a load and its end. */
     if (r->status != VSR_STATUS_VIEW_CHANGE || --change->ticks_to_resend > 0) return;

@@ -188,6 +188,7 @@ static void add_fields(struct line *line, const struct vsr_header *m)
     case VSR_NOT_PRIMARY:
     case VSR_PING:
     case VSR_NEW_VIEW:
+    case VSR_AWAY:
     case VSR_MESSAGE_COUNT:
         break;
     }
@@ -224,6 +225,7 @@ enum vsr_log_level vsr_trace_level(uint8_t type)
     case VSR_GET_CHUNK:
     case VSR_CHUNK:
     case VSR_NEW_VIEW:
+    case VSR_AWAY:
         return VSR_LOG_DEBUG;
     case VSR_MESSAGE_NONE:
     case VSR_REQUEST:

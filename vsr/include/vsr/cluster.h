@@ -50,7 +50,8 @@ struct vsr_cluster_options {
      * while the process lives. With files a thread of the cluster writes them; it needs a port.
      */
     const char *superblock_directory;
-    /** Instead of both: an embedder's own (vsr/storage.h). Borrowed until the cluster has stopped. */
+    /** Instead of both: an embedder's own (vsr/storage.h). Borrowed until the cluster has stopped.
+     */
     const struct vsr_storage *storage;
     bool is_formatting; /* makes the files of a new cluster; with files there already, no start */
     /** Instead of act_send, for tests that lose, delay or repeat messages. Same contract. */
@@ -87,9 +88,9 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options);
  *            runtime stops.
  * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range, for a state machine
  *            without apply, save, load, digest or destroy, with results above VSR_RESULT_BYTES_MAX
- *            or above what reply_bytes_max holds, or with another result_bytes_max than the others';
- *            -ENOMEM; what create_machine or act_spawn returned; with files, and in why->text which one, why and
- *            what to do: -EEXIST: is_formatting, and there is one; -ENOENT: one is missing;
+ *            or above what reply_bytes_max holds, or with another result_bytes_max than the
+ * others'; -ENOMEM; what create_machine or act_spawn returned; with files, and in why->text which
+ * one, why and what to do: -EEXIST: is_formatting, and there is one; -ENOENT: one is missing;
  * -EBADMSG: one has no valid copy; -EINVAL: one is another replica's; -EBUSY: another process has
  *            one; -ENOTRECOVERABLE: they ran before; -EIO: one could not be written; what the file
  *            system said. On an error nothing is left behind.
@@ -143,7 +144,8 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica,
  * VSR_STATUS_NORMAL (VSR_NOTICE_RECOVERED): until then it counts as down.
  *
  * Returns: 0; -EINVAL, also for a state machine that vsr_cluster_start would refuse; -EALREADY
- * when it runs or is paused; what create_machine returned; with files as vsr_cluster_start, and why->text (why may be NULL); -ENOMEM, -EAGAIN.
+ * when it runs or is paused; what create_machine returned; with files as vsr_cluster_start, and
+ * why->text (why may be NULL); -ENOMEM, -EAGAIN.
  */
 int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica,
                         struct vsr_error *why) VSR_MUST_CHECK;

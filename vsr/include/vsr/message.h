@@ -34,7 +34,8 @@
     X(CHUNK, "Chunk")                                                                              \
     X(PING, "Ping")                                                                                \
     X(PONG, "Pong")                                                                                \
-    X(NEW_VIEW, "NewView")
+    X(NEW_VIEW, "NewView")                                                                         \
+    X(AWAY, "Away")
 
 enum vsr_message_type {
     VSR_MESSAGE_NONE,

@@ -17,6 +17,9 @@
     X(CANNOT_RECOVER, "has lost its memory, and no other replica may have the state: start an "    \
                       "empty cluster, or run more replicas")                                       \
     X(REPLICA_BEHIND_LOG, "a replica is behind the log's ring; it needs a snapshot")               \
+    X(LEFT_BEHIND,                                                                                 \
+      "a replica cannot keep up and has held the others up for catch_up_ticks; the log "           \
+      "goes on without it, and it will need a snapshot")                                           \
     X(BEHIND_LOG, "this replica is behind the log's ring; it asks for a snapshot")                 \
     X(SNAPSHOT_LOADED, "has loaded another replica's snapshot")                                    \
     X(FORKED_LOG, "its log is not the view's at this op; fetches that")                            \

@@ -10,6 +10,7 @@
 #ifndef VSR_REPLICA_H
 #define VSR_REPLICA_H
 
+#include <vsr/drop.h>
 #include <vsr/message.h>
 #include <vsr/notice.h>
 #include <vsr/state_machine.h>
@@ -40,7 +41,11 @@ struct vsr_replica_options {
     uint32_t resend_ticks;    /* T_resend, >= 1 */
     uint32_t suspect_ticks;   /* T_suspect > heartbeat_ticks; a silent primary is voted out */
     uint32_t abdicate_ticks;  /* T_abdicate > heartbeat_ticks: a primary that hears no quorum for so
-                                 long falls silent itself */
+                                 long falls silent itself; so does one whose work is not served */
+    /** Ticks that the log's ring, when it is full, waits in all for a replica that is slow or
+     * catches up; regained one in eight. 0 = 10 * suspect_ticks; UINT32_MAX = as long as it moves.
+     * One that does not move for suspect_ticks is not waited for anyhow. Source: rule 4.7. */
+    uint32_t catch_up_ticks;
 
     uint32_t checkpoint_ops;  /* a snapshot every so many ops; 0 = only when a replica needs one */
     uint32_t chunk_bytes_max; /* of a snapshot in one message: 1024..VSR_CHUNK_BYTES_MAX */
@@ -145,43 +150,6 @@ struct vsr_effects {
     uint32_t count;
 };
 
-/** Name, text: why a message, or a request in it, changed nothing. */
-#define VSR_DROPS(X)                                                                               \
-    X(NONE, "not dropped")                                                                         \
-    X(MALFORMED, "sizes or fields that do not fit")                                                \
-    X(WRONG_VERSION, "another magic or version")                                                   \
-    X(WRONG_CLUSTER, "another cluster")                                                            \
-    X(WRONG_EPOCH, "another epoch")                                                                \
-    X(MISDELIVERED, "addressed to another replica")                                                \
-    X(WRONG_SENDER, "a sender whose role does not send this")                                      \
-    X(STATUS, "not in this status")                                                                \
-    X(STALE_VIEW, "an older view")                                                                 \
-    X(NEWER_VIEW, "a newer view: looked at for its number only")                                   \
-    X(STARTED_VIEW, "the view has started already")                                                \
-    X(WRONG_NONCE, "an answer to another question")                                                \
-    X(NOT_HELD, "a question about a log or snapshot that is not held")                             \
-    X(NOT_PRIMARY, "a request, and this is a backup")                                              \
-    X(STALE, "nothing new")                                                                        \
-    X(GAP, "an op beyond the next one")                                                            \
-    X(FORKED, "another entry than the one held")                                                   \
-    X(DAMAGED, "an entry whose bytes are not those of its checksum")                               \
-    X(LOG_FULL, "no room in the log")                                                              \
-    X(UNKNOWN_SESSION, "a session that may not be open here yet")                                  \
-    X(EVICTED_SESSION, "a session that is gone")                                                   \
-    X(ANSWERED, "executed before; the cached reply is sent again")                                 \
-    X(IN_LOG, "in the log already; its reply will come")                                           \
-    X(OUT_OF_ORDER, "not the session's next number")                                               \
-    X(BUSY, "the queue of waiting requests is full")                                               \
-    X(TOO_LARGE, "a payload above op_bytes_max")                                                   \
-    X(NO_BUFFER, "the host is out of buffers")
-
-enum vsr_drop {
-#define X(name, text) VSR_DROP_##name,
-    VSR_DROPS(X)
-#undef X
-        VSR_DROP_COUNT
-};
-
 /** What a host may look at. */
 struct vsr_replica_report {
     enum vsr_status status;
@@ -265,8 +233,6 @@ const struct vsr_prepare *vsr_replica_entry(const struct vsr_replica *r, vsr_op 
 /** Aborts with the invariant's number when one of DESIGN.md does not hold. O(log + sessions). */
 void vsr_replica_check(const struct vsr_replica *r);
 
-const char *vsr_drop_name(enum vsr_drop drop);
-const char *vsr_drop_text(enum vsr_drop drop);
 const char *vsr_status_name(enum vsr_status status);
 
 #endif
