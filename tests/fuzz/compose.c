@@ -210,6 +210,7 @@ static void fill_commit(struct host *h, struct vsr_buffer m)
     commit->released = report.applied;
     commit->sequence = ++h->sequence;
     commit->op = h->op > report.op ? h->op : report.op;
+    commit->op_checksum = host_checksum(h, commit->op);
     commit->checkpoint_op = h->kept_snapshot.op;
     commit->checkpoint_id = h->kept_snapshot.id;
 }
