@@ -105,7 +105,8 @@ struct vsr_buffer compose_prepare(struct host *h, vsr_op op, struct bytes *b)
         const bool is_register = h->session_count == 0 || choice % 8 == 0;
         const uint32_t count = 1 + choice % 3;
         const uint32_t bytes = put_requests(h, b, (uint8_t *)requests, count, is_register);
-        m = make(VSR_PREPARE, (uint32_t)sizeof(struct vsr_prepare) + bytes, 0, 0);
+        m = make(VSR_PREPARE, (uint32_t)sizeof(struct vsr_prepare) + bytes, primary(h, report.view),
+                 report.view);
         m.header->count = count;
         BODY(m, vsr_prepare)->entry = (struct vsr_entry){
             .op = op,
