@@ -1,7 +1,7 @@
 /**
  * From one view's log to the next one's: DoViewChange, StartView.
  *
- * Rule 6: a replica that leaves its view freezes its log until it has all of the next view's log;
+ * Rule 6.2: a replica that leaves its view freezes its log until it has all of the next view's log;
  * then log and log_view change in one step. Bodies never travel in these messages: logs are hash
  * chains, so {op, checksum} names one, and what is missing is fetched (state_transfer.c).
  *
