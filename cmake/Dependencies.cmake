@@ -1,15 +1,20 @@
-# The libraries the project stands on, as imported targets deps::NAME.
+# The libraries the project stands on, as imported targets vsr_deps::NAME.
 find_package(PkgConfig REQUIRED)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
+# Global: who links act from another directory has to find it.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
 
 # vsr_dependency(NAME pkg-config-module debian-package)
 function(vsr_dependency name module package)
-    pkg_check_modules(DEPS_${name} QUIET IMPORTED_TARGET GLOBAL ${module})
-    if(NOT DEPS_${name}_FOUND)
+    pkg_check_modules(VSR_DEPS_${name} QUIET IMPORTED_TARGET GLOBAL ${module})
+    if(NOT VSR_DEPS_${name}_FOUND)
         message(FATAL_ERROR "${module} was not found. Install it with: apt-get install ${package}")
     endif()
-    add_library(deps::${name} ALIAS PkgConfig::DEPS_${name})
+    add_library(vsr_deps::${name} ALIAS PkgConfig::VSR_DEPS_${name})
+    if(PROJECT_IS_TOP_LEVEL)
+        add_library(deps::${name} ALIAS PkgConfig::VSR_DEPS_${name}) # its former name
+    endif()
 endfunction()
 
 vsr_dependency(ck ck libck-dev)
@@ -17,13 +22,17 @@ vsr_dependency(urcu_qsbr liburcu-qsbr liburcu-dev)
 vsr_dependency(urcu_cds liburcu-cds liburcu-dev)
 vsr_dependency(jemalloc jemalloc libjemalloc-dev)
 # Headers alone: the core takes its functions in (vsr/core/checksum.h), nothing is linked.
-find_path(XXHASH_INCLUDE_DIR xxhash.h)
-if(NOT XXHASH_INCLUDE_DIR)
+find_path(VSR_XXHASH_INCLUDE_DIR xxhash.h)
+mark_as_advanced(VSR_XXHASH_INCLUDE_DIR)
+if(NOT VSR_XXHASH_INCLUDE_DIR)
     message(FATAL_ERROR "xxhash.h was not found. Install it with: apt-get install libxxhash-dev")
 endif()
-add_library(xxhash_headers INTERFACE)
-target_include_directories(xxhash_headers SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
-add_library(deps::xxhash ALIAS xxhash_headers)
+add_library(vsr_xxhash_headers INTERFACE)
+target_include_directories(vsr_xxhash_headers SYSTEM INTERFACE ${VSR_XXHASH_INCLUDE_DIR})
+add_library(vsr_deps::xxhash ALIAS vsr_xxhash_headers)
+if(PROJECT_IS_TOP_LEVEL)
+    add_library(deps::xxhash ALIAS vsr_xxhash_headers) # its former name
+endif()
 
 # Criterion does not run under ThreadSanitizer, so it is not needed there, nor by the simulator
 # and the fuzzer.

@@ -1,4 +1,5 @@
 # Libraries, headers and pkg-config files.
+include(GNUInstallDirs)
 install(TARGETS act vsr vsr_node vsr_trace ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY runtime/include/act vsr/include/vsr DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
