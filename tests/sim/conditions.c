@@ -220,11 +220,16 @@ static bool draw_slow_snapshots(struct scenario *s, struct random *r)
 
 static bool draw_failing_snapshots(struct scenario *s, struct random *r)
 {
+    s->snapshots.fail_ppm = PICK(r, 50000, 200000, 500000);
+    return true;
+}
+
+static bool draw_never_saves(struct scenario *s, struct random *r)
+{
     const uint32_t spare = s->replica.replica_count - scenario_core(s);
 
-    s->snapshots.fail_ppm = PICK(r, 50000, 200000, 500000);
-    if (spare > 0 && s->standing.outsiders == 0 && random_percent(r, 30))
-        s->snapshots.never_saves = 1u << random_below(r, s->replica.replica_count);
+    if (spare == 0 || s->standing.outsiders != 0) return false;
+    s->snapshots.never_saves = 1u << random_below(r, s->replica.replica_count);
     return true;
 }
 
@@ -281,6 +286,7 @@ static bool (*const drawers[CONDITION_COUNT])(struct scenario *s, struct random 
     [CONDITION_LARGE_SNAPSHOTS] = draw_large_snapshots,
     [CONDITION_SLOW_SNAPSHOTS] = draw_slow_snapshots,
     [CONDITION_FAILING_SNAPSHOTS] = draw_failing_snapshots,
+    [CONDITION_NEVER_SAVES] = draw_never_saves,
     [CONDITION_PAYLOADS] = draw_payloads,
     [CONDITION_HIGH_NUMBERS] = draw_high_numbers,
     [CONDITION_TWINS] = draw_twins,
@@ -339,7 +345,9 @@ void conditions_print(const struct scenario *s, FILE *file)
     if (s->link_units != 0)
         fprintf(file, "each message takes %" PRIu64 " ticks more, a round trip %" PRIu64 "\n",
                 s->link_units / TICK, scenario_round_trip(s));
-    if (s->snapshots.ballast_words + s->snapshots.save_units + s->snapshots.fail_ppm != 0)
+    if (s->snapshots.ballast_words + s->snapshots.save_units + s->snapshots.fail_ppm +
+            s->snapshots.never_saves !=
+        0)
         fprintf(file,
                 "snapshots: %u bytes more, save %" PRIu64 ", load %" PRIu64
                 " units, %u ppm fail, saves of %#x all\n",

@@ -56,6 +56,7 @@ enum fault {
     X(LARGE_SNAPSHOTS, SWITCHED_OFF, "snapshots of many chunks")                                   \
     X(SLOW_SNAPSHOTS, SWITCHED_OFF, "saving and loading take time")                                \
     X(FAILING_SNAPSHOTS, SWITCHED_OFF, "saves and loads that fail")                                \
+    X(NEVER_SAVES, SWITCHED_OFF, "a replica whose saves all fail")                                 \
     X(PAYLOADS, SWITCHED_ON, "payloads of random words, of a hash's constants, long ones")         \
     X(HIGH_NUMBERS, SWITCHED_ON, "views, incarnations and times near 2^32, 2^63 and 2^64")         \
     X(TWINS, SWITCHED_OFF, "two clients with one id")                                              \

@@ -53,6 +53,9 @@ const struct profile sim_profiles[] = {
      ABOUT(STEADY_LOAD) | ABOUT(KEEPS_UP) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS) |
          ABOUT(FAILING_SNAPSHOTS),
      false, "snapshots that are large, slow and fail, under load that goes on"},
+    {"unsaved", BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(CLOG), 5, 90,
+     ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(NEVER_SAVES), false,
+     "a replica whose saves all fail: another one has to be asked"},
     {"late", BIT(CLOG) | BIT(LOSS) | BIT(REPLAY) | BIT(TYPE_DELAY) | BIT(TYPE_DROP), 20, 100,
      ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS), false,
      "messages that come when a snapshot is on its way instead"},
