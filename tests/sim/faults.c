@@ -259,8 +259,9 @@ static void strike_deviation(struct world *w)
 
     for (uint32_t i = 0; i < world_replicas(w); i++)
         if (w->hosts[i].is_deviant || w->hosts[i].deviates_next) return;
-    /* It counts as one that is gone: what it acknowledges is as good as lost. */
+    /* It counts as one that is gone: what it acknowledges is as good as lost, and it halts. */
     if (!world_may_crash(w, h) || h->is_amnesic) return;
+    if (scenario_core(&w->scenario) == world_replicas(w)) return;
     w->stats.faults[FAULT_DEVIATION]++;
     h->deviates_next = true;
 }

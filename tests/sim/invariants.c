@@ -383,6 +383,12 @@ void ghost_on_snapshot(struct world *w, struct host *h, const struct vsr_snapsho
     if (snapshot->op > g->commit)
         BROKEN(w, "I2: a snapshot at op %" PRIu64 " that is not committed", snapshot->op);
     struct ghost_op *op = &g->ops[snapshot->op];
+    /* Nobody can tell before a majority has executed the op: a second one is wrong then. */
+    if (is_loaded && w->stats.faults[FAULT_DEVIATION] != 0 &&
+        h->machine.digest(h->machine.state) != op->digest) {
+        h->is_deviant = w->is_beyond = true;
+        return;
+    }
     if (op->snapshot == 0) op->snapshot = snapshot->id;
     if (op->snapshot != snapshot->id)
         BROKEN(w, "I2: two snapshots at op %" PRIu64 " differ; the second is replica %u's",

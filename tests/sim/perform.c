@@ -9,20 +9,25 @@
 
 /* Execution and the disk. */
 
-/** Something that depends on where it runs: an address, a clock, the order of a hash table. */
+/**
+ * Something that depends on where it runs: an address, a clock, the order of a hash table. Whatever
+ * is asked from now on gets another result.
+ */
 static void deviate(struct world *w, struct host *h)
 {
-    uint64_t room[2] = {0};
-    const struct vsr_counter_add add = {.index = 0, .amount = 1000003};
-    const struct vsr_operation operation = {
-        .payload = &add,
-        .result = (struct vsr_result *)(void *)room,
-        .payload_bytes = sizeof add,
-    };
-
+    for (uint32_t key = 0; key < w->scenario.load.keys; key++) {
+        uint64_t room[2] = {0};
+        const struct vsr_counter_add add = {.index = key, .amount = 1000003};
+        const struct vsr_operation operation = {
+            .payload = &add,
+            .result = (struct vsr_result *)(void *)room,
+            .payload_bytes = sizeof add,
+        };
+        h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, &operation, 1);
+    }
     h->deviates_next = false;
     h->is_deviant = true;
-    h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, &operation, 1);
+    h->deviant_op = h->apply_op;
     journal_text(&w->journal, "the machine of %u deviates at op %llu", h->index,
                  (unsigned long long)h->apply_op);
 }

@@ -48,9 +48,10 @@ struct host {
     bool is_saving;  /* or loading: nothing else happens until busy_until */
     bool is_stalled; /* paused, and messages wait */
     bool deviates_next;
-    bool is_deviant; /* its machine has executed something else */
-    bool is_doomed;  /* crashes when this step's effects are performed */
-    bool drops_rest; /* ... and the rest of them is lost */
+    bool is_deviant;   /* its machine has executed something else */
+    vsr_op deviant_op; /* ... behind this op */
+    bool is_doomed;    /* crashes when this step's effects are performed */
+    bool drops_rest;   /* ... and the rest of them is lost */
     uint64_t restart_after;
     uint32_t loads_refused; /* in a row */
     uint64_t busy_until;
