@@ -84,13 +84,26 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
                   FIXED(struct vsr_pong)},
 };
 
+/**
+ * Who speaks is not away any more; but what was sent before Away may come after it.
+ *
+ * Source: rule 6.8.
+ */
+static void note_back(struct vsr_replica *r, const struct vsr_header *m)
+{
+    uint32_t *away = &r->peers.away[m->from];
+    const bool is_back = m->type == VSR_PONG || m->type == VSR_PING;
+
+    if (is_back || *away + r->options.resend_ticks <= r->options.catch_up_ticks) *away = 0;
+}
+
 /** Rules G3 and G5: epochs, senders and views of what replicas say. */
 static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *row,
                                    const struct vsr_header *m, struct vsr_effects *out)
 {
     if (m->epoch != r->members.epoch) return VSR_DROP_WRONG_EPOCH;
     if (!vsr_members_has_other(&r->members, m->from)) return VSR_DROP_WRONG_SENDER;
-    r->peers.away[m->from] = 0; /* It is back, or never was away. */
+    note_back(r, m);
     if (row->role == FROM_PRIMARY && m->from != vsr_members_primary(&r->members, m->view))
         return VSR_DROP_WRONG_SENDER;
     if (row->views != ANY_VIEW && m->view < r->view) {

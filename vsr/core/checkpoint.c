@@ -59,6 +59,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
 
     VSR_ASSERT(c->is_saving && snapshot->op == r->applied);
     c->is_saving = false;
+    vsr_send_back(r, out);
     c->snapshot = *snapshot;
     if (snapshot->bytes == 0) { /* The host had no room: those who wait will ask again. */
         c->snapshot.op = 0;
@@ -173,6 +174,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
 
     VSR_ASSERT(t->is_loading && !r->is_applying);
     t->is_loading = false;
+    vsr_send_back(r, out);
     if (!is_loaded && t->has_touched_state) {
         effects_notice(out, VSR_NOTICE_LOAD_FAILED, t->provider, t->snapshot.op);
         r->is_state_lost = true; /* The step's end leaves it. */

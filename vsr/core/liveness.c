@@ -38,7 +38,7 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
         vsr_catch_up(r, m->header->view, out);
         return VSR_DROP_NONE;
     }
-    r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and hears us. */
+    r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and answers us. */
     if (is_primary(r)) return VSR_DROP_NONE;
     if (pong->op > r->fetch.op_heard) r->fetch.op_heard = pong->op;
     /* A backup that its primary does not reach goes on with what others tell. */

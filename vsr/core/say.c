@@ -65,7 +65,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     }
 }
 
-void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
+static void send_pong(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
@@ -78,14 +78,19 @@ void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
     pong->op = r->log.op;
     pong->commit = r->commit;
     pong->commit_checksum = r->commit_checksum;
-    effects_send(out, vsr_mask_of(to), buffer);
+    effects_send(out, to_mask, buffer);
+}
+
+void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
+{
+    send_pong(r, vsr_mask_of(to), out);
 }
 
 void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
 {
     if (r->status != VSR_STATUS_NORMAL || r->peers.pong_ticks[to] > 0) return;
     r->peers.pong_ticks[to] = r->options.resend_ticks;
-    vsr_send_pong(r, to, out);
+    send_pong(r, vsr_mask_of(to), out);
 }
 
 void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
@@ -109,6 +114,15 @@ void vsr_send_away(struct vsr_replica *r, struct vsr_effects *out)
         effects_send(out, others_mask(r), buffer);
     else
         drop(r, VSR_DROP_NO_BUFFER);
+}
+
+void vsr_send_back(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (vsr_members_is_alone(&r->members)) return;
+    if (r->status == VSR_STATUS_NORMAL)
+        send_pong(r, others_mask(r), out);
+    else
+        vsr_send_ping(r, out);
 }
 
 /** Whether an address is among the last few that were told. */

@@ -16,6 +16,8 @@ void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct v
 void vsr_vote(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out);
+/** After a save or a load: we hear and speak again. */
+void vsr_send_back(struct vsr_replica *r, struct vsr_effects *out);
 /** Before a save or a load, in which nothing is heard or said: silence is no sign then. */
 void vsr_send_away(struct vsr_replica *r, struct vsr_effects *out);
 /** A message of an older view: its sender is told of ours, but not over and over. */
