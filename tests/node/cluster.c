@@ -4,7 +4,7 @@
 #include "leak_check.h"
 
 #include <act/runtime.h>
-#include <vsr/client_actor.h>
+#include <vsr/caller.h>
 #include <vsr/cluster.h>
 #include <vsr/counter.h>
 

@@ -6,7 +6,7 @@
 #include <act/actor.h>
 #include <act/port.h>
 #include <act/runtime.h>
-#include <vsr/client_actor.h>
+#include <vsr/caller.h>
 #include <vsr/cluster.h>
 #include <vsr/counter.h>
 #include <vsr/kv.h>

@@ -5,7 +5,7 @@
 
 #include <act/port.h>
 #include <act/runtime.h>
-#include <vsr/client_actor.h>
+#include <vsr/caller.h>
 #include <vsr/cluster.h>
 #include <vsr/counter.h>
 
@@ -60,20 +60,7 @@ static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_
 
 static void stop(struct world *w)
 {
-    struct act_port *port;
-
-    cr_assert_eq(act_port_open(w->runtime, &port), 0);
-    cr_assert_eq(act_monitor(w->service), 0);
-    cr_assert_eq(act_stop(w->service, 0), 0);
-    struct act_message *m;
-    do {
-        m = act_port_receive(port, 10 * SECOND);
-        cr_assert_not_null(m);
-        uint32_t type = m->type;
-        act_message_unref(m);
-        if (type == ACT_TYPE_DOWN) break;
-    } while (true);
-    act_port_close(port);
+    cr_assert_eq(vsr_service_stop(w->runtime, w->service, 10 * SECOND), 0);
     vsr_cluster_stop(w->cluster);
     cr_assert_eq(act_runtime_stop(w->runtime), 0);
 }
@@ -102,15 +89,6 @@ static int spawn_beside(struct world *w, uint64_t seed, act_id *id, struct vsr_e
     return error;
 }
 
-static void stop_service(struct world *w, act_id id)
-{
-    struct act_port *port;
-
-    cr_assert_eq(act_port_open(w->runtime, &port), 0);
-    cr_assert_eq(act_stop(id, 0), 0);
-    act_port_close(port);
-}
-
 /* 5.4: services with default options are two clients: each is told of its own operations. Were they
  * one, A's first add would be answered with the result of B's, and never be executed. */
 Test(service, two_services_of_default_options_share_nothing)
@@ -132,7 +110,7 @@ Test(service, two_services_of_default_options_share_nothing)
     cr_assert_eq(call(caller, 2, 0, &value), 0);
     cr_assert_eq(value, 100);
     vsr_caller_close(caller);
-    stop_service(&w, b);
+    cr_assert_eq(vsr_service_stop(w.runtime, b, 10 * SECOND), 0);
     stop(&w);
 }
 
@@ -153,15 +131,15 @@ Test(service, seed_is_taken_once)
     cr_assert_eq(spawn_beside(&w, 1, &id, &why), -EEXIST);
     cr_assert_str_eq(why.option, "seed");
     cr_assert_neq(strstr(why.text, "seed 1 "), NULL, "%s", why.text);
-    stop_service(&w, id);
+    cr_assert_eq(vsr_service_stop(w.runtime, id, 10 * SECOND), 0);
     cr_assert_eq(spawn_beside(&w, 1, &id, NULL), -EEXIST);
     act_id other;
     cr_assert_eq(spawn_beside(&w, 2, &other, NULL), 0);
-    stop_service(&w, other);
+    cr_assert_eq(vsr_service_stop(w.runtime, other, 10 * SECOND), 0);
     stop(&w);
 }
 
-/* client_actor.h: executes one operation and waits for its result. */
+/* caller.h: executes one operation and waits for its result. */
 Test(service, call_returns_the_machine_s_result)
 {
     struct world w;
@@ -178,7 +156,7 @@ Test(service, call_returns_the_machine_s_result)
     stop(&w);
 }
 
-/* client_actor.h: every cluster size works, one replica too. */
+/* service.h: every cluster size works, one replica too. */
 Test(service, every_cluster_size_answers)
 {
     for (uint32_t replicas = 1; replicas <= 7; replicas++) {
@@ -195,7 +173,7 @@ Test(service, every_cluster_size_answers)
     }
 }
 
-/* client_actor.h: asynchronous sends are answered with their ticket, also around a call. */
+/* caller.h: asynchronous sends are answered with their ticket, also around a call. */
 Test(service, sends_are_answered_with_their_tickets)
 {
     struct world w;
@@ -218,13 +196,13 @@ Test(service, sends_are_answered_with_their_tickets)
         seen |= 1ull << ticket;
     }
     uint32_t bytes = 0;
-    cr_assert_eq(vsr_caller_receive(caller, &ticket, NULL, &bytes, 0), -ETIMEDOUT);
+    cr_assert_eq(vsr_caller_receive(caller, &ticket, NULL, &bytes, 0), -ENOENT);
     cr_assert_eq(ticket, 0);
     vsr_caller_close(caller);
     stop(&w);
 }
 
-/* client_actor.h: -ETIMEDOUT, and the late answer is not taken for the next call's. */
+/* caller.h: -ETIMEDOUT, and the late answer is not taken for the next call's. */
 Test(service, call_times_out_while_the_primary_is_gone)
 {
     struct world w;
@@ -244,7 +222,7 @@ Test(service, call_times_out_while_the_primary_is_gone)
     stop(&w);
 }
 
-/* client_actor.h: more than waiting_max operations are answered -EAGAIN, and none is lost. */
+/* service.h: more than waiting_max operations are answered -EAGAIN, and none is lost. */
 Test(service, too_many_operations_are_refused_and_none_is_lost)
 {
     struct world w;

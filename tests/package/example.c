@@ -1,6 +1,6 @@
 #include <act/port.h>
 #include <act/runtime.h>
-#include <vsr/client_actor.h>
+#include <vsr/caller.h>
 #include <vsr/cluster.h>
 #include <vsr/counter.h>
 
@@ -22,6 +22,7 @@ int main(void)
     struct vsr_cluster *cluster;
     struct vsr_caller *caller;
     struct act_error why;
+    struct vsr_error error;
     act_id service;
 
     act_runtime_options_init(&runtime_options); /* one worker thread per core */
@@ -30,7 +31,7 @@ int main(void)
     vsr_cluster_options_init(&cluster_options); /* three replicas */
     cluster_options.runtime = runtime;
     cluster_options.create_machine = create_machine;
-    if (vsr_cluster_start(&cluster_options, &cluster, NULL) != 0) return 1;
+    if (vsr_cluster_start(&cluster_options, &cluster, &error) != 0) return puts(error.text), 1;
 
     vsr_service_options_init(&service_options); /* takes operations from any thread */
     service_options.cluster = cluster;
@@ -42,12 +43,12 @@ int main(void)
         const struct vsr_counter_add add = {.index = 7, .amount = 5};
         uint64_t value = 0;
         uint32_t bytes = sizeof value;
-        int error = vsr_caller_call(caller, &add, sizeof add, &value, &bytes, 1000000000);
-        if (error != 0) return 1;
+        int status = vsr_caller_call(caller, &add, sizeof add, &value, &bytes, 1000000000);
+        if (status != 0) return puts(vsr_status_text(status)), 1;
         printf("counter 7 is %llu\n", (unsigned long long)value);
     }
-    if (act_stop(service, 0) != 0) return 1;
     vsr_caller_close(caller);
+    if (vsr_service_stop(runtime, service, 1000000000) != 0) return 1;
     vsr_cluster_stop(cluster);
     return act_runtime_stop(runtime) == 0 ? 0 : 1;
 }

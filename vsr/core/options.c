@@ -10,22 +10,67 @@
 
 #include <errno.h>
 
+/** Appends what fits; the text always ends. Returns where it ends now. */
+static size_t append_text(struct vsr_error *why, size_t at, const char *text)
+{
+    for (; *text != 0 && at + 1 < sizeof why->text; text++)
+        why->text[at++] = *text;
+    why->text[at] = 0;
+    return at;
+}
+
+static size_t append_number(struct vsr_error *why, size_t at, uint64_t number)
+{
+    char digits[21];
+    size_t first = sizeof digits - 1;
+
+    digits[first] = 0;
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return append_text(why, at, &digits[first]);
+}
+
+void vsr_error_explain(struct vsr_error *why)
+{
+    size_t at = append_text(why, 0, why->option);
+
+    at = append_text(why, at, " is ");
+    at = append_number(why, at, why->value);
+    if (why->min != 0 || why->max != 0) {
+        at = append_text(why, at, "; accepted is ");
+        at = append_number(why, at, why->min);
+        if (why->max == UINT64_MAX) {
+            at = append_text(why, at, " and above");
+        } else if (why->max != why->min) {
+            at = append_text(why, at, " to ");
+            at = append_number(why, at, why->max);
+        }
+    }
+    if (why->rule[0] != 0) {
+        at = append_text(why, at, ": ");
+        append_text(why, at, why->rule);
+    }
+}
+
 int vsr_options_check(const struct vsr_option_range *ranges, size_t count, struct vsr_error *why)
 {
     for (size_t i = 0; i < count; i++) {
         const struct vsr_option_range *o = &ranges[i];
         bool is_power = o->value != 0 && (o->value & (o->value - 1)) == 0;
         if (o->value >= o->min && o->value <= o->max && (!o->is_power_of_two || is_power)) continue;
-        if (why != NULL)
-            *why = (struct vsr_error){
-                .option = o->name,
-                .value = o->value,
-                .min = o->min,
-                .max = o->max,
-                .rule = o->rule != NULL      ? o->rule
-                        : o->is_power_of_two ? "a power of two"
-                                             : "",
-            };
+        if (why == NULL) return -EINVAL;
+        *why = (struct vsr_error){
+            .option = o->name,
+            .value = o->value,
+            .min = o->min,
+            .max = o->max,
+            .rule = o->rule != NULL      ? o->rule
+                    : o->is_power_of_two ? "a power of two"
+                                         : "",
+        };
+        vsr_error_explain(why);
         return -EINVAL;
     }
     return 0;

@@ -15,6 +15,9 @@ struct vsr_option_range {
     const char *rule; /* what the range does not say; may be NULL */
 };
 
+/** Writes why->text from its other fields: the option, its value, what is accepted, the rule. */
+void vsr_error_explain(struct vsr_error *why);
+
 /** Returns 0, or -EINVAL and the first option that does not fit in *why (why may be NULL). */
 int vsr_options_check(const struct vsr_option_range *ranges, size_t count, struct vsr_error *why);
 

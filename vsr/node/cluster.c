@@ -2,6 +2,7 @@
  * A cluster in one process: starts, stops and inspects replica actors; kills and pauses their
  * replicas.
  */
+#include "../core/options.h"
 #include "node.h"
 
 #include <act/timer.h>
@@ -115,22 +116,25 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
         return -EINVAL;
     }
     if (options->is_formatting && options->superblock_directory == NULL) {
-        if (why != NULL)
-            *why = (struct vsr_error){
-                .option = "is_formatting", .value = 1, .rule = "needs a superblock_directory"};
+        if (why == NULL) return -EINVAL;
+        *why = (struct vsr_error){
+            .option = "is_formatting", .value = 1, .rule = "needs a superblock_directory"};
+        vsr_error_explain(why);
         return -EINVAL;
     }
     if (options->runtime == NULL || options->create_machine == NULL || options->tick_ns < 100000) {
-        if (why != NULL)
-            *why = (struct vsr_error){
-                .option = options->runtime == NULL          ? "runtime"
-                          : options->create_machine == NULL ? "create_machine"
-                                                            : "tick_ns",
-                .value = options->tick_ns,
-                .min = 100000,
-                .max = UINT64_MAX,
-                .rule = "a runtime and create_machine are needed",
-            };
+        const bool is_tick = options->runtime != NULL && options->create_machine != NULL;
+        if (why == NULL) return -EINVAL;
+        *why = (struct vsr_error){
+            .option = is_tick                    ? "tick_ns"
+                      : options->runtime == NULL ? "runtime"
+                                                 : "create_machine",
+            .value = is_tick ? options->tick_ns : 0,
+            .min = is_tick ? 100000 : 1,
+            .max = UINT64_MAX,
+            .rule = is_tick ? "in ns, of a tick of the protocol's timers" : "it has no default",
+        };
+        vsr_error_explain(why);
         return -EINVAL;
     }
     /* result_bytes_max is the state machine's, and is looked at once there is one. */

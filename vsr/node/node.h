@@ -23,10 +23,7 @@ enum {
     NODE_PERSISTED, /* to a replica: node_storage_take may have something. No body */
     NODE_START,     /* to a client */
     NODE_SUBMIT,    /* to a service. Body: struct node_submit, then the payload */
-};
-
-struct node_submit {
-    uint64_t cookie;
+    NODE_STOP,      /* to a service: end when all is answered */
 };
 
 /** Buffers that are actor messages. */

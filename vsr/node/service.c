@@ -1,65 +1,135 @@
 /**
- * A service: a client actor that takes operations as messages; and callers, for foreign threads.
+ * A service: a client actor that takes operations as messages. See vsr/service.h.
+ *
+ * An operation is a message, and its answer is mostly the same one: room for it was there when the
+ * operation was sent. For results that do not fit another message is taken before the operation
+ * gets a session; without one it is not executed, and its own message says so.
  */
-#include "node.h"
+#include <vsr/service.h>
 
-#include <act/port.h>
+#include "../core/options.h"
+#include "answers.h"
+#include "assert.h"
+#include "node.h"
+#include "submit.h"
+
 #include <act/timer.h>
 #include <vsr/client_actor.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+
+/** The result of an operation fits into its own message up to here. */
+enum { RESULT_BYTES_OWN = 48 };
+/** A full queue is searched for what is too late this often at most. */
+#define SWEEP_NS 1000000ull
+/** A service that stops ends when nothing was sent to it for so long: it is answered, not lost. */
+#define LINGER_NS 2000000ull
+
+/** An operation that was accepted. */
+struct operation {
+    struct act_message *submit; /* NULL: none */
+    struct act_message *answer; /* room for the answer; NULL: the submit has it */
+};
 
 struct service {
     uint32_t *free_sessions; /* a stack */
     uint32_t free_count;
-    struct act_message **outstanding; /* by session: the NODE_SUBMIT that it carries */
-    struct act_message **waiting;     /* a ring of NODE_SUBMITs that wait for a session */
+    struct operation *outstanding; /* by session */
+    uint32_t outstanding_count;
+    struct operation *waiting; /* a ring of those that wait for a session */
     uint32_t waiting_mask;
     uint32_t waiting_max;
     uint32_t waiting_head;
     uint32_t waiting_count;
     uint32_t sessions;
-    struct node_outbox answers; /* that their receiver had no room for */
+    uint32_t refused;          /* sessions that will never open */
+    uint32_t result_bytes_max; /* the cluster's */
+    uint64_t sweep_due_ns;
+    bool is_stopping; /* takes nothing more, ends when all is answered */
+    uint64_t stop_due_ns;
+    struct node_answers answers;
 };
 
-static void answer(struct service *s, struct act_message *submit, int32_t status,
-                   const void *result, uint32_t result_bytes)
+static struct node_submit submit_of(const struct act_message *m)
 {
-    struct node_submit request;
-    struct act_message *m =
-        act_message_create(VSR_TYPE_ANSWER, (uint32_t)sizeof(struct vsr_answer) + result_bytes);
+    struct node_submit submit;
+    memcpy(&submit, m->body, sizeof submit);
+    return submit;
+}
 
-    memcpy(&request, submit->body, sizeof request);
-    if (m != NULL) {
-        struct vsr_answer *body = m->body;
-        *body = (struct vsr_answer){
-            .cookie = request.cookie, .status = status, .result_bytes = result_bytes};
-        if (result_bytes > 0) memcpy(body + 1, result, result_bytes);
-        node_outbox_send(&s->answers, submit->from, m);
+/** Ownership: takes the operation's messages. */
+static void answer(struct service *s, struct operation o, int32_t status, const void *result,
+                   uint32_t result_bytes)
+{
+    const struct vsr_answer head = {
+        .cookie = submit_of(o.submit).cookie, .status = status, .result_bytes = result_bytes};
+    const act_id to = o.submit->from;
+    struct act_message *m = o.submit;
+
+    if (o.answer != NULL) {
+        m = o.answer;
+        act_message_unref(o.submit);
     }
-    act_message_unref(submit);
+    NODE_ASSERT(result_bytes <= s->result_bytes_max || result_bytes <= RESULT_BYTES_OWN);
+    m->type = VSR_TYPE_ANSWER;
+    m->body_bytes = (uint32_t)sizeof head + result_bytes;
+    memcpy(m->body, &head, sizeof head);
+    if (result_bytes > 0) memcpy((uint8_t *)m->body + sizeof head, result, result_bytes);
+    node_answers_send(&s->answers, to, m);
+}
+
+static struct operation take_waiting(struct service *s)
+{
+    struct operation o = s->waiting[s->waiting_head];
+
+    s->waiting_head = (s->waiting_head + 1) & s->waiting_mask;
+    s->waiting_count--;
+    return o;
+}
+
+static bool is_late(const struct operation *o, uint64_t now_ns)
+{
+    const uint64_t deadline = submit_of(o->submit).deadline_ns;
+    return deadline != 0 && deadline <= now_ns;
+}
+
+/** Makes room for the largest answer. False: the pool has none. */
+static bool reserve(const struct service *s, struct operation *o)
+{
+    const uint32_t bytes =
+        node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + s->result_bytes_max);
+
+    if (act_message_capacity(o->submit) >= bytes) return true;
+    o->answer = act_message_create(VSR_TYPE_ANSWER, bytes);
+    return o->answer != NULL;
 }
 
 /** Gives a waiting operation to a free session, while there are both. */
 static void dispatch(struct service *s, struct vsr_client_actor *client)
 {
     while (s->free_count > 0 && s->waiting_count > 0) {
-        struct act_message *m = s->waiting[s->waiting_head];
-        uint32_t session = s->free_sessions[s->free_count - 1];
-        const uint8_t *payload = (const uint8_t *)m->body + sizeof(struct node_submit);
+        const uint32_t session = s->free_sessions[s->free_count - 1];
+        struct operation o = take_waiting(s);
+        const struct node_submit submit = submit_of(o.submit);
+        const uint8_t *payload = (const uint8_t *)o.submit->body + sizeof submit;
 
-        s->waiting_head = (s->waiting_head + 1) & s->waiting_mask;
-        s->waiting_count--;
-        int error = vsr_client_actor_submit(client, session, payload,
-                                            m->body_bytes - (uint32_t)sizeof(struct node_submit));
+        if (submit.deadline_ns != 0 && is_late(&o, act_now_ns())) {
+            answer(s, o, -ECANCELED, NULL, 0);
+            continue;
+        }
+        int error = reserve(s, &o)
+                        ? vsr_client_actor_submit(client, session, payload, submit.payload_bytes)
+                        : -ENOMEM;
         if (error != 0) {
-            answer(s, m, error, NULL, 0);
+            answer(s, o, error, NULL, 0);
             continue;
         }
         s->free_count--;
-        s->outstanding[session] = m;
+        s->outstanding[session] = o;
+        s->outstanding_count++;
     }
 }
 
@@ -71,13 +141,22 @@ static void on_opened(void *context, struct vsr_client_actor *client, uint32_t s
     dispatch(s, client);
 }
 
+static struct operation take_outstanding(struct service *s, uint32_t session)
+{
+    struct operation o = s->outstanding[session];
+
+    NODE_ASSERT(o.submit != NULL);
+    s->outstanding[session] = (struct operation){0};
+    s->outstanding_count--;
+    return o;
+}
+
 static void on_result(void *context, struct vsr_client_actor *client, uint32_t session,
                       const void *result, uint32_t result_bytes)
 {
     struct service *s = context;
 
-    answer(s, s->outstanding[session], 0, result, result_bytes);
-    s->outstanding[session] = NULL;
+    answer(s, take_outstanding(s, session), 0, result, result_bytes);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
 }
@@ -87,24 +166,75 @@ static void on_evicted(void *context, struct vsr_client_actor *client, uint32_t 
     struct service *s = context;
 
     (void)client;
-    answer(s, s->outstanding[session], -ECONNRESET, NULL, 0);
-    s->outstanding[session] = NULL;
+    answer(s, take_outstanding(s, session), -ECONNRESET, NULL, 0);
+}
+
+/** Answers all that wait for a session. */
+static void cancel_waiting(struct service *s, int32_t status)
+{
+    while (s->waiting_count > 0)
+        answer(s, take_waiting(s), status, NULL, 0);
+}
+
+static void on_refused(void *context, struct vsr_client_actor *client, uint32_t session)
+{
+    struct service *s = context;
+
+    (void)client;
+    (void)session;
+    if (++s->refused == s->sessions) cancel_waiting(s, -ECANCELED);
+}
+
+/** Makes room among those that wait: some may be too late by now. */
+static void drop_late(struct service *s)
+{
+    const uint64_t now_ns = act_now_ns();
+
+    if (now_ns < s->sweep_due_ns) return;
+    s->sweep_due_ns = now_ns + SWEEP_NS;
+    for (uint32_t left = s->waiting_count; left > 0; left--) {
+        struct operation o = take_waiting(s);
+        if (is_late(&o, now_ns))
+            answer(s, o, -ECANCELED, NULL, 0);
+        else
+            s->waiting[(s->waiting_head + s->waiting_count++) & s->waiting_mask] = o;
+    }
+}
+
+/** Accepts an operation, or says why not. Ownership: takes m. */
+static void on_submit(struct service *s, struct vsr_client_actor *client, struct act_message *m)
+{
+    const struct operation o = {.submit = m};
+
+    if (s->is_stopping) s->stop_due_ns = act_now_ns() + LINGER_NS;
+    if (s->is_stopping || s->refused == s->sessions) {
+        answer(s, o, -ECANCELED, NULL, 0);
+        return;
+    }
+    if (s->waiting_count == s->waiting_max) drop_late(s);
+    if (s->waiting_count == s->waiting_max) {
+        answer(s, o, -EAGAIN, NULL, 0);
+        return;
+    }
+    s->waiting[(s->waiting_head + s->waiting_count++) & s->waiting_mask] = o;
+    dispatch(s, client);
 }
 
 static void on_message(void *context, struct vsr_client_actor *client, struct act_message *m)
 {
     struct service *s = context;
 
-    if (m->type != NODE_SUBMIT || m->body_bytes < sizeof(struct node_submit)) {
-        act_message_unref(m);
+    if (m->type == NODE_SUBMIT && m->body_bytes >= sizeof(struct node_submit) &&
+        submit_of(m).payload_bytes <= m->body_bytes - sizeof(struct node_submit)) {
+        on_submit(s, client, m);
         return;
     }
-    if (s->waiting_count == s->waiting_max) {
-        answer(s, m, -EAGAIN, NULL, 0);
-        return;
+    if (m->type == NODE_STOP) {
+        s->is_stopping = true;
+        s->stop_due_ns = act_now_ns() + LINGER_NS;
+        cancel_waiting(s, -ECANCELED);
     }
-    s->waiting[(s->waiting_head + s->waiting_count++) & s->waiting_mask] = m;
-    dispatch(s, client);
+    act_message_unref(m);
 }
 
 static void on_turn_end(void *context, struct vsr_client_actor *client)
@@ -112,12 +242,15 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
     struct service *s = context;
 
     (void)client;
-    if (s->answers.count > 0) node_outbox_retry(&s->answers);
+    if (s->answers.count > 0) node_answers_retry(&s->answers);
+    if (s->is_stopping && s->outstanding_count == 0 && s->answers.count == 0 &&
+        act_now_ns() >= s->stop_due_ns)
+        act_exit(0);
 }
 
 static void destroy(struct service *s)
 {
-    node_outbox_deinit(&s->answers);
+    node_answers_clear(&s->answers);
     free(s->waiting);
     free(s->outstanding);
     free(s->free_sessions);
@@ -129,9 +262,9 @@ static void on_stopped(void *context)
     struct service *s = context;
 
     for (uint32_t i = 0; i < s->sessions; i++)
-        if (s->outstanding[i] != NULL) answer(s, s->outstanding[i], -ECONNRESET, NULL, 0);
-    for (uint32_t i = 0; i < s->waiting_count; i++)
-        answer(s, s->waiting[(s->waiting_head + i) & s->waiting_mask], -EAGAIN, NULL, 0);
+        if (s->outstanding[i].submit != NULL)
+            answer(s, take_outstanding(s, i), -ECONNRESET, NULL, 0);
+    cancel_waiting(s, -ECANCELED);
     destroy(s);
 }
 
@@ -139,6 +272,7 @@ static const struct vsr_client_callbacks service_callbacks = {
     .opened = on_opened,
     .result = on_result,
     .evicted = on_evicted,
+    .refused = on_refused,
     .message = on_message,
     .turn_end = on_turn_end,
     .stopped = on_stopped,
@@ -155,38 +289,44 @@ static struct service *create(const struct vsr_service_options *options)
     s->sessions = options->sessions;
     s->waiting_max = options->waiting_max;
     s->waiting_mask = size - 1;
+    s->result_bytes_max = node_cluster_options(options->cluster)->replica.result_bytes_max;
     s->free_sessions = calloc(options->sessions, sizeof *s->free_sessions);
-    s->outstanding = calloc(options->sessions, sizeof(struct act_message *));
-    s->waiting = calloc(size, sizeof(struct act_message *));
-    if (node_outbox_init(&s->answers, NULL) == 0 && s->free_sessions != NULL &&
-        s->outstanding != NULL && s->waiting != NULL)
-        return s;
+    s->outstanding = calloc(options->sessions, sizeof *s->outstanding);
+    s->waiting = calloc(size, sizeof *s->waiting);
+    if (s->free_sessions != NULL && s->outstanding != NULL && s->waiting != NULL) return s;
     destroy(s);
     return NULL;
 }
 
 void vsr_service_options_init(struct vsr_service_options *options)
 {
-    *options = (struct vsr_service_options){.sessions = 64, .waiting_max = 1024};
+    *options = (struct vsr_service_options){
+        .sessions = 64,
+        .waiting_max = 1024,
+        .mailbox_max = 1 << 20,
+    };
+}
+
+static int check(const struct vsr_service_options *options, struct vsr_error *why)
+{
+    const struct vsr_option_range ranges[] = {
+        {.name = "cluster",
+         .value = options->cluster != NULL,
+         .min = 1,
+         .max = 1,
+         .rule = "a cluster that has started"},
+        {.name = "sessions", .value = options->sessions, .min = 1, .max = VSR_SESSIONS_MAX},
+        {.name = "waiting_max", .value = options->waiting_max, .min = 1, .max = VSR_SESSIONS_MAX},
+    };
+    return vsr_options_check(ranges, sizeof ranges / sizeof ranges[0], why);
 }
 
 int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, struct vsr_error *why)
 {
     struct vsr_client_actor_options o;
+    int error = check(options, why);
 
-    if (options->sessions < 1 || options->sessions > VSR_SESSIONS_MAX || options->waiting_max < 1 ||
-        options->waiting_max > VSR_SESSIONS_MAX) {
-        bool is_sessions = options->sessions < 1 || options->sessions > VSR_SESSIONS_MAX;
-        if (why != NULL)
-            *why = (struct vsr_error){
-                .option = is_sessions ? "sessions" : "waiting_max",
-                .value = is_sessions ? options->sessions : options->waiting_max,
-                .min = 1,
-                .max = VSR_SESSIONS_MAX,
-                .rule = "",
-            };
-        return -EINVAL;
-    }
+    if (error != 0) return error;
     struct service *s = create(options);
     if (s == NULL) return -ENOMEM;
     vsr_client_actor_options_init(&o);
@@ -196,149 +336,171 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, str
     o.callbacks = &service_callbacks;
     o.context = s;
     o.place = options->place;
-    int error = vsr_client_actor_spawn(&o, id, why);
+    o.mailbox_max = options->mailbox_max;
+    error = vsr_client_actor_spawn(&o, id, why);
     if (error != 0) destroy(s);
     return error;
 }
 
-int vsr_service_send(act_id service, uint64_t cookie, const void *payload, uint32_t payload_bytes)
+/* Stopping one: an actor waits for the service's end, so that no thread waits for ever. */
+
+struct stopper {
+    act_id service;
+    uint64_t timeout_ns;
+    bool has_asked;
+    int error;
+    struct node_event done;
+};
+
+/** Asks the service to stop. Returns 0 or a negative errno. */
+static int ask_to_stop(act_id service)
 {
-    const struct node_submit request = {.cookie = cookie};
+    struct act_message *m = act_message_create(NODE_STOP, 0);
+
+    if (m == NULL) return -ENOMEM;
+    const int error = act_send(service, m);
+    if (error != 0) act_message_unref(m);
+    return error;
+}
+
+/** Until the service's mailbox has room for it. */
+static int stopper_ask(struct stopper *stopper)
+{
+    if (stopper->has_asked) return 0;
+    stopper->has_asked = ask_to_stop(stopper->service) == 0;
+    return stopper->has_asked ? 0 : act_timer_start(SWEEP_NS, NODE_SUBMIT, 0, NULL);
+}
+
+static int stopper_begin(struct stopper *stopper)
+{
+    int error = act_monitor(stopper->service);
+    if (error != 0) return error;
+    if (stopper->timeout_ns != UINT64_MAX) {
+        error = act_timer_start(stopper->timeout_ns, NODE_TICK, 0, NULL);
+        if (error != 0) return error;
+    }
+    return stopper_ask(stopper);
+}
+
+static void stopper_receive(void *state, struct act_message *m)
+{
+    struct stopper *stopper = state;
+
+    switch (m->type) {
+    case NODE_START:
+        stopper->error = stopper_begin(stopper);
+        if (stopper->error != 0) act_exit(0);
+        break;
+    case NODE_SUBMIT: /* of its own timer */
+        if (stopper_ask(stopper) != 0) act_exit(stopper->error = -ENOMEM);
+        break;
+    case NODE_TICK:
+        stopper->error = -ETIMEDOUT;
+        if (act_stop(stopper->service, 0) != 0 &&
+            act_timer_start(SWEEP_NS, NODE_TICK, 0, NULL) != 0)
+            act_exit(0); /* Neither: the runtime's stop ends the service. */
+        break;
+    case ACT_TYPE_DOWN:
+        act_exit(0);
+        break;
+    }
+    act_message_unref(m);
+}
+
+static void stopper_stopped(void *state, int reason)
+{
+    struct stopper *stopper = state;
+
+    (void)reason;
+    node_event_set(&stopper->done);
+}
+
+static const struct act_behaviour stopper_behaviour = {
+    .receive = stopper_receive,
+    .stopped = stopper_stopped,
+};
+
+static int stop_with_port(struct stopper *stopper)
+{
+    const struct act_spawn_options o = {
+        .behaviour = &stopper_behaviour, .state = stopper, .mailbox_max = 16};
+    struct act_message *m = act_message_create(NODE_START, 0);
+    act_id id;
+
+    if (m == NULL) return -ENOMEM;
+    /* From here first: what this thread has sent before is received before. */
+    stopper->has_asked = ask_to_stop(stopper->service) == 0;
+    int error = act_spawn(&o, &id);
+    if (error != 0) {
+        act_message_unref(m);
+        return error;
+    }
+    while (act_send(id, m) != 0)
+        sched_yield(); /* The lane to a worker empties by itself. */
+    node_event_wait(&stopper->done);
+    return stopper->error;
+}
+
+int vsr_service_stop(struct act_runtime *runtime, act_id service, uint64_t timeout_ns)
+{
+    struct stopper stopper = {.service = service, .timeout_ns = timeout_ns};
+    struct act_port *port;
+
+    if (act_on_worker()) return -EDEADLK;
+    int error = node_port_borrow(runtime, &port);
+    if (error != 0) return error;
+    node_event_init(&stopper.done);
+    error = stop_with_port(&stopper);
+    node_event_deinit(&stopper.done);
+    node_port_return(port);
+    return error;
+}
+
+int node_service_submit(act_id service, const struct node_submit *submit, const void *payload)
+{
+    const uint32_t payload_bytes = submit->payload_bytes;
+    const uint32_t bytes = (uint32_t)sizeof *submit + payload_bytes;
+    const uint32_t least =
+        node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + RESULT_BYTES_OWN);
 
     if (payload_bytes > VSR_OP_BYTES_MAX) return -EMSGSIZE;
-    struct act_message *m =
-        act_message_create(NODE_SUBMIT, (uint32_t)sizeof request + payload_bytes);
+    if (payload == NULL && payload_bytes > 0) return -EINVAL;
+    if (act_self() == ACT_ID_NONE) return -EINVAL;
+    struct act_message *m = act_message_create(NODE_SUBMIT, bytes < least ? least : bytes);
     if (m == NULL) return -ENOMEM;
-    memcpy(m->body, &request, sizeof request);
-    if (payload_bytes > 0) memcpy((uint8_t *)m->body + sizeof request, payload, payload_bytes);
+    memcpy(m->body, submit, sizeof *submit);
+    if (payload_bytes > 0) memcpy((uint8_t *)m->body + sizeof *submit, payload, payload_bytes);
     int error = act_send(service, m);
     if (error != 0) act_message_unref(m);
     return error;
 }
 
-/** A call's cookie carries this bit, so that the late answer to a call that timed out is known. */
-#define CALL_BIT (1ull << 63)
-/** Answers to sends that a caller keeps while a call waits; more sends are refused. */
-enum { CALLER_SENDS_MAX = 1024 };
+int vsr_service_send(act_id service, uint64_t cookie, const void *payload, uint32_t payload_bytes)
+{
+    const struct node_submit submit = {.cookie = cookie, .payload_bytes = payload_bytes};
+    return node_service_submit(service, &submit, payload);
+}
 
-struct vsr_caller {
-    struct act_port *port;
-    act_id service;
-    uint64_t ticket;      /* of the last operation */
-    uint32_t outstanding; /* sends without an answer received */
-    uint32_t kept_head;
-    uint32_t kept_count;
-    struct act_message *kept[CALLER_SENDS_MAX]; /* a ring of answers that came during calls */
+static const struct {
+    int status;
+    bool may_be_executed;
+    const char *text;
+} statuses[] = {
+#define X(status, may_be_executed, text) {status, may_be_executed, text},
+    VSR_STATUSES(X)
+#undef X
 };
 
-int vsr_caller_open(struct act_runtime *runtime, act_id service, struct vsr_caller **caller)
+bool vsr_status_may_be_executed(int status)
 {
-    struct vsr_caller *c = calloc(1, sizeof *c);
-    if (c == NULL) return -ENOMEM;
-
-    int error = act_port_open(runtime, &c->port);
-    if (error != 0) {
-        free(c);
-        return error;
-    }
-    c->service = service;
-    *caller = c;
-    return 0;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (statuses[i].status == status) return statuses[i].may_be_executed;
+    return true;
 }
 
-void vsr_caller_close(struct vsr_caller *caller)
+const char *vsr_status_text(int status)
 {
-    for (uint32_t i = 0; i < caller->kept_count; i++)
-        act_message_unref(caller->kept[(caller->kept_head + i) % CALLER_SENDS_MAX]);
-    act_port_close(caller->port);
-    free(caller);
-}
-
-/** Copies an answer out. Ownership: takes m. Returns the operation's status. */
-static int read_answer(struct act_message *m, void *result, uint32_t *result_bytes)
-{
-    const struct vsr_answer *body = m->body;
-    const int status = body->status;
-    const uint32_t bytes = body->result_bytes < *result_bytes ? body->result_bytes : *result_bytes;
-
-    if (bytes > 0) memcpy(result, body + 1, bytes);
-    *result_bytes = body->result_bytes;
-    act_message_unref(m);
-    return status;
-}
-
-static uint64_t time_left(uint64_t start, uint64_t timeout_ns)
-{
-    uint64_t spent = act_now_ns() - start;
-    return spent < timeout_ns ? timeout_ns - spent : 0;
-}
-
-/** The next answer on the port; what is no answer to this caller is ended. NULL: time is over. */
-static struct act_message *next_answer(struct vsr_caller *caller, uint64_t start,
-                                       uint64_t timeout_ns)
-{
-    for (;;) {
-        struct act_message *m = act_port_receive(caller->port, time_left(start, timeout_ns));
-        if (m == NULL) return NULL;
-        if (m->type == VSR_TYPE_ANSWER && m->body_bytes >= sizeof(struct vsr_answer)) return m;
-        act_message_unref(m);
-    }
-}
-
-int vsr_caller_call(struct vsr_caller *caller, const void *payload, uint32_t payload_bytes,
-                    void *result, uint32_t *result_bytes, uint64_t timeout_ns)
-{
-    const uint64_t start = act_now_ns();
-    const uint64_t cookie = ++caller->ticket | CALL_BIT;
-    int error = vsr_service_send(caller->service, cookie, payload, payload_bytes);
-    if (error != 0) return error;
-
-    for (;;) {
-        struct act_message *m = next_answer(caller, start, timeout_ns);
-        if (m == NULL) return -ETIMEDOUT;
-        const uint64_t answered = ((const struct vsr_answer *)m->body)->cookie;
-        if (answered == cookie) return read_answer(m, result, result_bytes);
-        if ((answered & CALL_BIT) != 0) {
-            act_message_unref(m); /* of a call that timed out before */
-            continue;
-        }
-        caller->kept[(caller->kept_head + caller->kept_count++) % CALLER_SENDS_MAX] = m;
-    }
-}
-
-int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t payload_bytes,
-                    uint64_t *ticket)
-{
-    if (caller->outstanding == CALLER_SENDS_MAX) return -EAGAIN;
-    int error = vsr_service_send(caller->service, caller->ticket + 1, payload, payload_bytes);
-    if (error != 0) return error;
-    *ticket = ++caller->ticket;
-    caller->outstanding++;
-    return 0;
-}
-
-int vsr_caller_receive(struct vsr_caller *caller, uint64_t *ticket, void *result,
-                       uint32_t *result_bytes, uint64_t timeout_ns)
-{
-    const uint64_t start = act_now_ns();
-    struct act_message *m;
-
-    if (caller->kept_count > 0) {
-        m = caller->kept[caller->kept_head];
-        caller->kept_head = (caller->kept_head + 1) % CALLER_SENDS_MAX;
-        caller->kept_count--;
-    } else {
-        do {
-            m = next_answer(caller, start, timeout_ns);
-            if (m == NULL) {
-                *ticket = 0;
-                return -ETIMEDOUT;
-            }
-            if ((((const struct vsr_answer *)m->body)->cookie & CALL_BIT) == 0) break;
-            act_message_unref(m);
-        } while (true);
-    }
-    *ticket = ((const struct vsr_answer *)m->body)->cookie;
-    caller->outstanding--;
-    return read_answer(m, result, result_bytes);
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (statuses[i].status == status) return statuses[i].text;
+    return "?";
 }

@@ -1,6 +1,7 @@
 /**
  * Buffers, outboxes and events of a node.
  */
+#include "assert.h"
 #include "node.h"
 
 #include <errno.h>
@@ -31,6 +32,12 @@ static void unref(void *context, void *handle)
 {
     (void)context;
     act_message_unref(handle);
+}
+
+_Noreturn void node_misuse(const char *function, const char *what)
+{
+    fprintf(stderr, "vsr: %s is called wrongly: %s\n", function, what);
+    abort();
 }
 
 const struct vsr_buffers node_buffers = {.take = take, .ref = ref, .unref = unref};

@@ -60,15 +60,15 @@ struct vsr_buffers {
 
 enum { VSR_ERROR_TEXT_BYTES = 768 };
 
-/** Why an option was refused: `option` was `value`; accepted is min..max, and `rule` says more. */
+/** Why an option was refused, or what the world said. `text` is always the whole sentence; the rest
+ * is for programs: `option` was `value`; accepted is min..max, and `rule` says more. */
 struct vsr_error {
     const char *option;
     uint64_t value;
     uint64_t min;
     uint64_t max;
     const char *rule; /* "" when the range says it all */
-    /** "", or all of it in words, where the world and not the number was at fault: which file, why,
-     * what to do. */
+    /** All of it in words: which option or file, its value, what is accepted, what to do. */
     char text[VSR_ERROR_TEXT_BYTES];
 };
 

@@ -1,0 +1,22 @@
+/**
+ * Operations on their way to a service.
+ */
+#ifndef VSR_NODE_SUBMIT_H
+#define VSR_NODE_SUBMIT_H
+
+#include <act/types.h>
+
+#include <stdint.h>
+
+/** Body of a NODE_SUBMIT; the payload follows. The message has room for its answer, too. */
+struct node_submit {
+    uint64_t cookie;
+    uint64_t deadline_ns; /* of act_now_ns: a session that is free later is too late; 0 = none */
+    uint32_t payload_bytes;
+    uint32_t reserved;
+};
+
+/** As vsr_service_send, with a deadline. */
+int node_service_submit(act_id service, const struct node_submit *submit, const void *payload);
+
+#endif
