@@ -167,6 +167,55 @@ Test(rule_5, 3_repeated_register_gets_its_session)
     fixture_end(f);
 }
 
+static struct vsr_buffer make_register_from(struct fixture *f, uint64_t client_id,
+                                            vsr_address address)
+{
+    struct vsr_buffer b = make_register(f, client_id);
+    struct vsr_register *payload =
+        (struct vsr_register *)(void *)((uint8_t *)(b.header + 1) + sizeof(struct vsr_request));
+    payload->address = address;
+    return b;
+}
+
+/* 5.4: a Register with a known id from another address is refused, not joined. */
+Test(rule_5, 4_register_from_another_address_is_refused)
+{
+    struct fixture *f = start(3, 16);
+    vsr_session session;
+
+    open_session(f, 1, &session);
+    fixture_message(f, make_register_from(f, 1, CLIENT + 1));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_REFUSED);
+    cr_assert_eq(fixture_reply(f, 0)->session, 0);
+    cr_assert_eq(f->sent[0].address, CLIENT + 1);
+    cr_assert_eq(f->r->drops[VSR_DROP_FOREIGN_ID], 1);
+    fixture_end(f);
+}
+
+/* 5.4: likewise when both are in the log before either is executed: the first in it has the id. */
+Test(rule_5, 4_second_register_in_the_log_is_refused)
+{
+    struct fixture *f = start(3, 16);
+    uint32_t refused = 0;
+
+    fixture_message(f, make_register_from(f, 1, CLIENT));
+    fixture_message(f, make_register_from(f, 1, CLIENT + 1));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->clients.count, 1);
+    cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->address, CLIENT);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct vsr_reply *reply = fixture_reply(f, i);
+        cr_assert_not_null(reply);
+        refused += reply->status == VSR_REPLY_REFUSED;
+    }
+    cr_assert_eq(refused, 1);
+    fixture_end(f);
+}
+
 /* 5.3: a Register that is in the log twice opens one session. */
 Test(rule_5, 3_register_twice_in_the_log_opens_one_session)
 {

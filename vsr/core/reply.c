@@ -176,14 +176,17 @@ void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effec
 void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address address,
                           struct vsr_effects *out)
 {
+    const struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
     const uint64_t *id = r->clients.ids[slot];
     const struct vsr_registered result = {.client_id = {id[0], id[1]}};
+    /* Rule 5.4: one id, two clients. The second gets nothing of the first one's. */
+    const bool is_its_own = entry->address == address;
     const struct vsr_reply reply = {
-        .session = vsr_client_table_at(&r->clients, slot)->session,
+        .session = is_its_own ? entry->session : 0,
         .number = 0,
-        .slot = slot,
+        .slot = is_its_own ? slot : 0,
         .payload_bytes = sizeof result,
-        .status = VSR_REPLY_OK,
+        .status = is_its_own ? VSR_REPLY_OK : VSR_REPLY_REFUSED,
     };
     vsr_reply(r, address, &reply, &result, out);
 }

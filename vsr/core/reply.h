@@ -26,7 +26,8 @@ void vsr_flush_replies(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out);
 /** Repeats the reply that a client table entry holds. */
 void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out);
-/** Answers a Register. */
+/** Answers a Register from `address` whose client id has the session at `slot`: with the session,
+ * or with a refusal when that is another address's. */
 void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address address,
                           struct vsr_effects *out);
 

@@ -158,7 +158,9 @@ static enum verdict judge_register(struct vsr_replica *r, const struct vsr_reque
     uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
 
     if (slot == UINT32_MAX) return VERDICT_APPEND;
-    drop(r, VSR_DROP_ANSWERED);
+    drop(r, vsr_client_table_at(&r->clients, slot)->address == payload->address
+                ? VSR_DROP_ANSWERED
+                : VSR_DROP_FOREIGN_ID);
     vsr_reply_registered(r, slot, payload->address, out);
     return VERDICT_DROP;
 }

@@ -28,6 +28,7 @@
     X(UNKNOWN_SESSION, "a session that may not be open here yet")                                  \
     X(EVICTED_SESSION, "a session that is gone")                                                   \
     X(ANSWERED, "executed before; the cached reply is sent again")                                 \
+    X(FOREIGN_ID, "a Register with a client id that another address has")                          \
     X(IN_LOG, "in the log already; its reply will come")                                           \
     X(OUT_OF_ORDER, "not the session's next number")                                               \
     X(BUSY, "the queue of waiting requests is full")                                               \
