@@ -102,6 +102,62 @@ Test(client_table, find_takes_any_slot)
     free(t.memory);
 }
 
+static uint32_t plain_oldest(const struct table *t)
+{
+    uint32_t oldest = 0;
+
+    for (uint32_t slot = 1; slot < t->table.count; slot++)
+        if (vsr_client_table_at(&t->table, slot)->last_op <
+            vsr_client_table_at(&t->table, oldest)->last_op)
+            oldest = slot;
+    return oldest;
+}
+
+/* 5.3: whom the bounds of the blocks find is whom a plain search finds, whatever was used when. */
+Test(client_table, eviction_finds_what_a_plain_search_finds)
+{
+    enum { CAPACITY = 3 * CLIENT_BLOCK + 17 };
+    struct table t = make_table(CAPACITY, 0);
+    uint64_t random = 11;
+    uint64_t id = 0;
+
+    while (id < CAPACITY) {
+        enroll(&t, id, 1 + id / 300);
+        id++;
+    }
+    for (vsr_op op = 10; op < 4000; op++) {
+        for (uint32_t used = (uint32_t)(op % 7); used > 0; used--) {
+            random = random * 6364136223846793005ull + 1442695040888963407ull;
+            vsr_client_table_at(&t.table, (uint32_t)((random >> 33) % CAPACITY))->last_op = op;
+        }
+        const uint32_t oldest = plain_oldest(&t);
+        cr_assert_eq(enroll(&t, id++, op), oldest);
+    }
+    free(t.memory);
+}
+
+/* client_table.h: an eviction does not read the table: 338 of them, as many as fit in an op, in a
+ * table whose sessions have all been used since the last one, read each block once and one block
+ * each. */
+Test(client_table, evictions_do_not_read_the_table_each)
+{
+    enum { CAPACITY = 1 << 16, BLOCKS = CAPACITY / CLIENT_BLOCK };
+    struct table t = make_table(CAPACITY, 0);
+    uint64_t id = 0;
+
+    while (id < CAPACITY)
+        enroll(&t, id++, 1);
+    for (vsr_op op = 2; op < 6; op++) {
+        for (uint32_t slot = 0; slot < CAPACITY; slot++)
+            vsr_client_table_at(&t.table, slot)->last_op = 10 * op + slot % 5;
+        const uint64_t before = t.table.blocks_read;
+        for (uint32_t i = 0; i < 338; i++)
+            enroll(&t, id++, 10 * op + 9);
+        cr_assert_leq(t.table.blocks_read - before, BLOCKS + 2 * 338);
+    }
+    free(t.memory);
+}
+
 /* The index stays right through thousands of evictions: against a plain search. */
 Test(client_table, index_survives_evictions)
 {

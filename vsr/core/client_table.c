@@ -22,10 +22,16 @@ static uint32_t index_size(uint32_t capacity)
     return size;
 }
 
+static uint32_t block_count(uint32_t slots)
+{
+    return (slots + CLIENT_BLOCK - 1) / CLIENT_BLOCK;
+}
+
 size_t vsr_client_table_bytes(uint32_t capacity, uint32_t result_bytes_max)
 {
     size_t bytes = (size_t)capacity * entry_stride(result_bytes_max);
     bytes += (size_t)capacity * sizeof(uint64_t[2]);
+    bytes += block_count(capacity) * sizeof(vsr_op);
     bytes += (size_t)index_size(capacity) * sizeof(uint32_t);
     return (bytes + CLIENT_ENTRY_ALIGN - 1) & ~(size_t)(CLIENT_ENTRY_ALIGN - 1);
 }
@@ -44,6 +50,8 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
     at += (size_t)capacity * table->stride;
     table->ids = (uint64_t(*)[2])(void *)at;
     at += (size_t)capacity * sizeof *table->ids;
+    table->bounds = (vsr_op *)(void *)at;
+    at += block_count(capacity) * sizeof *table->bounds;
     table->index = (uint32_t *)(void *)at;
 }
 
@@ -51,6 +59,7 @@ void vsr_client_table_clear(struct vsr_client_table *table)
 {
     table->count = 0;
     table->evictions = 0;
+    memset(table->bounds, 0, block_count(table->capacity) * sizeof *table->bounds);
     memset(table->index, 0, ((size_t)table->index_mask + 1) * sizeof *table->index);
 }
 
@@ -96,15 +105,45 @@ static void index_remove(struct vsr_client_table *table, const uint64_t id[2])
     table->index[hole] = 0;
 }
 
-/** The session whose last op is the oldest; the lowest slot among equals. */
-static uint32_t oldest_slot(const struct vsr_client_table *table)
+static uint32_t oldest_in_block(const struct vsr_client_table *table, uint32_t block)
 {
-    uint32_t oldest = 0;
+    uint32_t slot = block * CLIENT_BLOCK;
+    const uint32_t end = table->count - slot < CLIENT_BLOCK ? table->count : slot + CLIENT_BLOCK;
+    uint32_t oldest = slot;
+    vsr_op last_op = vsr_client_table_at(table, slot)->last_op;
 
-    for (uint32_t slot = 1; slot < table->count; slot++)
-        if (vsr_client_table_at(table, slot)->last_op < vsr_client_table_at(table, oldest)->last_op)
-            oldest = slot;
+    while (++slot < end) {
+        const vsr_op other = vsr_client_table_at(table, slot)->last_op;
+        if (other >= last_op) continue;
+        last_op = other;
+        oldest = slot;
+    }
     return oldest;
+}
+
+/**
+ * The session whose last op is the oldest; the lowest slot among equals.
+ *
+ * A last op only rises, so what was the smallest of a block stays a bound from below, and executing
+ * an operation has nothing to keep up. The block with the smallest bound is looked at; its bound
+ * rises to what is there, and when it was that already, nothing elsewhere is older. A block is
+ * looked at again only if its oldest session was used or evicted meanwhile.
+ */
+static uint32_t oldest_slot(struct vsr_client_table *table)
+{
+    const uint32_t blocks = block_count(table->count);
+
+    for (;;) {
+        uint32_t lowest = 0;
+        for (uint32_t block = 1; block < blocks; block++)
+            if (table->bounds[block] < table->bounds[lowest]) lowest = block;
+        const uint32_t slot = oldest_in_block(table, lowest);
+        table->blocks_read++;
+        const vsr_op last_op = vsr_client_table_at(table, slot)->last_op;
+        VSR_ASSERT(last_op >= table->bounds[lowest]);
+        if (last_op == table->bounds[lowest]) return slot;
+        table->bounds[lowest] = last_op;
+    }
 }
 
 static uint32_t take_slot(struct vsr_client_table *table)

@@ -17,6 +17,9 @@
 
 #define CLIENT_ENTRY_ALIGN 64u
 
+/** Slots that share a bound; see oldest_slot(). */
+enum { CLIENT_BLOCK = 256 };
+
 struct vsr_client_entry {
     vsr_session session; /* 0 = free */
     uint64_t number;     /* of the last request executed */
@@ -32,12 +35,14 @@ _Static_assert(sizeof(struct vsr_client_entry) == 48, "leaves 16 bytes of its li
 struct vsr_client_table {
     uint8_t *entries;   /* capacity of them, `stride` bytes each */
     uint64_t (*ids)[2]; /* client id of each slot */
+    vsr_op *bounds;     /* of each block of slots: no last_op in it is smaller */
     uint32_t *index;    /* open addressing by client id: slot + 1, 0 = empty */
     uint32_t index_mask;
     uint32_t capacity;
     uint32_t stride;
     uint32_t count; /* sessions open; the slots 0 .. count - 1 */
     uint64_t evictions;
+    uint64_t blocks_read; /* for evictions: their whole cost but for a look at the bounds */
 };
 
 static inline struct vsr_client_entry *vsr_client_table_at(const struct vsr_client_table *table,
