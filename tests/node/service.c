@@ -32,7 +32,8 @@ static int create_machine(void *context, uint32_t replica, struct vsr_state_mach
     return vsr_counter_create(COUNTERS, machine);
 }
 
-static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max)
+static void start_with(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max,
+                       uint32_t sessions_max)
 {
     struct act_runtime_options o;
     struct vsr_cluster_options c;
@@ -47,6 +48,7 @@ static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_
     c.create_machine = create_machine;
     c.replica.cluster = 5;
     c.replica.replica_count = replicas;
+    c.replica.sessions_max = sessions_max;
     c.replica.result_bytes_max = 8;
     cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
@@ -56,6 +58,11 @@ static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_
     cr_assert_eq(act_port_open(w->runtime, &port), 0);
     cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
     act_port_close(port);
+}
+
+static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max)
+{
+    start_with(w, replicas, sessions, waiting_max, 1024);
 }
 
 static void stop(struct world *w)
@@ -136,6 +143,71 @@ Test(service, seed_is_taken_once)
     act_id other;
     cr_assert_eq(spawn_beside(&w, 2, &other, NULL), 0);
     cr_assert_eq(vsr_service_stop(w.runtime, other, 10 * SECOND), 0);
+    stop(&w);
+}
+
+/* 5.5: services that come and go close their sessions, so a session that is idle meanwhile stays:
+ * 24 x 64 sessions in a table of 1024. */
+Test(service, services_come_and_go_beside_an_idle_one)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    struct vsr_cluster_report report;
+    uint64_t value = 0;
+
+    start(&w, 3, 1, 4);
+    for (uint32_t i = 0; i < 24; i++) {
+        struct vsr_service_options s;
+        struct act_port *port;
+        act_id id;
+
+        vsr_service_options_init(&s);
+        s.cluster = w.cluster;
+        cr_assert_eq(act_port_open(w.runtime, &port), 0);
+        cr_assert_eq(vsr_service_spawn(&s, &id, NULL), 0);
+        act_port_close(port);
+        cr_assert_eq(vsr_caller_open(w.runtime, id, &caller), 0);
+        cr_assert_eq(call(caller, 1, 1, &value), 0);
+        cr_assert_eq(value, i + 1);
+        vsr_caller_close(caller);
+        cr_assert_eq(vsr_service_stop(w.runtime, id, 10 * SECOND), 0);
+    }
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    cr_assert_eq(call(caller, 1, 1, &value), 0);
+    cr_assert_eq(value, 25);
+    vsr_caller_close(caller);
+    cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
+    cr_assert_eq(report.replica.evictions, 0);
+    stop(&w);
+}
+
+/* 5.6: more sessions than the table holds: who was evicted while it was idle is not told that an
+ * outcome is unknown; its operation is executed once in a new session. */
+Test(service, operation_after_an_eviction_is_executed_once)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    struct vsr_cluster_report report;
+    act_id other[2];
+    uint64_t value = 0;
+
+    start_with(&w, 3, 1, 4, 2);
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    cr_assert_eq(call(caller, 1, 1, &value), 0);
+    vsr_caller_close(caller);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert_eq(spawn_beside(&w, 0, &other[i], NULL), 0);
+    for (uint32_t i = 0; i < 40; i++) {
+        const uint32_t who = i % 3;
+        cr_assert_eq(vsr_caller_open(w.runtime, who == 2 ? w.service : other[who], &caller), 0);
+        cr_assert_eq(call(caller, 1, 1, &value), 0, "operation %u", i);
+        cr_assert_eq(value, i + 2);
+        vsr_caller_close(caller);
+    }
+    cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
+    cr_assert_gt(report.replica.evictions, 10);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert_eq(vsr_service_stop(w.runtime, other[i], 10 * SECOND), 0);
     stop(&w);
 }
 

@@ -168,6 +168,16 @@ static void on_result(struct world *w, struct client_session *s,
     w->stats.counts[COUNT_ANSWERS]++;
 }
 
+/** Its call never was: neither a result nor an effect of it may ever be seen. */
+static void on_not_executed(struct world *w, struct client_session *s)
+{
+    VSR_ASSERT(s->call != 0);
+    w->calls[s->call - 1].is_void = true;
+    s->call = 0;
+    s->submitted--;
+    s->due = w->now;
+}
+
 /** The list grows while it is walked: submits append to it. */
 static void perform(struct world *w, uint32_t client)
 {
@@ -192,6 +202,11 @@ static void perform(struct world *w, uint32_t client)
         case VSR_CLIENT_EVICTED:
             s->call = 0; /* unknown for ever */
             break;
+        case VSR_CLIENT_NOT_EXECUTED:
+            on_not_executed(w, s);
+            break;
+        case VSR_CLIENT_CLOSED:
+            break; /* Only of clients that leave; see client_restart. */
         case VSR_CLIENT_REFUSED:
             if (!scenario_has(&w->scenario, CONDITION_TWINS) && !w->has_lied)
                 journal_fail(&w->journal, OUTCOME_INVARIANT, "5.4: a random client id was refused");
@@ -268,6 +283,12 @@ void client_restart(struct world *w, uint32_t index)
     struct client_host *c = &w->clients[index];
 
     journal_text(&w->journal, "client %u restarts", index);
+    /* Half of them say good-bye; whether anybody hears it is the network's. */
+    if (random_percent(&w->client_random, 50)) {
+        vsr_client_leave(c->core, &c->effects);
+        vsr_client_turn_end(c->core, &c->effects);
+        perform(w, index);
+    }
     count(w, c);
     vsr_client_deinit(c->core);
     for (uint32_t i = 0; i < w->scenario.load.sessions; i++)

@@ -164,6 +164,8 @@ static void check_reply(struct world *w, const struct host *h, const struct vsr_
 {
     uint64_t result = 0;
 
+    memcpy(&result, reply + 1,
+           reply->payload_bytes < sizeof result ? reply->payload_bytes : sizeof result);
     if (reply->status == VSR_REPLY_BUSY || reply->status == VSR_REPLY_REFUSED) return;
     if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
         check_registered(w, h, reply);
@@ -175,10 +177,14 @@ static void check_reply(struct world *w, const struct host *h, const struct vsr_
         if (s != NULL && s->is_open)
             BROKEN(w, "I17: replica %u says that session %" PRIu64 " is gone; it is open", h->index,
                    reply->session);
+        if (s != NULL && reply->payload_bytes > 0 && result != s->number)
+            BROKEN(w,
+                   "I17: replica %u says that session %" PRIu64 " ended at request %" PRIu64
+                   "; the reference says %" PRIu64,
+                   h->index, reply->session, result, s->number);
         return;
     }
-    memcpy(&result, reply + 1,
-           reply->payload_bytes < sizeof result ? reply->payload_bytes : sizeof result);
+    if (s != NULL && s->is_closed && reply->payload_bytes == 0) return; /* of its Close */
     if (s == NULL || reply->number > s->number)
         BROKEN(w,
                "I17: replica %u answers request %" PRIu64 " of session %" PRIu64

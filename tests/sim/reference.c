@@ -16,6 +16,8 @@ void reference_init(struct reference *r, uint32_t sessions_max, uint32_t keys)
     r->slots = calloc(sessions_max, sizeof *r->slots);
     VSR_ASSERT(r->slots != NULL);
     r->slots_max = sessions_max;
+    r->free = calloc(sessions_max, sizeof *r->free);
+    VSR_ASSERT(r->free != NULL);
 }
 
 void reference_deinit(struct reference *r)
@@ -24,6 +26,7 @@ void reference_deinit(struct reference *r)
         free(r->sessions[i].results);
     free(r->sessions);
     free(r->slots);
+    free(r->free);
     map_deinit(&r->by_name);
     if (r->machine.destroy != NULL) r->machine.destroy(r->machine.state);
     *r = (struct reference){0};
@@ -60,6 +63,7 @@ static uint32_t take_slot(struct reference *r)
 {
     uint32_t oldest = 0;
 
+    if (r->free_count > 0) return r->free[--r->free_count];
     if (r->slots_used < r->slots_max) return r->slots_used++;
     for (uint32_t slot = 1; slot < r->slots_max; slot++)
         if (r->sessions[r->slots[slot]].last_op < r->sessions[r->slots[oldest]].last_op)
@@ -72,7 +76,8 @@ static void open_session(struct reference *r, const struct vsr_register *payload
 {
     for (uint32_t slot = 0; slot < r->slots_used; slot++) {
         const struct reference_session *s = &r->sessions[r->slots[slot]];
-        if (s->client_id[0] == payload->client_id[0] && s->client_id[1] == payload->client_id[1])
+        if (s->is_open && s->client_id[0] == payload->client_id[0] &&
+            s->client_id[1] == payload->client_id[1])
             return;
     }
     if (r->count == r->capacity) {
@@ -91,6 +96,17 @@ static void open_session(struct reference *r, const struct vsr_register *payload
     r->slots[slot] = r->count;
     map_put(&r->by_name, name_of(op, slot), r->count);
     r->count++;
+}
+
+/** Rule 5.3: the slot that was freed last is the first to be used again. */
+static void close_session(struct reference *r, const struct vsr_request *request)
+{
+    struct reference_session *s = find(r, request->session, request->slot);
+
+    if (s == NULL || !s->is_open) return; /* It was closed or evicted before. */
+    s->is_open = false;
+    s->is_closed = true;
+    r->free[r->free_count++] = request->slot;
 }
 
 uint64_t reference_tag(const void *payload, uint32_t bytes)
@@ -155,6 +171,8 @@ struct reference_outcome reference_execute(struct reference *r, const struct vsr
         if (request->kind == VSR_KIND_REGISTER)
             open_session(r, (const struct vsr_register *)(const void *)(request + 1),
                          entry->entry.op);
+        else if (request->kind == VSR_KIND_CLOSE)
+            close_session(r, request);
         else
             execute_request(r, entry, request, &outcome);
         offset += (uint32_t)sizeof *request + VSR_PADDED(request->payload_bytes);

@@ -23,6 +23,7 @@ struct reference_session {
     vsr_session session;
     uint32_t slot;
     bool is_open;
+    bool is_closed;  /* by its client */
     uint64_t number; /* the last executed */
     vsr_op last_op;
     struct reference_result *results; /* [number - 1] */
@@ -36,6 +37,8 @@ struct reference {
     struct map by_name; /* session and slot -> index */
     size_t *slots;      /* slot -> index */
     uint32_t slots_used, slots_max;
+    uint32_t *free; /* slots of closed sessions, a stack */
+    uint32_t free_count;
 };
 
 /** What an entry does. */

@@ -94,6 +94,7 @@ struct call {
     uint64_t amount;
     uint64_t result;
     bool is_known;
+    bool is_void; /* the client was told that it was never executed */
 };
 
 struct client_session {

@@ -418,6 +418,126 @@ Test(client, 5_4_client_ids_are_never_used_again)
     close_desk(&d);
 }
 
+/* 5.6: evicted before its request was executed: never executed, and that is said; or else unknown.
+ */
+Test(client, 5_6_evicted_session_tells_never_executed_from_unknown)
+{
+    for (uint64_t executed = 0; executed < 2; executed++) {
+        struct desk d = ready_desk(1, 0);
+
+        submit(&d, 0);
+        receive_reply(&d,
+                      (struct vsr_reply){.session = 100,
+                                         .number = 1,
+                                         .status = VSR_REPLY_EVICTED,
+                                         .payload_bytes = sizeof executed},
+                      &executed, 0);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_NOT_EXECUTED), executed == 0);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_EVICTED), executed == 1);
+        if (executed == 0) cr_assert_eq(d.out.list[0].status, -ECONNRESET);
+        cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_REGISTERING);
+        close_desk(&d);
+    }
+}
+
+/* 4.1: too large for a replica: never executed, and the number is not used again. */
+Test(client, too_large_request_is_told_and_its_session_opens_anew)
+{
+    struct desk d = ready_desk(1, 0);
+
+    submit(&d, 0);
+    reply_to(&d, 0, 1, VSR_REPLY_TOO_LARGE);
+    cr_assert_eq(d.out.list[0].kind, VSR_CLIENT_NOT_EXECUTED);
+    cr_assert_eq(d.out.list[0].status, -EMSGSIZE);
+    reply_to(&d, 0, 1, VSR_REPLY_TOO_LARGE); /* late */
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_NOT_EXECUTED), 1);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_REGISTERING);
+    close_desk(&d);
+}
+
+/* 5.5: sessions close when they have nothing outstanding; none opens anew; then they may open. */
+Test(client, 5_5_close_waits_for_what_is_outstanding)
+{
+    struct desk d = ready_desk(3, 0);
+
+    submit(&d, 1);
+    vsr_client_turn_end(d.c, &d.out);
+    drop_effects(&d);
+    vsr_client_close(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_eq(request(&d, 0, NULL)->kind, VSR_KIND_CLOSE);
+    cr_assert_eq(request(&d, 0, NULL)->session, 100);
+    cr_assert_eq(request(&d, 1, NULL)->session, 102);
+    cr_assert_null(request(&d, 2, NULL));
+    drop_effects(&d);
+    reply_to(&d, 0, 1, VSR_REPLY_OK);
+    reply_to(&d, 2, 1, VSR_REPLY_EVICTED); /* gone already: as good */
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_CLOSED), 2);
+    reply_to(&d, 1, 1, VSR_REPLY_OK);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_RESULT), 1);
+    drop_effects(&d);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_eq(request(&d, 0, NULL)->kind, VSR_KIND_CLOSE);
+    cr_assert_eq(request(&d, 0, NULL)->number, 2);
+    reply_to(&d, 1, 1, VSR_REPLY_OK); /* a late result is no answer to a Close */
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_CLOSED), 0);
+    reply_to(&d, 1, 2, VSR_REPLY_OK);
+    cr_assert_eq(count_effects(&d, VSR_CLIENT_CLOSED), 1);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert_eq(vsr_client_session_state(d.c, i), VSR_SESSION_CLOSED);
+    drop_effects(&d);
+    vsr_client_open(d.c, &d.out);
+    cr_assert_eq(vsr_client_session_state(d.c, 2), VSR_SESSION_REGISTERING);
+    close_desk(&d);
+}
+
+/* 5.5: a host that ends closes what is open, whatever is outstanding. */
+Test(client, 5_5_leave_waits_for_nothing)
+{
+    struct desk d = ready_desk(2, 0);
+
+    submit(&d, 1);
+    vsr_client_leave(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_eq(request(&d, 0, NULL)->kind, VSR_KIND_OPERATION);
+    cr_assert_eq(request(&d, 1, NULL)->kind, VSR_KIND_CLOSE);
+    cr_assert_eq(request(&d, 2, NULL)->kind, VSR_KIND_CLOSE);
+    close_desk(&d);
+}
+
+/* client.h: effects are bounded, however many sessions open with a message each. */
+Test(client, opening_many_sessions_one_by_one_stays_in_bounds)
+{
+    enum { SESSIONS = 100000 };
+    struct vsr_client_options o;
+    struct desk d = {.sessions = SESSIONS};
+    uint32_t sent = 0;
+
+    vsr_client_options_init(&o);
+    o.cluster = CLUSTER;
+    o.replica_count = 3;
+    o.sessions = o.sessions_max = SESSIONS;
+    o.requests_per_message = 1;
+    o.id[0] = 3;
+    o.buffers = fixture_buffers;
+    const size_t bytes = (vsr_client_bytes(&o) + 63) & ~(size_t)63;
+    d.memory = aligned_alloc(64, bytes);
+    memset(d.memory, 0, bytes);
+    d.c = vsr_client_init(d.memory, &o);
+    d.out.capacity = vsr_client_effects_max(&o);
+    d.out.list = calloc(d.out.capacity, sizeof *d.out.list);
+    vsr_client_open(d.c, &d.out);
+    for (uint32_t tick = 0; tick < 50 && sent < SESSIONS; tick++) {
+        cr_assert_leq(d.out.count, d.out.capacity);
+        sent += count_effects(&d, VSR_CLIENT_SEND);
+        drop_effects(&d);
+        vsr_client_tick(d.c, &d.out);
+        vsr_client_turn_end(d.c, &d.out);
+    }
+    cr_assert_geq(sent, SESSIONS);
+    close_desk(&d);
+}
+
 /* 5.4: two clients with one id: the second is told, and opens nothing of the first. */
 Test(client, 5_4_refused_session_is_closed_and_says_so)
 {

@@ -402,3 +402,137 @@ Test(rule_5, 1_new_primary_tells_every_client)
     cr_assert_eq(told, 50);
     fixture_end(f);
 }
+
+static struct vsr_buffer make_close(struct fixture *f, vsr_session session, uint32_t slot,
+                                    uint64_t number)
+{
+    struct vsr_buffer b = make_request(f, session, slot, number, 0);
+    struct vsr_request *request = (struct vsr_request *)(void *)(b.header + 1);
+
+    request->kind = VSR_KIND_CLOSE;
+    request->payload_bytes = 0;
+    b.header->bytes = sizeof *b.header + sizeof *request;
+    return b;
+}
+
+/** Closes a session through the log. */
+static void close_session(struct fixture *f, vsr_session session, uint32_t slot, uint64_t number)
+{
+    fixture_message(f, make_close(f, session, slot, number));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+}
+
+/* 5.5: a Close goes through the log; its slot is the next one to be used, and nobody is evicted. */
+Test(rule_5, 5_close_frees_the_session_s_slot)
+{
+    struct fixture *f = start(3, 3);
+    vsr_session session[4];
+    uint32_t slot[4];
+
+    for (uint32_t i = 0; i < 3; i++)
+        slot[i] = open_session(f, i + 1, &session[i]);
+    execute(f, session[1], slot[1], 1);
+    close_session(f, session[1], slot[1], 2);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_OK);
+    cr_assert_eq(fixture_reply(f, 0)->number, 2);
+    cr_assert_eq(f->r->clients.open, 2);
+    slot[3] = open_session(f, 9, &session[3]);
+    cr_assert_eq(slot[3], slot[1]);
+    cr_assert_eq(f->r->clients.evictions, 0);
+    execute(f, session[0], slot[0], 1);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_OK);
+    fixture_end(f);
+}
+
+/* 5.5: a request behind the Close in the log is a no-op, one that comes later is told that the
+ * session is gone, and a Close that comes again is told the same. */
+Test(rule_5, 5_nothing_follows_a_close)
+{
+    struct fixture *f = start(3, 4);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    execute(f, session, slot, 1);
+    fixture_message(f, make_close(f, session, slot, 2));
+    fixture_turn_end(f);
+    fixture_message(f, make_request(f, session, slot, 2, 1));
+    fixture_turn_end(f);
+    acknowledge_all(f);
+    fixture_turn_end(f);
+    cr_assert_eq(f->applied_requests, 1);
+    for (uint64_t number = 1; number <= 2; number++) {
+        fixture_message(f, make_request(f, session, slot, number, 1));
+        fixture_turn_end(f);
+        cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_EVICTED);
+    }
+    fixture_message(f, make_close(f, session, slot, 2));
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_EVICTED);
+    fixture_message(f, make_request(f, 0, slot, 1, 1)); /* of nobody: the slot is free */
+    fixture_turn_end(f);
+    cr_assert_eq(f->applied_requests, 1);
+    fixture_end(f);
+}
+
+/* 5.5: only its own client closes a session. */
+Test(rule_5, 5_close_from_another_address_is_dropped)
+{
+    struct fixture *f = start(3, 4);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+    struct vsr_buffer b = make_close(f, session, slot, 1);
+
+    b.header->from = CLIENT + 1;
+    fixture_message(f, b);
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_null(fixture_reply(f, 0));
+    fixture_end(f);
+}
+
+/* 5.6: who is evicted is told, whenever it asks, which of its requests was the last executed: what
+ * is behind that never was, and never will be. */
+Test(rule_5, 6_evicted_session_learns_what_was_executed)
+{
+    struct fixture *f = start(3, 1);
+    vsr_session old;
+    vsr_session other;
+    struct vsr_evicted evicted;
+
+    open_session(f, 1, &old);
+    execute(f, old, 0, 1);
+    execute(f, old, 0, 2);
+    open_session(f, 2, &other);
+    fixture_message(f, make_request(f, old, 0, 3, 1));
+    fixture_turn_end(f);
+    const struct vsr_reply *reply = fixture_reply(f, 0);
+    cr_assert_eq(reply->status, VSR_REPLY_EVICTED);
+    cr_assert_eq(reply->payload_bytes, sizeof evicted);
+    memcpy(&evicted, reply + 1, sizeof evicted);
+    cr_assert_eq(evicted.executed, 2);
+    open_session(f, 3, &other); /* one more, and it is not known any more */
+    fixture_message(f, make_request(f, old, 0, 3, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_EVICTED);
+    cr_assert_eq(fixture_reply(f, 0)->payload_bytes, 0);
+    fixture_end(f);
+}
+
+/* 4.1: a payload above op_bytes_max gets an answer. */
+Test(rule_5, request_that_is_too_large_is_answered)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+    o.op_bytes_max = 4;
+    struct fixture *f = fixture_start(&o);
+    vsr_session session;
+    uint32_t slot = open_session(f, 1, &session);
+
+    fixture_message(f, make_request(f, session, slot, 1, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_TOO_LARGE);
+    cr_assert_eq(f->r->drops[VSR_DROP_TOO_LARGE], 1);
+    cr_assert_eq(f->r->log.op, 1);
+    fixture_end(f);
+}

@@ -455,17 +455,18 @@ Test(rule_10_load, foreign_bytes_are_refused)
     uint8_t copy[FIXTURE_SNAPSHOT_BYTES];
     const size_t size = from->kept.count - sizeof from->counts;
     static const struct {
-        size_t offset; /* in the head of 64 bytes and the session behind it */
+        size_t offset; /* in the head of 72 bytes and the session behind it */
         uint64_t value;
     } damage[] = {
         {0, 1},
         {36, UINT32_MAX},
         {36, 17},
-        {64 + 48, UINT64_MAX},
-        {64 + 48, 17},
-        {64 + 16, 0},          /* session 0 */
-        {64 + 16, UINT64_MAX}, /* opened after its last op */
-        {64 + 32, UINT64_MAX}, /* whose last op is not executed yet */
+        {40, 2}, /* the first free slot is beyond the last */
+        {72 + 64, UINT32_MAX},
+        {72 + 64, 17},
+        {72 + 68, 2},          /* likewise the next free one */
+        {72 + 16, UINT64_MAX}, /* opened after its last op */
+        {72 + 32, UINT64_MAX}, /* whose last op is not executed yet */
         {8, 1},                /* likewise: of an op before it */
         {32, 1},               /* another epoch */
     };
@@ -484,15 +485,15 @@ Test(rule_10_load, foreign_bytes_are_refused)
     }
     for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
         memcpy(copy, from->kept.bytes, size);
-        memcpy(copy + damage[i].offset, &damage[i].value, damage[i].offset == 36 ? 4 : 8);
+        memcpy(copy + damage[i].offset, &damage[i].value, damage[i].offset == 0 ? 8 : 4);
         struct bytes bad = {copy, size};
         cr_assert(!vsr_replica_load(f->r, read_bytes, &bad), "damage %zu", i);
     }
     /* A client's session, twice. */
     memcpy(copy, from->kept.bytes, size);
     memcpy(copy + 36, &two, sizeof two);
-    memcpy(copy + size, copy + 64, size - 64);
-    struct bytes twice = {copy, size + size - 64};
+    memcpy(copy + size, copy + 72, size - 72);
+    struct bytes twice = {copy, size + size - 72};
     cr_assert(!vsr_replica_load(f->r, read_bytes, &twice));
     chain_free(&c);
     fixture_free(from);

@@ -43,8 +43,12 @@ struct vsr_client {
     struct open_request again; /* retries, to everybody */
     vsr_view view_hint;
     uint64_t tick;
-    uint32_t sweep;     /* the next session to look at */
-    uint32_t moved;     /* sessions before this one know of the new primary */
+    uint32_t sweep;  /* the next session to look at */
+    uint32_t moved;  /* sessions before this one know of the new primary */
+    uint32_t opened; /* sessions before this one have been told to open */
+    uint32_t left;   /* or to close */
+    bool is_closing;
+    bool is_leaving;
     uint64_t registers; /* sent under an id of their own */
     uint64_t random;    /* of the jitter */
     struct vsr_client_report report;
@@ -196,10 +200,54 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
     send_first(c, s, out);
 }
 
+/** Closes a session; its Close has a number of its own, so that no late result is its answer. */
+static void start_close(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
+{
+    s->state = VSR_SESSION_CLOSING;
+    s->request.kind = VSR_KIND_CLOSE;
+    s->request.payload_bytes = 0;
+    s->request.number++;
+    send_first(c, s, out);
+}
+
+static bool has_room(const struct vsr_client_effects *out)
+{
+    return out->count + EFFECTS_SPARE <= out->capacity;
+}
+
+/** Opens or closes sessions that have been told to, while there is room. */
+static void go_on(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    for (; c->opened < c->options.sessions && has_room(out); c->opened++)
+        if (session_at(c, c->opened)->state == VSR_SESSION_CLOSED)
+            start_register(c, c->opened, out);
+    for (; c->left < c->options.sessions && has_room(out); c->left++) {
+        struct session *s = session_at(c, c->left);
+        if (s->state == VSR_SESSION_READY || (s->state == VSR_SESSION_WAITING && c->is_leaving))
+            start_close(c, s, out);
+    }
+}
+
 void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out)
 {
-    for (uint32_t i = 0; i < c->options.sessions; i++)
-        if (session_at(c, i)->state == VSR_SESSION_CLOSED) start_register(c, i, out);
+    c->is_closing = false;
+    c->left = c->options.sessions;
+    c->opened = 0;
+    go_on(c, out);
+}
+
+void vsr_client_close(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    c->is_closing = true;
+    c->opened = c->options.sessions;
+    c->left = 0;
+    go_on(c, out);
+}
+
+void vsr_client_leave(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    c->is_leaving = true;
+    vsr_client_close(c, out);
 }
 
 int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payload,
@@ -228,7 +276,7 @@ int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payloa
 static bool is_waiting_for(const struct session *s, const struct vsr_reply *reply)
 {
     return s->request.session == reply->session && s->request.slot == reply->slot &&
-           s->request.number == reply->number && s->state == VSR_SESSION_WAITING;
+           s->request.number == reply->number && s->state >= VSR_SESSION_WAITING;
 }
 
 /** The session that a reply is for: ours, waiting for just this. Its index, or UINT32_MAX. */
@@ -295,14 +343,58 @@ static void on_registered(struct vsr_client *c, const struct vsr_reply *reply,
     if (held->slot != reply->slot || held->session <= reply->session)
         c->session_of[reply->slot] = index + 1;
     next_effect(out, VSR_CLIENT_OPENED, index);
+    if (c->is_closing) start_close(c, s, out);
 }
 
-/** The session is gone: what became of its request cannot be known. It opens anew. */
-static void on_evicted(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+static void on_closed(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
 {
+    struct session *s = session_at(c, index);
+
+    if (c->session_of[s->request.slot] == index + 1) c->session_of[s->request.slot] = 0;
+    s->state = VSR_SESSION_CLOSED;
+    c->report.closed++;
+    next_effect(out, VSR_CLIENT_CLOSED, index);
+}
+
+/** A new session for the old one, unless they are to close. */
+static void open_anew(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+{
+    if (c->is_closing)
+        on_closed(c, index, out);
+    else
+        start_register(c, index, out);
+}
+
+static void on_not_executed(struct vsr_client *c, uint32_t index, int status,
+                            struct vsr_client_effects *out)
+{
+    struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_NOT_EXECUTED, index);
+
+    effect->number = session_at(c, index)->request.number;
+    effect->status = status;
+    c->report.not_executed++;
+    open_anew(c, index, out);
+}
+
+/** The session is gone. If it went before its request was executed, that is known; or else what
+ * became of the request is not. */
+static void on_evicted(struct vsr_client *c, uint32_t index, const struct vsr_reply *reply,
+                       struct vsr_client_effects *out)
+{
+    const struct session *s = session_at(c, index);
+    const struct vsr_evicted *evicted = (const struct vsr_evicted *)(const void *)(reply + 1);
+
+    if (s->state == VSR_SESSION_CLOSING) {
+        on_closed(c, index, out);
+        return;
+    }
     c->report.evicted++;
-    next_effect(out, VSR_CLIENT_EVICTED, index)->number = session_at(c, index)->request.number;
-    start_register(c, index, out);
+    if (reply->payload_bytes == sizeof *evicted && evicted->executed < s->request.number) {
+        on_not_executed(c, index, -ECONNRESET, out);
+        return;
+    }
+    next_effect(out, VSR_CLIENT_EVICTED, index)->number = s->request.number;
+    open_anew(c, index, out);
 }
 
 /** What is neither a result nor the answer to a Register. */
@@ -313,10 +405,13 @@ static void on_refusal(struct vsr_client *c, const struct vsr_header *m,
     /* C8: a primary of an older view may not know our session yet. */
     bool is_old_news = reply->status == VSR_REPLY_EVICTED && m->view < c->view_hint;
 
-    if (index == UINT32_MAX || is_old_news || reply->status > VSR_REPLY_BUSY) {
+    if (index == UINT32_MAX || is_old_news || reply->status > VSR_REPLY_TOO_LARGE) {
         c->report.replies_ignored++;
     } else if (reply->status == VSR_REPLY_EVICTED) {
-        on_evicted(c, index, out);
+        on_evicted(c, index, reply, out);
+    } else if (reply->status == VSR_REPLY_TOO_LARGE) {
+        /* Its number is spent: a late copy of this answer must not be taken for another's. */
+        on_not_executed(c, index, -EMSGSIZE, out);
     } else {
         struct session *s = session_at(c, index);
         c->report.busy++;
@@ -334,12 +429,18 @@ static inline void on_result(struct vsr_client *c, const struct vsr_reply *reply
         c->report.replies_ignored++;
         return;
     }
+    struct session *s = session_at(c, index);
+    if (s->state == VSR_SESSION_CLOSING) {
+        on_closed(c, index, out);
+        return;
+    }
     struct vsr_client_effect *effect = next_effect(out, VSR_CLIENT_RESULT, index);
     effect->result = reply + 1;
     effect->result_bytes = reply->payload_bytes;
     effect->number = reply->number;
-    session_at(c, index)->state = VSR_SESSION_READY;
+    s->state = VSR_SESSION_READY;
     c->report.answered++;
+    if (c->is_closing) start_close(c, s, out);
 }
 
 static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
@@ -373,7 +474,7 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
             (const struct vsr_reply *)(const void *)((const uint8_t *)m + offset);
         uint32_t bytes = (uint32_t)sizeof *reply + VSR_PADDED(reply->payload_bytes);
         __builtin_prefetch((const uint8_t *)reply + READ_AHEAD);
-        if (bytes > end - offset || out->count + EFFECTS_SPARE > out->capacity) {
+        if (bytes > end - offset || !has_room(out)) {
             c->report.replies_ignored++;
             return;
         }
@@ -391,7 +492,7 @@ void vsr_client_receive(struct vsr_client *c, const struct vsr_header *m,
 
 static bool is_outstanding(const struct session *s)
 {
-    return s->state == VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
+    return s->state >= VSR_SESSION_WAITING || s->state == VSR_SESSION_REGISTERING;
 }
 
 /** What the old primary had and nobody answered goes to the new one, without waiting for a timer.
@@ -399,7 +500,7 @@ static bool is_outstanding(const struct session *s)
 static void move_to_primary(struct vsr_client *c, struct vsr_client_effects *out)
 {
     for (; c->moved < c->options.sessions; c->moved++) {
-        if (out->count + EFFECTS_SPARE > out->capacity) return;
+        if (!has_room(out)) return;
         struct session *s = session_at(c, c->moved);
         if (is_outstanding(s)) send_first(c, s, out);
     }
@@ -410,6 +511,7 @@ void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out)
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
     if (c->moved < c->options.sessions) move_to_primary(c, out);
+    if (c->opened < c->options.sessions || c->left < c->options.sessions) go_on(c, out);
     close_request(&c->first, out);
     close_request(&c->again, out);
 }
@@ -431,10 +533,11 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
 
     c->tick++;
     c->again.to = all_mask(c);
+    if (c->opened < sessions || c->left < sessions) go_on(c, out);
     for (uint32_t i = 0; i < look_at; i++) {
         struct session *s = session_at(c, c->sweep);
         if (is_outstanding(s) && s->due_tick <= c->tick) {
-            if (out->count + EFFECTS_SPARE > out->capacity) return; /* the rest at the next tick */
+            if (!has_room(out)) return; /* the rest at the next tick */
             retry(c, s, out);
         }
         c->sweep = c->sweep + 1 < sessions ? c->sweep + 1 : 0;
@@ -506,7 +609,7 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     c->random = options->id[0] ^ options->id[1];
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
-    c->moved = options->sessions;
+    c->moved = c->opened = c->left = options->sessions;
     return c;
 }
 

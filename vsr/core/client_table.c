@@ -30,7 +30,7 @@ static uint32_t block_count(uint32_t slots)
 size_t vsr_client_table_bytes(uint32_t capacity, uint32_t result_bytes_max)
 {
     size_t bytes = (size_t)capacity * entry_stride(result_bytes_max);
-    bytes += (size_t)capacity * sizeof(uint64_t[2]);
+    bytes += (size_t)capacity * (sizeof(uint64_t[2]) + sizeof(struct vsr_client_past));
     bytes += block_count(capacity) * sizeof(vsr_op);
     bytes += (size_t)index_size(capacity) * sizeof(uint32_t);
     return (bytes + CLIENT_ENTRY_ALIGN - 1) & ~(size_t)(CLIENT_ENTRY_ALIGN - 1);
@@ -50,6 +50,8 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
     at += (size_t)capacity * table->stride;
     table->ids = (uint64_t(*)[2])(void *)at;
     at += (size_t)capacity * sizeof *table->ids;
+    table->past = (struct vsr_client_past *)(void *)at;
+    at += (size_t)capacity * sizeof *table->past;
     table->bounds = (vsr_op *)(void *)at;
     at += block_count(capacity) * sizeof *table->bounds;
     table->index = (uint32_t *)(void *)at;
@@ -57,7 +59,7 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
 
 void vsr_client_table_clear(struct vsr_client_table *table)
 {
-    table->count = 0;
+    table->count = table->free = table->open = 0;
     table->evictions = 0;
     memset(table->bounds, 0, block_count(table->capacity) * sizeof *table->bounds);
     memset(table->index, 0, ((size_t)table->index_mask + 1) * sizeof *table->index);
@@ -146,14 +148,48 @@ static uint32_t oldest_slot(struct vsr_client_table *table)
     }
 }
 
+/** Takes a session out of its slot, and notes what it was. */
+static void leave_slot(struct vsr_client_table *table, uint32_t slot)
+{
+    const struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
+
+    VSR_ASSERT(entry->session != 0);
+    index_remove(table, table->ids[slot]);
+    table->past[slot] =
+        (struct vsr_client_past){.session = entry->session, .number = entry->number};
+    table->open--;
+}
+
 static uint32_t take_slot(struct vsr_client_table *table)
 {
-    if (table->count < table->capacity) return table->count++;
-
-    uint32_t slot = oldest_slot(table);
-    index_remove(table, table->ids[slot]);
+    if (table->free != 0) {
+        const uint32_t slot = table->free - 1;
+        table->free = vsr_client_table_at(table, slot)->next_free;
+        return slot;
+    }
+    if (table->count < table->capacity) {
+        table->past[table->count] = (struct vsr_client_past){0};
+        return table->count++;
+    }
+    const uint32_t slot = oldest_slot(table);
+    leave_slot(table, slot);
     table->evictions++;
     return slot;
+}
+
+/** Puts a session into a slot that has none. */
+static struct vsr_client_entry *settle(struct vsr_client_table *table, uint32_t slot,
+                                       const struct vsr_register *request, vsr_session session)
+{
+    struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
+
+    *entry = (struct vsr_client_entry){
+        .session = session, .last_op = session, .address = request->address};
+    table->ids[slot][0] = request->client_id[0];
+    table->ids[slot][1] = request->client_id[1];
+    table->index[index_find(table, request->client_id)] = slot + 1;
+    table->open++;
+    return entry;
 }
 
 uint32_t vsr_client_table_register(struct vsr_client_table *table,
@@ -163,10 +199,42 @@ uint32_t vsr_client_table_register(struct vsr_client_table *table,
     if (slot != UINT32_MAX) return slot;
 
     slot = take_slot(table);
-    struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
-    *entry = (struct vsr_client_entry){.session = op, .last_op = op, .address = request->address};
-    table->ids[slot][0] = request->client_id[0];
-    table->ids[slot][1] = request->client_id[1];
-    table->index[index_find(table, request->client_id)] = slot + 1;
+    settle(table, slot, request, op);
     return slot;
+}
+
+/** Nothing is the next request of a free slot, and its address stays: the Close is answered there.
+ */
+static void make_free(struct vsr_client_table *table, uint32_t slot, uint32_t next_free)
+{
+    struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
+
+    table->ids[slot][0] = table->ids[slot][1] = 0;
+    entry->session = 0;
+    entry->number = 0;
+    entry->pending = UINT64_MAX;
+    entry->result_bytes = 0;
+    entry->next_free = next_free;
+}
+
+bool vsr_client_table_close(struct vsr_client_table *table, vsr_session session, uint32_t slot)
+{
+    if (session == 0 || vsr_client_table_find(table, session, slot) == NULL) return false;
+    leave_slot(table, slot);
+    make_free(table, slot, table->free);
+    table->free = slot + 1;
+    return true;
+}
+
+struct vsr_client_entry *vsr_client_table_restore(struct vsr_client_table *table,
+                                                  const struct vsr_register *request,
+                                                  vsr_session session)
+{
+    if (table->count == table->capacity) return NULL;
+    if (session != 0 && vsr_client_table_slot_of(table, request->client_id) != UINT32_MAX)
+        return NULL;
+    const uint32_t slot = table->count++;
+    if (session != 0) return settle(table, slot, request, session);
+    make_free(table, slot, 0);
+    return vsr_client_table_at(table, slot);
 }

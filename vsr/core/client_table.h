@@ -21,26 +21,35 @@
 enum { CLIENT_BLOCK = 256 };
 
 struct vsr_client_entry {
-    vsr_session session; /* 0 = free */
-    uint64_t number;     /* of the last request executed */
-    uint64_t pending;    /* primary: of the last request in the log; >= number there */
-    vsr_op last_op;      /* op of the last request executed, or of the Register */
-    vsr_address address; /* where the replies go */
-    uint32_t reserved;
+    vsr_session session;   /* 0 = free: nothing is next of it, see pending */
+    uint64_t number;       /* of the last request executed */
+    uint64_t pending;      /* primary: of the last request in the log; >= number there; free: -1 */
+    vsr_op last_op;        /* op of the last request executed, or of the Register */
+    vsr_address address;   /* where the replies go */
+    uint32_t next_free;    /* free: the slot + 1 that was freed before it; 0 = none */
     uint32_t result_bytes; /* with what follows: the cached reply, a struct vsr_result */
 };
 
 _Static_assert(sizeof(struct vsr_client_entry) == 48, "leaves 16 bytes of its line for a result");
 
+/** The session that a slot had before. */
+struct vsr_client_past {
+    vsr_session session; /* 0 = none */
+    uint64_t number;     /* of its last request executed */
+};
+
 struct vsr_client_table {
-    uint8_t *entries;   /* capacity of them, `stride` bytes each */
-    uint64_t (*ids)[2]; /* client id of each slot */
-    vsr_op *bounds;     /* of each block of slots: no last_op in it is smaller */
-    uint32_t *index;    /* open addressing by client id: slot + 1, 0 = empty */
+    uint8_t *entries;             /* capacity of them, `stride` bytes each */
+    uint64_t (*ids)[2];           /* client id of each slot */
+    struct vsr_client_past *past; /* of each slot */
+    vsr_op *bounds;               /* of each block of slots: no last_op in it is smaller */
+    uint32_t *index;              /* open addressing by client id: slot + 1, 0 = empty */
     uint32_t index_mask;
     uint32_t capacity;
     uint32_t stride;
-    uint32_t count; /* sessions open; the slots 0 .. count - 1 */
+    uint32_t count; /* slots in use or used before: 0 .. count - 1 */
+    uint32_t free;  /* the slot + 1 that was freed last; 0 = none */
+    uint32_t open;  /* sessions */
     uint64_t evictions;
     uint64_t blocks_read; /* for evictions: their whole cost but for a look at the bounds */
 };
@@ -74,6 +83,13 @@ static inline struct vsr_client_entry *vsr_client_table_find(const struct vsr_cl
     return entry->session == session ? entry : NULL;
 }
 
+/** Whether a session was the last one that its slot had before. */
+static inline bool vsr_client_table_has_left(const struct vsr_client_table *table,
+                                             vsr_session session, uint32_t slot)
+{
+    return slot < table->count && session != 0 && table->past[slot].session == session;
+}
+
 /** Bytes of memory for a table. */
 size_t vsr_client_table_bytes(uint32_t capacity, uint32_t result_bytes_max);
 
@@ -84,12 +100,22 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
 /**
  * Executes a Register: opens a session, or finds the one that this client id has.
  *
- * When the table is full the session whose last op is the oldest goes (the lowest slot among
- * equals), so every replica evicts the same one.
- * Returns:   its slot.
+ * A slot that was freed is used first. When the table is full the session whose last op is the
+ * oldest goes (the lowest slot among equals), so every replica evicts the same one. Returns:   its
+ * slot.
  */
 uint32_t vsr_client_table_register(struct vsr_client_table *table,
                                    const struct vsr_register *request, vsr_op op);
+
+/** Executes a Close: the session's slot is the next to be given out. Returns whether there was one.
+ */
+bool vsr_client_table_close(struct vsr_client_table *table, vsr_session session, uint32_t slot);
+
+/** Appends a slot as a snapshot has it: a session, or, with session 0, a free slot. Returns its
+ * entry, or NULL when the table is full or has the id. */
+struct vsr_client_entry *vsr_client_table_restore(struct vsr_client_table *table,
+                                                  const struct vsr_register *request,
+                                                  vsr_session session);
 
 /** Closes every session. */
 void vsr_client_table_clear(struct vsr_client_table *table);

@@ -28,6 +28,19 @@ static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepa
     vsr_note_pending_of(r, prepare->entry.op);
 }
 
+/** Ends the sessions of a Close op. What the log holds of them behind it is a no-op. */
+static void close_sessions(struct vsr_replica *r, const struct vsr_prepare *prepare)
+{
+    uint32_t offset = sizeof *prepare;
+
+    for (uint32_t i = 0; i < prepare->header.count; i++) {
+        const struct vsr_request *request = request_at(prepare, offset);
+        if (!vsr_client_table_close(&r->clients, request->session, request->slot))
+            r->requests_repeated++;
+        offset += request_bytes(request);
+    }
+}
+
 /**
  * Notes the requests of an op in the client table and lists those to be executed.
  *
@@ -76,6 +89,8 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
 
     if (prepare->entry.kind == VSR_KIND_REGISTER)
         open_sessions(r, prepare);
+    else if (prepare->entry.kind == VSR_KIND_CLOSE)
+        close_sessions(r, prepare);
     else
         count = list_operations(r, prepare);
     r->is_applying = true;
@@ -100,18 +115,31 @@ static void answer_register(struct vsr_replica *r, const struct vsr_request *req
     vsr_reply_registered(r, slot, payload->address, out);
 }
 
+/** The slot is free, or was free and has another session of this op's; its address is the closed
+ * one's until then. */
+static void answer_close(struct vsr_replica *r, const struct vsr_request *request,
+                         struct vsr_effects *out)
+{
+    if (!vsr_client_table_has_left(&r->clients, request->session, request->slot)) return;
+    const struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, request->slot);
+    if (entry->session == 0) vsr_reply_closed(r, entry->address, request, out);
+}
+
 static void answer_clients(struct vsr_replica *r, const struct vsr_prepare *prepare,
                            struct vsr_effects *out)
 {
     uint32_t offset = sizeof *prepare;
 
-    if (prepare->entry.kind != VSR_KIND_REGISTER) {
+    if (prepare->entry.kind == VSR_KIND_OPERATION) {
         vsr_reply_to_operations(r, out);
         return;
     }
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
-        answer_register(r, request, out);
+        if (request->kind == VSR_KIND_REGISTER)
+            answer_register(r, request, out);
+        else
+            answer_close(r, request, out);
         offset += request_bytes(request);
     }
 }

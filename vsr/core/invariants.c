@@ -69,7 +69,12 @@ static void check_clients(const struct vsr_replica *r)
         uint32_t slot = (uint32_t)((r->log.op + i) % r->clients.count);
         const struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
 
-        VSR_ASSERT(entry->session != 0 && entry->session <= entry->last_op);
+        if (entry->session == 0) {
+            VSR_ASSERT(entry->pending == UINT64_MAX && r->clients.past[slot].session != 0);
+            continue;
+        }
+        VSR_ASSERT(entry->session <= entry->last_op);
+        VSR_ASSERT(r->clients.past[slot].session < entry->session);
         VSR_ASSERT(entry->last_op <= executed);
         VSR_ASSERT(vsr_client_table_slot_of(&r->clients, r->clients.ids[slot]) == slot);
         if (!is_serving(r)) continue;

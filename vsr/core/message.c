@@ -18,7 +18,8 @@ bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offs
         if (request->payload_bytes > bounds.payload_bytes_max) return false;
         if (request->kind != VSR_KIND_OPERATION &&
             (request->kind != VSR_KIND_REGISTER ||
-             request->payload_bytes != sizeof(struct vsr_register)))
+             request->payload_bytes != sizeof(struct vsr_register)) &&
+            (request->kind != VSR_KIND_CLOSE || request->payload_bytes != 0))
             return false;
         offset = step_over(offset, request_bytes(request), &size);
     }

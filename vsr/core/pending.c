@@ -31,7 +31,7 @@ void vsr_rebuild_pending(struct vsr_replica *r)
 {
     for (uint32_t slot = 0; slot < r->clients.count; slot++) {
         struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
-        entry->pending = entry->number;
+        if (entry->session != 0) entry->pending = entry->number;
     }
     note_pending(r, r->applied + (r->is_applying ? 1 : 0), 0);
 }

@@ -173,6 +173,33 @@ void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effec
     vsr_reply(r, entry->address, &reply, vsr_client_entry_result(entry)->data, out);
 }
 
+void vsr_reply_closed(struct vsr_replica *r, vsr_address address, const struct vsr_request *request,
+                      struct vsr_effects *out)
+{
+    const struct vsr_reply reply = {
+        .session = request->session,
+        .number = request->number,
+        .slot = request->slot,
+        .status = VSR_REPLY_OK,
+    };
+    vsr_reply(r, address, &reply, NULL, out);
+}
+
+void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
+                       const struct vsr_request *request, struct vsr_effects *out)
+{
+    const bool is_known = vsr_client_table_has_left(&r->clients, request->session, request->slot);
+    const struct vsr_evicted evicted = {is_known ? r->clients.past[request->slot].number : 0};
+    const struct vsr_reply reply = {
+        .session = request->session,
+        .number = request->number,
+        .slot = request->slot,
+        .payload_bytes = is_known ? sizeof evicted : 0,
+        .status = VSR_REPLY_EVICTED,
+    };
+    vsr_reply(r, address, &reply, &evicted, out);
+}
+
 void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address address,
                           struct vsr_effects *out)
 {

@@ -24,6 +24,12 @@ void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_repl
 void vsr_flush_replies(struct vsr_replica *r, struct vsr_effects *out);
 /** Answers the operations that were executed: r->operations, whose results are in the table. */
 void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out);
+/** Answers a Close: its session is closed. */
+void vsr_reply_closed(struct vsr_replica *r, vsr_address address, const struct vsr_request *request,
+                      struct vsr_effects *out);
+/** Says that a request's session is gone, and what of it was executed, if the table knows. */
+void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
+                       const struct vsr_request *request, struct vsr_effects *out);
 /** Repeats the reply that a client table entry holds. */
 void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out);
 /** Answers a Register from `address` whose client id has the session at `slot`: with the session,

@@ -129,7 +129,7 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
             drop(r, VSR_DROP_UNKNOWN_SESSION);
         } else {
             drop(r, VSR_DROP_EVICTED_SESSION);
-            answer_status(r, client, request, VSR_REPLY_EVICTED, out);
+            vsr_reply_evicted(r, client, request, out);
         }
         return VERDICT_DROP;
     }
@@ -162,6 +162,23 @@ static enum verdict judge_register(struct vsr_replica *r, const struct vsr_reque
                 ? VSR_DROP_ANSWERED
                 : VSR_DROP_FOREIGN_ID);
     vsr_reply_registered(r, slot, payload->address, out);
+    return VERDICT_DROP;
+}
+
+/** A Close ends its session whatever its number: its client has said its last word. */
+static enum verdict judge_close(struct vsr_replica *r, vsr_address client,
+                                const struct vsr_request *request, struct vsr_effects *out)
+{
+    const struct vsr_client_entry *entry =
+        vsr_client_table_find(&r->clients, request->session, request->slot);
+
+    if (entry != NULL && request->session != 0 && entry->address == client) return VERDICT_APPEND;
+    if (request->session > r->applied) {
+        drop(r, VSR_DROP_UNKNOWN_SESSION); /* Its Register may not be executed here yet. */
+    } else {
+        drop(r, VSR_DROP_EVICTED_SESSION);
+        if (entry == NULL) vsr_reply_evicted(r, client, request, out);
+    }
     return VERDICT_DROP;
 }
 
@@ -220,6 +237,8 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
 
         if (request->kind == VSR_KIND_REGISTER) {
             verdict = judge_register(r, request, out);
+        } else if (request->kind == VSR_KIND_CLOSE) {
+            verdict = judge_close(r, header->from, request, out);
         } else {
             entry = vsr_client_table_find(&r->clients, request->session, request->slot);
             verdict = judge_operation(r, header->from, request, entry, out);
@@ -228,6 +247,7 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
         if (verdict == VERDICT_DROP) continue;
         if (request->payload_bytes > r->options.op_bytes_max && entry != NULL) {
             drop(r, VSR_DROP_TOO_LARGE);
+            answer_status(r, header->from, request, VSR_REPLY_TOO_LARGE, out);
             continue;
         }
         if (!batch_append(r, request, out)) return offset;
@@ -258,7 +278,7 @@ static void answer_busy(struct vsr_replica *r, const struct vsr_header *header, 
         const struct vsr_request *request = request_at(header, offset);
         drop(r, VSR_DROP_BUSY);
         /* A Register has no session to answer to; it is asked again anyhow. */
-        if (request->kind == VSR_KIND_OPERATION)
+        if (request->kind != VSR_KIND_REGISTER)
             answer_status(r, header->from, request, VSR_REPLY_BUSY, out);
     }
 }

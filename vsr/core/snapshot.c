@@ -16,20 +16,25 @@ struct snapshot_head {
     uint64_t checksum;
     uint64_t timestamp;
     uint32_t epoch;
-    uint32_t sessions;
+    uint32_t slots;
+    uint32_t free; /* vsr_client_table.free */
+    uint32_t reserved;
     uint64_t evictions;
     uint64_t requests_executed;
     uint64_t requests_repeated;
 };
 
-/** A session in a snapshot; result_bytes bytes of its cached reply follow. */
+/** A slot in a snapshot; result_bytes bytes of its cached reply follow. */
 struct snapshot_session {
     uint64_t client_id[2];
-    uint64_t session;
+    uint64_t session; /* 0: a free slot */
     uint64_t number;
     uint64_t last_op;
     uint64_t address;
-    uint64_t result_bytes;
+    uint64_t past_session;
+    uint64_t past_number;
+    uint32_t result_bytes;
+    uint32_t next_free;
 };
 
 #define SNAPSHOT_MAGIC 0x31544F4853525356ull /* "VSRSHOT1" */
@@ -56,7 +61,8 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
         .magic = SNAPSHOT_MAGIC,
         .op = r->applied,
         .epoch = r->members.epoch,
-        .sessions = r->clients.count,
+        .slots = r->clients.count,
+        .free = r->clients.free,
         .evictions = r->clients.evictions,
         .requests_executed = r->requests_executed,
         .requests_repeated = r->requests_repeated,
@@ -72,7 +78,10 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
             .number = entry->number,
             .last_op = entry->last_op,
             .address = entry->address,
+            .past_session = r->clients.past[slot].session,
+            .past_number = r->clients.past[slot].number,
             .result_bytes = entry->result_bytes,
+            .next_free = entry->session == 0 ? entry->next_free : 0,
         };
         if (!write(stream, &session, sizeof session) ||
             !write(stream, vsr_client_entry_result(entry)->data, entry->result_bytes))
@@ -81,25 +90,34 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
     return true;
 }
 
-/** Takes a session in, if it is one of a replica that has executed `op`. */
-static bool load_session(struct vsr_replica *r, vsr_op op, vsr_snapshot_read read, void *stream)
+/** Takes a slot in, if it is one of a replica that has executed `head->op`. */
+static bool load_session(struct vsr_replica *r, const struct snapshot_head *head,
+                         vsr_snapshot_read read, void *stream)
 {
     struct snapshot_session session;
 
     if (!read(stream, &session, sizeof session)) return false;
-    if (session.result_bytes > r->options.result_bytes_max) return false;
-    if (session.session == 0 || session.session > session.last_op || session.last_op > op)
+    if (session.result_bytes > r->options.result_bytes_max || session.next_free > head->slots)
         return false;
-    if (vsr_client_table_slot_of(&r->clients, session.client_id) != UINT32_MAX) return false;
+    if (session.session != 0 && (session.session > session.last_op || session.last_op > head->op))
+        return false;
     const struct vsr_register opening = {
         .client_id = {session.client_id[0], session.client_id[1]},
         .address = session.address,
     };
-    uint32_t slot = vsr_client_table_register(&r->clients, &opening, session.session);
-    struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
-    entry->number = entry->pending = session.number;
+    const uint32_t slot = r->clients.count;
+    struct vsr_client_entry *entry =
+        vsr_client_table_restore(&r->clients, &opening, session.session);
+    if (entry == NULL) return false;
+    r->clients.past[slot] = (struct vsr_client_past){session.past_session, session.past_number};
     entry->last_op = session.last_op;
-    entry->result_bytes = (uint32_t)session.result_bytes;
+    entry->address = session.address;
+    if (session.session == 0) {
+        entry->next_free = session.next_free;
+        return session.result_bytes == 0;
+    }
+    entry->number = entry->pending = session.number;
+    entry->result_bytes = session.result_bytes;
     return read(stream, vsr_client_entry_result(entry)->data, session.result_bytes);
 }
 
@@ -108,7 +126,9 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     struct snapshot_head head;
 
     if (!read(stream, &head, sizeof head)) return false;
-    if (head.magic != SNAPSHOT_MAGIC || head.sessions > r->options.sessions_max) return false;
+    if (head.magic != SNAPSHOT_MAGIC || head.slots > r->options.sessions_max ||
+        head.free > head.slots)
+        return false;
     /* Whoever sent it has said which op it is of. */
     if (r->transfer.is_loading &&
         (head.op != r->transfer.snapshot.op || head.checksum != r->transfer.snapshot_checksum))
@@ -116,8 +136,9 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     if (head.epoch != r->members.epoch) return false;
     r->transfer.has_touched_state = true; /* From here on there is no way back to the old one. */
     vsr_client_table_clear(&r->clients);
-    for (uint32_t i = 0; i < head.sessions; i++)
-        if (!load_session(r, head.op, read, stream)) return false;
+    for (uint32_t i = 0; i < head.slots; i++)
+        if (!load_session(r, &head, read, stream)) return false;
+    r->clients.free = head.free;
     r->clients.evictions = head.evictions;
     r->requests_executed = head.requests_executed;
     r->requests_repeated = head.requests_repeated;

@@ -24,6 +24,8 @@ struct vsr_client_actor {
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
     uint32_t sessions;
+    uint32_t closed; /* of them, or refused */
+    bool is_closing;
     uint64_t tick_ns;
     struct vsr_client_options options;
     void *memory; /* of the core, until it is laid out */
@@ -74,7 +76,16 @@ static void perform(struct vsr_client_actor *client)
         case VSR_CLIENT_EVICTED:
             if (call->evicted != NULL) call->evicted(client->context, client, e->session);
             break;
+        case VSR_CLIENT_NOT_EXECUTED:
+            if (call->not_executed != NULL)
+                call->not_executed(client->context, client, e->session, e->status);
+            break;
+        case VSR_CLIENT_CLOSED:
+            if (++client->closed == client->sessions && call->closed != NULL)
+                call->closed(client->context, client);
+            break;
         case VSR_CLIENT_REFUSED:
+            client->closed++;
             fprintf(stderr,
                     "vsr: another client has the id of this one's session %u: no two "
                     "clients of a cluster may have one seed\n",
@@ -107,6 +118,16 @@ void vsr_client_actor_report(const struct vsr_client_actor *client,
     vsr_client_report(client->core, report);
 }
 
+void vsr_client_actor_close(struct vsr_client_actor *client)
+{
+    struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
+
+    client->is_closing = true;
+    if (client->core == NULL) return; /* As soon as it begins. */
+    vsr_client_close(client->core, &sends);
+    perform_sends(client, &sends);
+}
+
 static void start_tick(struct vsr_client_actor *client)
 {
     if (act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) != 0)
@@ -119,6 +140,7 @@ static void start(struct vsr_client_actor *client)
     client->options.address = act_self();
     client->core = vsr_client_init(client->memory, &client->options);
     vsr_client_open(client->core, &client->effects);
+    if (client->is_closing) vsr_client_close(client->core, &client->effects);
     perform(client);
     start_tick(client);
 }
@@ -174,13 +196,25 @@ static void destroy(struct vsr_client_actor *client)
     free(client);
 }
 
+/** Its sessions are closed if the primary hears of it; if not they are evicted one day. */
+static void leave(struct vsr_client_actor *client)
+{
+    if (client->core == NULL) return;
+    vsr_client_leave(client->core, &client->effects);
+    vsr_client_turn_end(client->core, &client->effects);
+    for (uint32_t i = 0; i < client->effects.count; i++)
+        if (client->effects.list[i].kind == VSR_CLIENT_SEND)
+            send_request(client, &client->effects.list[i]);
+    client->effects.count = 0;
+}
+
 static void stopped(void *state, int reason)
 {
     struct vsr_client_actor *client = state;
     const struct vsr_client_callbacks *callbacks = client->callbacks;
     void *context = client->context;
 
-    (void)reason;
+    if (reason != ACT_REASON_SHUTDOWN) leave(client);
     destroy(client);
     if (callbacks->stopped != NULL) callbacks->stopped(context);
 }

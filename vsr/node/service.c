@@ -48,7 +48,8 @@ struct service {
     uint32_t refused;          /* sessions that will never open */
     uint32_t result_bytes_max; /* the cluster's */
     uint64_t sweep_due_ns;
-    bool is_stopping; /* takes nothing more, ends when all is answered */
+    bool is_stopping; /* takes nothing more, ends when all is answered and its sessions closed */
+    bool is_closed;
     uint64_t stop_due_ns;
     struct node_answers answers;
 };
@@ -102,7 +103,7 @@ static bool reserve(const struct service *s, struct operation *o)
     const uint32_t bytes =
         node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + s->result_bytes_max);
 
-    if (act_message_capacity(o->submit) >= bytes) return true;
+    if (o->answer != NULL || act_message_capacity(o->submit) >= bytes) return true;
     o->answer = act_message_create(VSR_TYPE_ANSWER, bytes);
     return o->answer != NULL;
 }
@@ -169,6 +170,36 @@ static void on_evicted(void *context, struct vsr_client_actor *client, uint32_t 
     answer(s, take_outstanding(s, session), -ECONNRESET, NULL, 0);
 }
 
+/** Evicted while it was idle, as a rule: nobody is told, the operation waits for another session.
+ */
+static void on_not_executed(void *context, struct vsr_client_actor *client, uint32_t session,
+                            int status)
+{
+    struct service *s = context;
+    struct operation o = take_outstanding(s, session);
+
+    (void)client;
+    if (status == -EMSGSIZE || s->is_stopping || s->waiting_count == s->waiting_max) {
+        answer(s, o,
+               status == -EMSGSIZE ? -EMSGSIZE
+               : s->is_stopping    ? -ECANCELED
+                                   : -EAGAIN,
+               NULL, 0);
+        return;
+    }
+    s->waiting_head = (s->waiting_head - 1) & s->waiting_mask;
+    s->waiting[s->waiting_head] = o;
+    s->waiting_count++;
+}
+
+static void on_closed(void *context, struct vsr_client_actor *client)
+{
+    struct service *s = context;
+
+    (void)client;
+    s->is_closed = true;
+}
+
 /** Answers all that wait for a session. */
 static void cancel_waiting(struct service *s, int32_t status)
 {
@@ -182,7 +213,10 @@ static void on_refused(void *context, struct vsr_client_actor *client, uint32_t 
 
     (void)client;
     (void)session;
-    if (++s->refused == s->sessions) cancel_waiting(s, -ECANCELED);
+    if (++s->refused == s->sessions) {
+        cancel_waiting(s, -ECANCELED);
+        s->is_closed = true;
+    }
 }
 
 /** Makes room among those that wait: some may be too late by now. */
@@ -229,10 +263,11 @@ static void on_message(void *context, struct vsr_client_actor *client, struct ac
         on_submit(s, client, m);
         return;
     }
-    if (m->type == NODE_STOP) {
+    if (m->type == NODE_STOP && !s->is_stopping) {
         s->is_stopping = true;
         s->stop_due_ns = act_now_ns() + LINGER_NS;
         cancel_waiting(s, -ECANCELED);
+        vsr_client_actor_close(client);
     }
     act_message_unref(m);
 }
@@ -243,8 +278,7 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
 
     (void)client;
     if (s->answers.count > 0) node_answers_retry(&s->answers);
-    if (s->is_stopping && s->outstanding_count == 0 && s->answers.count == 0 &&
-        act_now_ns() >= s->stop_due_ns)
+    if (s->is_stopping && s->is_closed && s->answers.count == 0 && act_now_ns() >= s->stop_due_ns)
         act_exit(0);
 }
 
@@ -272,6 +306,8 @@ static const struct vsr_client_callbacks service_callbacks = {
     .opened = on_opened,
     .result = on_result,
     .evicted = on_evicted,
+    .not_executed = on_not_executed,
+    .closed = on_closed,
     .refused = on_refused,
     .message = on_message,
     .turn_end = on_turn_end,

@@ -43,7 +43,10 @@ static void add_prepare(struct line *line, const struct vsr_header *m)
     add(line,
         " op %" PRIu64 "#%04x parent #%04x of view %" PRIu64 ", commit %" PRIu64 ", %" PRIu32 "%s",
         p->entry.op, brief(p->entry.checksum), brief(p->entry.parent_checksum), p->entry.view,
-        p->commit, m->count, p->entry.kind == VSR_KIND_REGISTER ? " registers" : " requests");
+        p->commit, m->count,
+        p->entry.kind == VSR_KIND_REGISTER ? " registers"
+        : p->entry.kind == VSR_KIND_CLOSE  ? " closes"
+                                           : " requests");
 }
 
 static void add_normal(struct line *line, const struct vsr_header *m)

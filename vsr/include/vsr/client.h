@@ -36,10 +36,11 @@ struct vsr_client_options {
 };
 
 enum vsr_session_state {
-    VSR_SESSION_CLOSED,      /* before vsr_client_open; after VSR_CLIENT_REFUSED */
+    VSR_SESSION_CLOSED,      /* before vsr_client_open; after _REFUSED and _CLOSED */
     VSR_SESSION_REGISTERING, /* opening; opens again by itself after an eviction */
     VSR_SESSION_READY,       /* vsr_client_submit may be called */
     VSR_SESSION_WAITING,     /* a request is outstanding */
+    VSR_SESSION_CLOSING,     /* its Close is */
 };
 
 enum vsr_client_effect_kind {
@@ -48,6 +49,9 @@ enum vsr_client_effect_kind {
     VSR_CLIENT_RESULT,  /* the request was executed once; the result is borrowed from the message */
     VSR_CLIENT_EVICTED, /* the session is gone, its request's outcome unknown; it opens anew */
     VSR_CLIENT_REFUSED, /* another client has this one's id: the session is closed for good */
+    VSR_CLIENT_NOT_EXECUTED, /* the request never was executed and never will be: `status` says why;
+                                the session opens anew */
+    VSR_CLIENT_CLOSED,       /* after vsr_client_close: the cluster has forgotten the session */
 };
 
 struct vsr_client_effect {
@@ -62,6 +66,7 @@ struct vsr_client_effect {
             const void *result; /* lies in the message received */
             uint32_t result_bytes;
             uint64_t number; /* of the request */
+            int status; /* NOT_EXECUTED: -ECONNRESET: its session was evicted before; -EMSGSIZE */
         };
     };
 };
@@ -83,6 +88,8 @@ struct vsr_client_report {
     uint64_t busy;
     uint64_t evicted;
     uint64_t refused;         /* sessions whose id another client has */
+    uint64_t not_executed;    /* requests that never were, of sessions evicted before */
+    uint64_t closed;          /* sessions */
     uint64_t replies_ignored; /* late, repeated or not ours */
     uint64_t oldest_attempts; /* largest number of tries of a request still waiting */
 };
@@ -98,8 +105,24 @@ uint32_t vsr_client_effects_max(const struct vsr_client_options *options);
 struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options *options);
 void vsr_client_deinit(struct vsr_client *c);
 
-/** Registers every session that is closed; VSR_CLIENT_OPENED, or _REFUSED, tells of each. */
+/**
+ * Registers every session that is closed; VSR_CLIENT_OPENED, or _REFUSED, tells of each.
+ *
+ * As many as `out` has room for; vsr_client_turn_end and vsr_client_tick go on with the rest.
+ */
 void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out);
+
+/**
+ * Closes every session through the log, each once it has nothing outstanding; VSR_CLIENT_CLOSED
+ * tells of each. Like vsr_client_open some now, the rest later. None opens anew by itself.
+ */
+void vsr_client_close(struct vsr_client *c, struct vsr_client_effects *out);
+
+/**
+ * Likewise at once, whatever is outstanding: the host ends, and sends what this and
+ * vsr_client_turn_end bring, once. A session that is registering is left to be evicted.
+ */
+void vsr_client_leave(struct vsr_client *c, struct vsr_client_effects *out);
 
 /**
  * Sends an operation on a session that is ready.

@@ -26,6 +26,14 @@ struct vsr_client_callbacks {
                    const void *result, uint32_t result_bytes);
     /** The session is gone; whether its outstanding operation was executed is unknown. */
     void (*evicted)(void *context, struct vsr_client_actor *client, uint32_t session);
+    /**
+     * The session's operation never was executed and never will be. -ECONNRESET: its session was
+     * evicted before; -EMSGSIZE: too large for the replicas. The session opens anew.
+     */
+    void (*not_executed)(void *context, struct vsr_client_actor *client, uint32_t session,
+                         int status);
+    /** All sessions are closed, after vsr_client_actor_close. */
+    void (*closed)(void *context, struct vsr_client_actor *client);
     /** The session never opens: another client has this one's id, which takes a seed given twice.
      */
     void (*refused)(void *context, struct vsr_client_actor *client, uint32_t session);
@@ -53,7 +61,8 @@ struct vsr_client_actor_options {
 void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
 
 /**
- * Starts a client actor; it opens its sessions at once. End it with act_stop(*id).
+ * Starts a client actor; it opens its sessions at once. End it with act_stop(*id), or with
+ * vsr_client_actor_close and act_exit.
  *
  * Threads: any thread, a worker too; one without a port uses one for the call.
  * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -EEXIST and *why when a
@@ -72,6 +81,15 @@ int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_i
  */
 int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, const void *payload,
                             uint32_t payload_bytes) VSR_MUST_CHECK;
+
+/**
+ * Closes the client's sessions through the log, each when it has nothing outstanding; `closed`
+ * tells when all are. Only from the callbacks of this client.
+ *
+ * A client that ends without (act_stop) asks once for its sessions to be closed; those for which
+ * that is lost, or whose operation was outstanding, stay until they are evicted.
+ */
+void vsr_client_actor_close(struct vsr_client_actor *client);
 
 uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client);
 

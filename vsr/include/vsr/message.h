@@ -8,6 +8,7 @@
 #ifndef VSR_MESSAGE_H
 #define VSR_MESSAGE_H
 
+#include <vsr/request.h>
 #include <vsr/types.h>
 
 #define VSR_MAGIC 0x31525356u /* "VSR1" */
@@ -60,48 +61,6 @@ struct vsr_header {
     uint32_t count; /* requests or replies in the body; else 0 */
     uint64_t header_checksum;
     uint64_t body_checksum;
-};
-
-enum vsr_request_kind { VSR_KIND_OPERATION, VSR_KIND_REGISTER, VSR_KIND_COUNT };
-
-/** One request, in a Request and in a log entry. The payload follows, padded to 8 bytes with zeros.
- */
-struct vsr_request {
-    uint64_t session; /* 0 in a Register */
-    uint64_t number;  /* of the session's requests, from 1; 0 in a Register */
-    uint32_t slot;    /* of the session in the client table; 0 in a Register */
-    uint16_t payload_bytes;
-    uint8_t kind; /* enum vsr_request_kind */
-    uint8_t reserved;
-};
-
-/** Payload of a Register. */
-struct vsr_register {
-    uint64_t client_id[2]; /* of the session: its client's random id, and a number; never again */
-    uint64_t address;
-};
-
-enum vsr_reply_status {
-    VSR_REPLY_OK,
-    VSR_REPLY_EVICTED, /* the session is gone; whether the request was executed is unknown */
-    VSR_REPLY_BUSY,    /* not looked at: the primary's queue is full; ask again later */
-    VSR_REPLY_REFUSED, /* of a Register: another address has a session of this client id */
-};
-
-/** One reply. The result follows, padded to 8 bytes. */
-struct vsr_reply {
-    uint64_t session;
-    uint64_t number; /* of the request it answers; 0 answers a Register */
-    uint32_t slot;
-    uint16_t payload_bytes;
-    uint8_t status; /* enum vsr_reply_status */
-    uint8_t reserved;
-};
-
-/** Result of a Register, refused or not: says which one was answered; the reply itself names
- * session and slot. */
-struct vsr_registered {
-    uint64_t client_id[2];
 };
 
 /** A log entry: the requests of many clients under one op number. They follow the Prepare. */
@@ -253,9 +212,6 @@ struct vsr_pong {
     uint64_t commit_checksum;
 };
 
-/** Bytes that a payload takes in a message. */
-#define VSR_PADDED(bytes) (((uint32_t)(bytes) + 7u) & ~7u)
-
 _Static_assert(sizeof(struct vsr_header) == 64, "wire layout");
 _Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
 _Static_assert(offsetof(struct vsr_header, view) == 16, "wire layout");
@@ -263,11 +219,6 @@ _Static_assert(offsetof(struct vsr_header, from) == 24, "wire layout");
 _Static_assert(offsetof(struct vsr_header, epoch) == 32, "wire layout");
 _Static_assert(offsetof(struct vsr_header, bytes) == 40, "wire layout");
 _Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
-_Static_assert(sizeof(struct vsr_request) == 24, "wire layout");
-_Static_assert(offsetof(struct vsr_request, slot) == 16, "wire layout");
-_Static_assert(sizeof(struct vsr_register) == 24, "wire layout");
-_Static_assert(sizeof(struct vsr_reply) == 24, "wire layout");
-_Static_assert(sizeof(struct vsr_registered) == 16, "wire layout");
 _Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
 _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
 _Static_assert(sizeof(struct vsr_prepare) == 136, "wire layout");
