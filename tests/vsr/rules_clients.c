@@ -403,6 +403,96 @@ Test(rule_5, 1_new_primary_tells_every_client)
     fixture_end(f);
 }
 
+/** A backup that has executed the Register of session 1 and its request 1; the primary is replica
+ * 0. */
+static struct fixture *start_backup(struct chain *c)
+{
+    struct vsr_replica_options o = fixture_options(3, 1);
+    struct fixture *f = fixture_start(&o);
+
+    *c = chain_make(3, 3);
+    chain_feed(f, c, 3, 2); /* request 2 is in the log, not committed */
+    return f;
+}
+
+/* 5.7: a backup answers from its own table what has been executed. */
+Test(rule_5, 7_backup_answers_what_was_executed)
+{
+    struct chain c;
+    struct fixture *f = start_backup(&c);
+
+    cr_assert_eq(fixture_message(f, make_request(f, 1, 0, 1, 1)), VSR_DROP_NOT_PRIMARY);
+    cr_assert_not_null(fixture_reply(f, 0));
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_OK);
+    cr_assert_eq(fixture_reply(f, 0)->number, 1);
+    cr_assert_eq(fixture_sent_count(f, VSR_REQUEST), 0);
+    cr_assert_eq(fixture_sent_count(f, VSR_NOT_PRIMARY), 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 5.7, C7: what is only in the log is not answered; the primary has to see it. */
+Test(rule_5, 7_backup_passes_on_what_was_not)
+{
+    struct chain c;
+    struct fixture *f = start_backup(&c);
+
+    fixture_message(f, make_request(f, 1, 0, 2, 1));
+    cr_assert_null(fixture_reply(f, 0));
+    const struct vsr_header *m = fixture_sent(f, VSR_REQUEST, 0);
+    cr_assert_not_null(m);
+    cr_assert_eq(receivers(f, VSR_REQUEST), 1u);
+    cr_assert_eq(m->from, CLIENT);
+    cr_assert_eq(m->to, 0);
+    cr_assert_eq(m->count, 1);
+    cr_assert_eq(m->bytes, sizeof *m + sizeof(struct vsr_request) + 8);
+    cr_assert_eq(((const struct vsr_request *)(const void *)(m + 1))->number, 2);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 5.7: once. */
+Test(rule_5, 7_what_was_passed_on_goes_no_further)
+{
+    struct chain c;
+    struct fixture *f = start_backup(&c);
+    struct vsr_buffer b = make_request(f, 1, 0, 2, 1);
+
+    b.header->to = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_NOT_PRIMARY);
+    cr_assert_eq(fixture_sent_count(f, VSR_REQUEST), 0);
+    cr_assert_eq(fixture_sent_count(f, VSR_NOT_PRIMARY), 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 5.7: Registers likewise; and a session that may open yet is not said to be gone. */
+Test(rule_5, 7_backup_knows_sessions)
+{
+    struct chain c;
+    struct fixture *f = start_backup(&c);
+    const uint64_t *id = f->r->clients.ids[0];
+    struct vsr_buffer b = make_register(f, 1);
+    struct vsr_register *payload =
+        (struct vsr_register *)(void *)((uint8_t *)(b.header + 1) + sizeof(struct vsr_request));
+
+    memcpy(payload->client_id, id, sizeof payload->client_id);
+    payload->address = vsr_client_table_at(&f->r->clients, 0)->address;
+    fixture_message(f, b);
+    cr_assert_eq(fixture_reply(f, 0)->session, 1);
+    cr_assert_eq(fixture_reply(f, 0)->number, 0);
+    fixture_message(f, make_register(f, 99));
+    cr_assert_null(fixture_reply(f, 0));
+    cr_assert_eq(fixture_sent_count(f, VSR_REQUEST), 1);
+    fixture_message(f, make_request(f, 3, 0, 1, 1)); /* opened at op 3, perhaps */
+    cr_assert_null(fixture_reply(f, 0));
+    cr_assert_eq(fixture_sent_count(f, VSR_REQUEST), 1);
+    fixture_message(f, make_request(f, 2, 0, 1, 1)); /* never opened */
+    cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_EVICTED);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 static struct vsr_buffer make_close(struct fixture *f, vsr_session session, uint32_t slot,
                                     uint64_t number)
 {

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 LEAK_CHECKED_SUITE(rule_5_2);
+LEAK_CHECKED_SUITE(rule_5_7);
 
 static struct world w;
 
@@ -329,5 +330,44 @@ Test(rule_5_2, C9_register_that_comes_late_revives_no_session)
     cr_assert_eq(answered(&a, 2), 0);
     world_converge(&w, 100);
     world_all_counted(&w, 5, 1);
+    world_end(&w);
+}
+
+/* 5.7: every Request of a client to the primary is lost: the backups pass them on. */
+Test(rule_5_7, requests_that_never_reach_the_primary_are_executed)
+{
+    begin(3);
+    struct world_answer c = world_open(&w, 0, 1);
+    world_run(&w, 6);
+
+    for (uint64_t number = 1; number <= 10; number++) {
+        ask(1, &c, number, 5);
+        ask(2, &c, number, 5);
+        world_settle(&w);
+        cr_assert_geq(answered(&c, number), 1);
+    }
+    cr_assert(is_serving(replica(0)));
+    world_converge(&w, 100);
+    world_all_counted(&w, 5, 10);
+    world_end(&w);
+}
+
+/* 5.7: every Reply of the primary is lost: the backups answer what they have executed. */
+Test(rule_5_7, replies_that_never_leave_the_primary_are_given_by_backups)
+{
+    begin(3);
+    struct world_answer c = world_open(&w, 0, 1);
+    world_run(&w, 6);
+
+    for (uint64_t number = 1; number <= 10; number++) {
+        ask(0, &c, number, 5);
+        world_settle(&w);
+        world_run(&w, 6);   /* the heartbeat tells the backups */
+        w.answer_count = 0; /* what the primary said */
+        ask(1, &c, number, 5);
+        cr_assert_eq(answered(&c, number), 1, "number %u", (unsigned)number);
+    }
+    world_converge(&w, 100);
+    world_all_counted(&w, 5, 10);
     world_end(&w);
 }

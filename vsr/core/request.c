@@ -6,6 +6,7 @@
  */
 #include "request.h"
 
+#include "forward.h"
 #include "log_room.h"
 #include "message.h"
 #include "normal.h"
@@ -283,17 +284,6 @@ static void answer_busy(struct vsr_replica *r, const struct vsr_header *header, 
     }
 }
 
-static enum vsr_drop redirect(struct vsr_replica *r, const struct vsr_header *header,
-                              struct vsr_effects *out)
-{
-    struct vsr_buffer answer;
-
-    if (vsr_take_message(r, VSR_NOT_PRIMARY, sizeof(struct vsr_header), sizeof(struct vsr_header),
-                         &answer))
-        effects_send_client(out, header->from, answer);
-    return VSR_DROP_NOT_PRIMARY;
-}
-
 /**
  * Takes in a client's requests.
  *
@@ -308,7 +298,7 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
     /* A payload that is too large is not malformed: its client is to be told. */
     const struct vsr_request_bounds any = {.payload_bytes_max = UINT32_MAX, .kind = VSR_KIND_COUNT};
     if (!vsr_requests_are_well_formed(header, offset, any)) return VSR_DROP_MALFORMED;
-    if (!is_primary(r)) return redirect(r, header, out);
+    if (!is_primary(r)) return vsr_pass_on(r, header, out);
 
     if (r->queue.count == 0) {
         offset = take_in(r, header, offset, out);
