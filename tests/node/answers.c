@@ -29,14 +29,13 @@ struct world {
     struct act_runtime *runtime;
     struct vsr_cluster *cluster;
     act_id service;
-};
-
-struct shape {
-    uint32_t sessions;
-    uint32_t waiting_max;
-    uint32_t result_bytes_max;
-    uint32_t mailbox_max;    /* of ports; 0 = the default */
-    uint64_t pool_bytes_max; /* 0 = the default */
+    struct shape {
+        uint32_t sessions;
+        uint32_t waiting_max;
+        uint32_t result_bytes_max;
+        uint32_t mailbox_max;    /* of ports; 0 = the default */
+        uint64_t pool_bytes_max; /* 0 = the default */
+    } shape;
 };
 
 static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
@@ -55,6 +54,7 @@ static void start(struct world *w, struct shape shape)
     struct vsr_service_options s;
     struct act_port *port;
 
+    w->shape = shape;
     act_runtime_options_init(&o);
     o.workers = 2;
     if (shape.mailbox_max != 0) o.mailbox_max = shape.mailbox_max;
@@ -63,7 +63,7 @@ static void start(struct world *w, struct shape shape)
     vsr_cluster_options_init(&c);
     c.runtime = w->runtime;
     c.create_machine = create_machine;
-    c.machine_context = &shape;
+    c.machine_context = &w->shape;
     c.replica.reply_bytes_max += shape.result_bytes_max;
     cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
@@ -355,6 +355,38 @@ Test(answers, come_when_the_service_is_gone)
     cr_assert_eq(act_port_open(w.runtime, &port), 0);
     act_port_close(port);
     resume_two(&w);
+    stop(&w);
+}
+
+/* service.h: when the cluster is gone for good callers are told at once, however long they would
+ * wait: what is outstanding is unknown, what comes later is never executed. */
+Test(answers, come_when_the_cluster_is_gone)
+{
+    struct world w;
+    struct vsr_caller *caller;
+    uint64_t ticket;
+    uint64_t value = 0;
+    uint32_t unknown = 0;
+
+    start(&w, (struct shape){2, 64, 8, 0, 0});
+    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 1, VSR_KILL_SAFELY), 0);
+    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0, "one of three is survived");
+    cr_assert_eq(vsr_cluster_pause(w.cluster, 2), 0);
+    for (uint32_t i = 0; i < 10; i++)
+        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 2, VSR_KILL_FORCED), 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        int status = vsr_caller_receive(caller, &ticket, NULL, NULL, UINT64_MAX);
+        cr_assert(status == -EOWNERDEAD || status == -ENOTRECOVERABLE, "status %d", status);
+        unknown += status == -EOWNERDEAD;
+    }
+    cr_assert_eq(unknown, 2);
+    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
+    cr_assert_eq(vsr_cluster_restart(w.cluster, 1, NULL), 0);
+    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
+    vsr_caller_close(caller);
     stop(&w);
 }
 

@@ -23,6 +23,8 @@ struct vsr_client_actor {
     void *context;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
+    const struct node_health *health;
+    bool is_gone;
     uint32_t sessions;
     uint32_t closed; /* of them, or refused */
     bool is_closing;
@@ -145,6 +147,14 @@ static void start(struct vsr_client_actor *client)
     start_tick(client);
 }
 
+/** Rule 12 of liveness: a state that cannot end by itself is told. */
+static void on_gone(struct vsr_client_actor *client)
+{
+    if (client->is_gone) return;
+    client->is_gone = true;
+    if (client->callbacks->gone != NULL) client->callbacks->gone(client->context, client);
+}
+
 static void receive(void *state, struct act_message *m)
 {
     struct vsr_client_actor *client = state;
@@ -158,6 +168,10 @@ static void receive(void *state, struct act_message *m)
         break;
     case NODE_TICK:
         start_tick(client);
+        if (client->is_gone || node_health_is_gone(client->health)) {
+            on_gone(client);
+            break;
+        }
         node_outbox_retry(&client->outbox);
         vsr_client_tick(client->core, &client->effects);
         perform(client);
@@ -245,6 +259,7 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     client->callbacks = options->callbacks;
     client->context = options->context;
     client->sessions = client_options->sessions;
+    client->health = node_cluster_health(options->cluster);
     client->peer_count = client_options->replica_count;
     client->tick_ns = cluster->tick_ns;
     memcpy(client->peers, node_cluster_peers(options->cluster), sizeof client->peers);

@@ -22,6 +22,7 @@ struct vsr_cluster {
     struct node_event stopped[VSR_REPLICAS_MAX];
     pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
     struct node_identities identities;
+    struct node_health health;
 };
 
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster)
@@ -37,6 +38,11 @@ const act_id *node_cluster_peers(const struct vsr_cluster *cluster)
 struct node_identities *node_cluster_identities(struct vsr_cluster *cluster)
 {
     return &cluster->identities;
+}
+
+struct node_health *node_cluster_health(struct vsr_cluster *cluster)
+{
+    return &cluster->health;
 }
 
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster)
@@ -147,7 +153,7 @@ static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
 {
     const struct vsr_cluster_options *o = &cluster->options;
     struct node_replica *replica =
-        node_replica_create(o, i, cluster->storage, &cluster->stopped[i]);
+        node_replica_create(o, i, cluster->storage, &cluster->stopped[i], &cluster->health);
 
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
@@ -328,6 +334,7 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     c->options = *options;
     pthread_mutex_init(&c->mutex, NULL);
     node_identities_init(&c->identities);
+    node_health_init(&c->health, &c->options.replica);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++)
         node_event_init(&c->stopped[i]);
     error = node_port_borrow(c->options.runtime, &port);

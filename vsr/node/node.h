@@ -7,6 +7,8 @@
 #include "driver.h"
 #include "storage.h"
 
+#include "health.h"
+
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
@@ -95,6 +97,7 @@ struct node_identities {
 void node_identities_init(struct node_identities *identities);
 void node_identities_deinit(struct node_identities *identities);
 struct node_identities *node_cluster_identities(struct vsr_cluster *cluster);
+struct node_health *node_cluster_health(struct vsr_cluster *cluster);
 /**
  * Makes a client's id: random, or, unless the seed is 0, the seed's.
  *
@@ -172,7 +175,7 @@ struct node_replica;
 /** Returns NULL without memory. */
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped);
+                                         struct node_event *stopped, struct node_health *health);
 /** For a replica whose actor was never spawned. */
 void node_replica_destroy(struct node_replica *replica);
 

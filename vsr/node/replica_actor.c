@@ -30,6 +30,9 @@ struct node_replica {
     uint64_t tick_ns;
     struct node_storage *storage;
     struct node_event *stopped;
+    struct node_health *health;
+    bool is_lost;            /* as the cluster's health has it */
+    bool may_have_turned;    /* that may not be so any more */
     uint64_t changed_ns;     /* when run_state did */
     uint64_t messages_ended; /* that came while it was not running */
     bool has_timer;
@@ -52,6 +55,23 @@ static void notice(struct node_replica *n, enum vsr_notice what, uint32_t about,
 {
     if (vsr_log_level() >= VSR_LOG_INFO) node_log_notice(n->index, what, about, op);
     n->on_notice(n->notice_context, n->index, what, about, op);
+    n->may_have_turned = true; /* No status that matters changes without a notice. */
+}
+
+/** Tells the clients' side whether this replica has a log. */
+static void note_health(struct node_replica *n)
+{
+    bool is_lost = n->run_state == VSR_DOWN || n->run_state == VSR_FAILED;
+
+    if (n->life.driver.core != NULL) {
+        struct vsr_replica_report report;
+        vsr_replica_report(n->life.driver.core, &report);
+        is_lost =
+            is_lost || report.status == VSR_STATUS_RECOVERING || report.status == VSR_STATUS_HALTED;
+    }
+    n->may_have_turned = false;
+    if (is_lost != n->is_lost) node_health_note(n->health, n->index, is_lost);
+    n->is_lost = is_lost;
 }
 
 static void set_run_state(struct node_replica *n, enum vsr_run_state state)
@@ -64,6 +84,7 @@ static void set_run_state(struct node_replica *n, enum vsr_run_state state)
     n->run_state = state;
     n->changed_ns = act_now_ns();
     n->is_watched = state != VSR_RUNNING || n->is_logged;
+    n->may_have_turned = true;
     if (vsr_log_level() >= VSR_LOG_INFO) node_log_event(n->index, texts[state]);
 }
 
@@ -344,6 +365,7 @@ static void turn_end(void *state)
 {
     struct node_replica *n = state;
 
+    if (n->may_have_turned) note_health(n);
     if (n->run_state != VSR_RUNNING) return;
     vsr_driver_turn_end(&n->life.driver);
     if (n->outbox.count > 0) node_outbox_retry(&n->outbox);
@@ -374,7 +396,8 @@ void node_replica_destroy(struct node_replica *n)
 
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped_event)
+                                         struct node_event *stopped_event,
+                                         struct node_health *health)
 {
     struct node_replica *n = calloc(1, sizeof *n);
 
@@ -385,6 +408,7 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
     n->peer_count = options->replica.replica_count;
     n->tick_ns = options->tick_ns;
     n->storage = storage;
+    n->health = health;
     n->stopped = stopped_event;
     n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;

@@ -50,6 +50,7 @@ struct service {
     uint64_t sweep_due_ns;
     bool is_stopping; /* takes nothing more, ends when all is answered and its sessions closed */
     bool is_closed;
+    bool is_gone; /* the cluster is */
     uint64_t stop_due_ns;
     struct node_answers answers;
 };
@@ -157,6 +158,7 @@ static void on_result(void *context, struct vsr_client_actor *client, uint32_t s
 {
     struct service *s = context;
 
+    if (s->outstanding[session].submit == NULL) return; /* It was told that the cluster is gone. */
     answer(s, take_outstanding(s, session), 0, result, result_bytes);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
@@ -167,6 +169,7 @@ static void on_evicted(void *context, struct vsr_client_actor *client, uint32_t 
     struct service *s = context;
 
     (void)client;
+    if (s->outstanding[session].submit == NULL) return;
     answer(s, take_outstanding(s, session), -ECONNRESET, NULL, 0);
 }
 
@@ -176,9 +179,10 @@ static void on_not_executed(void *context, struct vsr_client_actor *client, uint
                             int status)
 {
     struct service *s = context;
-    struct operation o = take_outstanding(s, session);
 
     (void)client;
+    if (s->outstanding[session].submit == NULL) return;
+    struct operation o = take_outstanding(s, session);
     if (status == -EMSGSIZE || s->is_stopping || s->waiting_count == s->waiting_max) {
         answer(s, o,
                status == -EMSGSIZE ? -EMSGSIZE
@@ -205,6 +209,18 @@ static void cancel_waiting(struct service *s, int32_t status)
 {
     while (s->waiting_count > 0)
         answer(s, take_waiting(s), status, NULL, 0);
+}
+
+static void on_gone(void *context, struct vsr_client_actor *client)
+{
+    struct service *s = context;
+
+    (void)client;
+    s->is_gone = s->is_closed = true;
+    for (uint32_t i = 0; i < s->sessions; i++)
+        if (s->outstanding[i].submit != NULL)
+            answer(s, take_outstanding(s, i), -EOWNERDEAD, NULL, 0);
+    cancel_waiting(s, -ENOTRECOVERABLE);
 }
 
 static void on_refused(void *context, struct vsr_client_actor *client, uint32_t session)
@@ -241,6 +257,10 @@ static void on_submit(struct service *s, struct vsr_client_actor *client, struct
     const struct operation o = {.submit = m};
 
     if (s->is_stopping) s->stop_due_ns = act_now_ns() + LINGER_NS;
+    if (s->is_gone) {
+        answer(s, o, -ENOTRECOVERABLE, NULL, 0);
+        return;
+    }
     if (s->is_stopping || s->refused == s->sessions) {
         answer(s, o, -ECANCELED, NULL, 0);
         return;
@@ -308,6 +328,7 @@ static const struct vsr_client_callbacks service_callbacks = {
     .evicted = on_evicted,
     .not_executed = on_not_executed,
     .closed = on_closed,
+    .gone = on_gone,
     .refused = on_refused,
     .message = on_message,
     .turn_end = on_turn_end,

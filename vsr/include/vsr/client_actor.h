@@ -32,6 +32,11 @@ struct vsr_client_callbacks {
      */
     void (*not_executed)(void *context, struct vsr_client_actor *client, uint32_t session,
                          int status);
+    /**
+     * The cluster has lost too many replicas at once and is gone for good: whatever is outstanding
+     * is unknown, and nothing more will be executed. Called once.
+     */
+    void (*gone)(void *context, struct vsr_client_actor *client);
     /** All sessions are closed, after vsr_client_actor_close. */
     void (*closed)(void *context, struct vsr_client_actor *client);
     /** The session never opens: another client has this one's id, which takes a seed given twice.

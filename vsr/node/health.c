@@ -1,0 +1,39 @@
+/**
+ * Whether a cluster is gone for good. See health.h.
+ */
+#include "health.h"
+
+#include <stdio.h>
+
+void node_health_init(struct node_health *health, const struct vsr_replica_options *options)
+{
+    const uint32_t n = options->replica_count;
+    const uint32_t majority = n / 2 + 1;
+    const uint32_t qr = options->quorum_replication != 0 ? options->quorum_replication : majority;
+    const uint32_t qv = options->quorum_view_change != 0 ? options->quorum_view_change : majority;
+    const uint32_t answers = options->recovery_quorum != 0 ? options->recovery_quorum : n - qv + 1;
+
+    atomic_init(&health->lost, 0);
+    atomic_init(&health->is_gone, false);
+    health->replica_count = n;
+    health->needed = answers < qr ? answers : qr;
+}
+
+void node_health_note(struct node_health *health, uint32_t replica, bool is_lost)
+{
+    const unsigned bit = 1u << replica;
+    const unsigned lost = is_lost ? atomic_fetch_or(&health->lost, bit) | bit     /* H1 */
+                                  : atomic_fetch_and(&health->lost, ~bit) & ~bit; /* H1 */
+    const uint32_t left = health->replica_count - (uint32_t)__builtin_popcount(lost);
+
+    if (left >= health->needed || atomic_exchange(&health->is_gone, true)) return; /* H1 */
+    fprintf(stderr,
+            "vsr: %u of %u replicas have lost their memory at once: what was acknowledged may be "
+            "lost, and nothing will be executed any more; clients are told\n",
+            health->replica_count - left, health->replica_count);
+}
+
+bool node_health_is_gone(const struct node_health *health)
+{
+    return atomic_load_explicit(&health->is_gone, memory_order_acquire); /* H2 */
+}
