@@ -94,15 +94,28 @@ struct vsr_client_report {
     uint64_t oldest_attempts; /* largest number of tries of a request still waiting */
 };
 
+/**
+ * Says whether a client can be made of these options.
+ *
+ * Ownership: borrows options.
+ * Threads:   any.
+ * Returns:   0; -EINVAL and, when why is not NULL, the option, its value and what is accepted.
+ */
 int vsr_client_options_check(const struct vsr_client_options *options,
                              struct vsr_error *why) VSR_MUST_CHECK;
+
+/** Fills in the defaults; an id, replicas and buffers are still to be given. Threads: any. */
 void vsr_client_options_init(struct vsr_client_options *options);
+
+/** How much memory vsr_client_init wants for these options, which have to be in range. */
 size_t vsr_client_bytes(const struct vsr_client_options *options);
 /** Effects that one call may have at most. */
 uint32_t vsr_client_effects_max(const struct vsr_client_options *options);
 
 /** Lays a client into the caller's memory: 64-byte aligned and zeroed, kept until deinit. */
 struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options *options);
+
+/** Gives back the buffers that are still open. The memory is the caller's again. */
 void vsr_client_deinit(struct vsr_client *c);
 
 /**
@@ -148,7 +161,10 @@ void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out);
 /** Retries what is overdue. */
 void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out);
 
+/** What a session does now. Shape: session below options.sessions. */
 enum vsr_session_state vsr_client_session_state(const struct vsr_client *c, uint32_t session);
+
+/** Copies the counters and counts the sessions by state. O(sessions). Ownership: borrows c. */
 void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *report);
 
 #endif

@@ -63,6 +63,7 @@ struct vsr_client_actor_options {
     uint32_t mailbox_max; /* 0 = the runtime's default */
 };
 
+/** Fills in the defaults; cluster and callbacks are still to be given. Threads: any. */
 void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
 
 /**

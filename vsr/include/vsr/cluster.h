@@ -76,6 +76,7 @@ struct vsr_cluster_report {
     uint64_t messages_ended;   /* that came while it was not running */
 };
 
+/** Fills in the defaults; runtime and create_machine are still to be given. Threads: any. */
 void vsr_cluster_options_init(struct vsr_cluster_options *options);
 
 /**
@@ -167,6 +168,7 @@ int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CH
  */
 int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CHECK;
 
+/** How many replicas it has: they are numbered from 0. Threads: any. */
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster);
 
 /** How many replicas may be down or recovering at once. */

@@ -39,6 +39,7 @@ enum vsr_notice {
         VSR_NOTICE_COUNT
 };
 
+/** The notice in words, "?" for none. Lives for ever. */
 const char *vsr_notice_text(enum vsr_notice notice);
 
 #endif

@@ -225,6 +225,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
 /** The id of a whole snapshot of a cluster: a checksum, for accidents and not for attackers. */
 vsr_checksum vsr_snapshot_id(uint64_t cluster, const void *bytes, size_t count);
 
+/** Copies where the replica stands and what it has counted. Ownership: borrows r. */
 void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *report);
 
 /** The entry that the log holds at an op, or NULL. Good until the next step. */
