@@ -179,7 +179,8 @@ static bool draw_crowd(struct scenario *s, struct random *r)
     struct load *l = &s->load;
     struct vsr_client_options *c = &s->client;
 
-    if (l->is_steady || scenario_has(s, CONDITION_TWINS)) return false;
+    /* Nor what a backlog of a thousand ops, one in a round trip, takes longer for than patience. */
+    if (l->is_steady || s->link_units != 0 || scenario_has(s, CONDITION_TWINS)) return false;
     l->clients = PICK(r, 1, 1, 2);
     l->sessions = PICK(r, 100, 250, 400) / l->clients;
     l->goal = PICK(r, 2, 4, 8);
@@ -268,6 +269,14 @@ static bool draw_garbled(struct scenario *s, struct random *r)
     return true;
 }
 
+/** The operator has chosen to wait for it; else it may be left behind. */
+static bool draw_keeps_up(struct scenario *s, struct random *r)
+{
+    (void)r;
+    s->replica.catch_up_ticks = 40 * s->replica.suspect_ticks;
+    return true;
+}
+
 static bool draw_nothing(struct scenario *s, struct random *r)
 {
     (void)s;
@@ -282,7 +291,7 @@ static bool (*const drawers[CONDITION_COUNT])(struct scenario *s, struct random 
     [CONDITION_CRAWLING_LINKS] = draw_crawling_links,
     [CONDITION_STEADY_LOAD] = draw_steady_load,
     [CONDITION_CUT_AT_MESSAGE] = draw_trigger,
-    [CONDITION_KEEPS_UP] = draw_nothing,
+    [CONDITION_KEEPS_UP] = draw_keeps_up,
     [CONDITION_LARGE_SNAPSHOTS] = draw_large_snapshots,
     [CONDITION_SLOW_SNAPSHOTS] = draw_slow_snapshots,
     [CONDITION_FAILING_SNAPSHOTS] = draw_failing_snapshots,
@@ -293,7 +302,7 @@ static bool (*const drawers[CONDITION_COUNT])(struct scenario *s, struct random 
     [CONDITION_MALFORMED] = draw_garbled,
     [CONDITION_LIES] = draw_garbled,
     [CONDITION_CROWD] = draw_crowd,
-    [CONDITION_STAYS] = draw_nothing,
+    [CONDITION_STAYS] = draw_keeps_up,
     [CONDITION_NO_FALSE_FORK] = draw_nothing,
 };
 
@@ -307,6 +316,7 @@ void conditions_draw(struct scenario *s)
         if (drawers[i](s, &r)) s->conditions |= 1u << i;
     }
     struct random r = random_stream(s->seed, STREAM_PLACES);
+    if (s->replica.catch_up_ticks == 0) s->replica.catch_up_ticks = PICK(&r, 0, 0, 1, 50);
     s->is_local = s->garbled_ppm == 0 && random_percent(&r, 50);
 }
 
@@ -331,6 +341,8 @@ void conditions_print(const struct scenario *s, FILE *file)
 {
     const struct standing *c = &s->standing;
 
+    if (s->replica.catch_up_ticks != 0)
+        fprintf(file, "waits %u ticks for who catches up\n", s->replica.catch_up_ticks);
     for (uint32_t i = 0; i < CONDITION_COUNT; i++)
         if (scenario_has(s, (enum condition)i) && i != CONDITION_NO_FALSE_FORK)
             fprintf(file, "all the time: %s\n", condition_texts[i]);

@@ -47,15 +47,15 @@ enum fault {
  * that are about it, and those are not part of --profile all.
  */
 #define SIM_CONDITIONS(X)                                                                          \
-    X(CUTS, SWITCHED_OFF, "links of up to f replicas cut for good")                                \
+    X(CUTS, SWITCHED_ON, "links of up to f replicas cut for good")                                 \
     X(SLOW_LINKS, SWITCHED_OFF, "a round trip above resend_ticks")                                 \
     X(CRAWLING_LINKS, SWITCHED_OFF, "a round trip above every timer")                              \
-    X(STEADY_LOAD, SWITCHED_OFF, "load that goes on, for more than a ring of new ops at the end")  \
-    X(CUT_AT_MESSAGE, SWITCHED_OFF, "... from the moment in which an outsider asks something")     \
+    X(STEADY_LOAD, SWITCHED_ON, "load that goes on, for more than a ring of new ops at the end")   \
+    X(CUT_AT_MESSAGE, SWITCHED_ON, "... from the moment in which an outsider asks something")      \
     X(KEEPS_UP, SWITCHED_OFF, "a healthy replica has to keep up with the load")                    \
-    X(LARGE_SNAPSHOTS, SWITCHED_OFF, "snapshots of many chunks")                                   \
-    X(SLOW_SNAPSHOTS, SWITCHED_OFF, "saving and loading take time")                                \
-    X(FAILING_SNAPSHOTS, SWITCHED_OFF, "saves and loads that fail")                                \
+    X(LARGE_SNAPSHOTS, SWITCHED_ON, "snapshots of many chunks")                                    \
+    X(SLOW_SNAPSHOTS, SWITCHED_ON, "saving and loading take time")                                 \
+    X(FAILING_SNAPSHOTS, SWITCHED_ON, "saves and loads that fail")                                 \
     X(NEVER_SAVES, SWITCHED_OFF, "a replica whose saves all fail")                                 \
     X(PAYLOADS, SWITCHED_ON, "payloads of random words, of a hash's constants, long ones")         \
     X(HIGH_NUMBERS, SWITCHED_ON, "views, incarnations and times near 2^32, 2^63 and 2^64")         \
