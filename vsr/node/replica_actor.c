@@ -152,6 +152,9 @@ static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
 {
     struct node_life *life = &((struct node_replica *)context)->life;
 
+    /* Away, which the core has said just before, has to leave before this worker is busy, or the
+     * others take the silence for a sign. Source: rule 6.8. */
+    act_flush();
     *snapshot = node_snapshot_save(&life->snapshots, life->driver.core, &life->machine, op);
     return true;
 }
@@ -170,6 +173,7 @@ static bool load(void *context, const struct vsr_snapshot *snapshot, bool *is_lo
 {
     struct node_life *life = &((struct node_replica *)context)->life;
 
+    act_flush(); /* As in save. */
     *is_loaded = node_snapshot_load(&life->snapshots, life->driver.core, &life->machine, snapshot);
     return true;
 }
