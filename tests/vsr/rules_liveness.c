@@ -1,0 +1,358 @@
+/**
+ * Whom a primary waits for, and for how long: the room in its log, its own role. One replica at a
+ * time; DESIGN.md, "Rules", 4.2, 4.6, 4.7, 6.7, and "Waiting".
+ */
+#include "leak_check.h"
+#include "messages.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+LEAK_CHECKED_SUITE(rule_4_2_bound);
+LEAK_CHECKED_SUITE(rule_4_6);
+LEAK_CHECKED_SUITE(rule_4_7);
+LEAK_CHECKED_SUITE(rule_6_7_abdication);
+
+/** A primary of three under load: replica 1 acknowledges at once, replica 2 as the test says. */
+struct load {
+    struct fixture *f;
+    vsr_session session;
+    uint32_t slot;
+    uint64_t number;
+    vsr_op seen;
+};
+
+/** One request more; whether anything has entered the log since. Replica 1 has all that is there.
+ */
+static bool push(struct load *l)
+{
+    const vsr_op before = l->seen;
+
+    fixture_message(l->f, make_prepare_ok(l->f, 1, l->f->r->log.op));
+    if (l->f->r->batch.buffer.header == NULL)
+        fixture_message(l->f, make_request(l->f, l->session, l->slot, ++l->number, 0));
+    fixture_turn_end(l->f);
+    l->seen = l->f->r->log.op;
+    fixture_message(l->f, make_prepare_ok(l->f, 1, l->f->r->log.op));
+    return l->seen > before;
+}
+
+static struct load begin_load(uint32_t catch_up_ticks)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+
+    o.catch_up_ticks = catch_up_ticks;
+    struct load l = {.f = fixture_start(&o)};
+    l.slot = open_session(l.f, 1, &l.session);
+    l.seen = l.f->r->log.op;
+    return l;
+}
+
+/** Pushes until the ring is full of what replica 2 lacks, and it is waited for. */
+static struct load fill_ring(uint32_t catch_up_ticks)
+{
+    struct load l = begin_load(catch_up_ticks);
+
+    while (push(&l))
+        cr_assert_leq(l.f->r->log.op, 64);
+    cr_assert_eq(l.f->r->log.op, 64);
+    cr_assert_eq(l.f->r->commit, 64);
+    return l;
+}
+
+/** Replica 2 acknowledges up to op, the one before the log's first among them. */
+static void move_to(struct fixture *f, vsr_op op)
+{
+    struct vsr_buffer b = make_prepare_ok(f, 2, op);
+
+    if (op == f->r->log.start) BODY(b, vsr_prepare_ok)->checksum = f->r->log.start_checksum;
+    fixture_message(f, b);
+}
+
+static struct vsr_buffer make_commit_ok(const struct fixture *f, uint32_t from, uint64_t sequence)
+{
+    struct vsr_buffer b = make_header(f, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), from);
+
+    BODY(b, vsr_commit_ok)->sequence = sequence;
+    return b;
+}
+
+/* 4.7: the log waits catch_up_ticks ticks in all, not one more; then somebody is told. */
+Test(rule_4_7, allowance_is_used_up)
+{
+    enum { N = 10 };
+    struct load l = fill_ring(N);
+
+    for (uint32_t ticks = 1; ticks <= N; ticks++) {
+        cr_assert(!push(&l), "after %u ticks", ticks - 1);
+        fixture_tick(l.f);
+        cr_assert_eq(fixture_noticed(l.f, VSR_NOTICE_LEFT_BEHIND), ticks == N);
+    }
+    cr_assert(push(&l));
+    cr_assert(push(&l), "for one that is left behind nothing is kept");
+    fixture_end(l.f);
+}
+
+/* 4.7: one tick of eight comes back while the log does not wait, so that a slow replica costs a
+ * bounded part of the time and no more. */
+Test(rule_4_7, allowance_comes_back_one_in_eight)
+{
+    struct load l = fill_ring(3);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        fixture_tick(l.f);
+        push(&l);
+    }
+    cr_assert_gt(l.f->r->log.op, 64);
+    for (uint32_t ticks = 1; ticks <= 8; ticks++) {
+        move_to(l.f, l.f->r->log.start); /* it lacks just the oldest one, and moves */
+        cr_assert(push(&l), "after %u ticks", ticks - 1);
+        fixture_tick(l.f);
+    }
+    move_to(l.f, l.f->r->log.start);
+    cr_assert(!push(&l), "one tick has come back");
+    fixture_tick(l.f);
+    cr_assert(push(&l), "and is used up");
+    fixture_end(l.f);
+}
+
+/* 4.7: UINT32_MAX waits as long as it moves, and not longer than suspect_ticks when it does not. */
+Test(rule_4_7, without_a_bound_only_motion_counts)
+{
+    struct load l = fill_ring(UINT32_MAX);
+    const uint32_t suspicion = l.f->options.suspect_ticks;
+    uint32_t ticks = 0;
+
+    for (uint32_t i = 1; i < 40; i++) {
+        for (ticks = 0; ticks < suspicion - 1; ticks++) {
+            fixture_tick(l.f);
+            cr_assert(!push(&l));
+        }
+        move_to(l.f, i);
+        cr_assert(push(&l), "the one that it has now");
+        cr_assert(!push(&l));
+    }
+    for (ticks = 0; !push(&l); ticks++) {
+        cr_assert_lt(ticks, suspicion);
+        fixture_tick(l.f);
+    }
+    cr_assert_eq(l.f->r->counts.abdications, 0);
+    fixture_end(l.f);
+}
+
+/** All that a replica may say without having acknowledged anything. */
+static void say_all_but_an_ack(struct fixture *f, uint32_t from, const struct chain *c)
+{
+    fixture_message(f, make_ping(f, from, f->r->view));
+    fixture_message(f, make_recovery(f, from, 0, 4713));
+    fixture_message(f, make_get_chunk(f, from, NULL, 0));
+    fixture_message(f, make_get_state(f, from, c, 0, 0, VSR_GET_TRANSFER));
+    if (from == 2) fixture_message(f, make_vote(f, from, f->r->view + 1));
+}
+
+/* 4.7: who is heard and does not move (deaf, or RECOVERING, or without a snapshot to be had) stops
+ * the log for suspect_ticks at most. What it asks for is pinned once, not each time it asks. */
+Test(rule_4_7, voice_is_not_waited_for)
+{
+    struct load l = fill_ring(0);
+    struct chain c = chain_make(3, 1);
+    uint32_t still = 0;
+
+    l.f->keeps_nothing = true;
+    for (uint32_t ticks = 0; ticks < 400; ticks++) {
+        say_all_but_an_ack(l.f, 2, &c);
+        still = push(&l) ? 0 : still + 1;
+        cr_assert_leq(still, l.f->options.suspect_ticks + 1);
+        fixture_tick(l.f);
+    }
+    cr_assert_gt(l.f->r->log.op, 300);
+    chain_free(&c);
+    fixture_end(l.f);
+}
+
+/* 4.7: a question that comes again, or for what came before, renews no pin: what it got is lost, or
+ * it does not move. One for more does. */
+Test(rule_4_7, pin_is_renewed_by_progress_only)
+{
+    struct vsr_replica_options o = fixture_options(3, 1);
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 10);
+    const struct vsr_pin *pin = &f->r->peers.pins[2];
+
+    chain_feed(f, &c, 10, 10);
+    fixture_message(f, make_get_state(f, 2, &c, 4, 4, VSR_GET_TRANSFER));
+    cr_assert_eq(pin->ticks, o.suspect_ticks);
+    for (uint32_t ticks = 1; ticks <= o.suspect_ticks; ticks++) {
+        fixture_tick(f);
+        fixture_message(f, make_get_state(f, 2, &c, 4, 4, VSR_GET_TRANSFER));
+        fixture_message(f, make_get_state(f, 2, &c, 3, 3, VSR_GET_TRANSFER));
+        cr_assert_eq(pin->ticks, o.suspect_ticks - ticks);
+    }
+    fixture_message(f, make_get_state(f, 2, &c, 5, 5, VSR_GET_TRANSFER));
+    cr_assert_eq(pin->ticks, o.suspect_ticks);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 4.7: so with the parts of a snapshot; and one that is being sent is not replaced by a newer one,
+ * or under load none would ever arrive. When its receiver stops, it is. */
+Test(rule_4_7, snapshot_is_kept_while_it_is_sent)
+{
+    struct vsr_replica_options o = fixture_options(3, 1);
+    o.checkpoint_ops = 4;
+    o.chunk_bytes_max = 1024;
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 20);
+
+    chain_feed(f, &c, 4, 4);
+    const struct vsr_snapshot sent = f->r->checkpoint.snapshot;
+    cr_assert_eq(sent.op, 4);
+    fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+    chain_feed(f, &c, 8, 8);
+    cr_assert_eq(f->r->checkpoint.snapshot.op, 4, "the one that is sent");
+    for (uint32_t ticks = 1; ticks < o.suspect_ticks; ticks++)
+        fixture_tick(f);
+    fixture_message(f, make_get_chunk(f, 2, &sent, 1024));
+    cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->offset, 1024);
+    for (uint32_t ticks = 1; ticks < o.suspect_ticks; ticks++) {
+        fixture_tick(f);
+        fixture_message(f, make_get_chunk(f, 2, &sent, 1024)); /* again and again: no progress */
+    }
+    chain_feed(f, &c, 12, 12);
+    cr_assert_eq(f->r->checkpoint.snapshot.op, 4);
+    fixture_tick(f);
+    chain_feed(f, &c, 16, 16);
+    cr_assert_eq(f->r->checkpoint.snapshot.op, 16);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 4.6: a heartbeat every T_hb, however much else is said. */
+Test(rule_4_6, heartbeat_under_load)
+{
+    struct load l = begin_load(0);
+    uint32_t heartbeats = 0;
+
+    for (uint32_t ticks = 0; ticks < 50; ticks++) {
+        cr_assert(push(&l));
+        move_to(l.f, l.f->r->log.op);
+        fixture_tick(l.f);
+        heartbeats += fixture_sent_count(l.f, VSR_COMMIT);
+    }
+    cr_assert_eq(heartbeats, 50 / l.f->options.heartbeat_ticks);
+    fixture_end(l.f);
+}
+
+/* 6.7: neither a Ping nor a vote nor a question says that anybody follows. */
+Test(rule_6_7_abdication, voices_do_not_keep_a_primary)
+{
+    struct load l = begin_load(0);
+    struct chain c = chain_make(3, 1);
+
+    for (uint32_t ticks = 0; ticks < l.f->options.abdicate_ticks; ticks++) {
+        cr_assert_eq(l.f->r->counts.abdications, 0, "after %u ticks", ticks);
+        say_all_but_an_ack(l.f, 1, &c);
+        say_all_but_an_ack(l.f, 2, &c);
+        fixture_tick(l.f);
+    }
+    cr_assert_eq(l.f->r->counts.abdications, 1);
+    chain_free(&c);
+    fixture_end(l.f);
+}
+
+/** Ticks with heartbeats and Pings answered, and nothing else; how many Commits there were. */
+static uint32_t acknowledge_heartbeats(struct fixture *f, uint32_t ticks)
+{
+    uint32_t heartbeats = 0;
+    struct chain none = chain_make(3, 0);
+
+    for (uint32_t i = 0; i < ticks; i++) {
+        for (uint32_t from = 1; from <= 2; from++)
+            fixture_message(f, f->r->is_abdicating
+                                   ? make_pong(f, from, 0, &none, 0, 0)
+                                   : make_commit_ok(f, from, f->r->heartbeat_sequence));
+        fixture_tick(f);
+        heartbeats += fixture_sent_count(f, VSR_COMMIT);
+    }
+    chain_free(&none);
+    return heartbeats;
+}
+
+/* 6.7: it is answered, and what it prepares is not acknowledged: after T_abdicate it gives up, and
+ * is silent for 8 T_abdicate although it is answered. Then it goes on. Without work it stays. */
+Test(rule_6_7_abdication, unserved_work_ends_a_primary)
+{
+    struct load l = begin_load(0);
+    const uint32_t patience = l.f->options.abdicate_ticks;
+
+    acknowledge_heartbeats(l.f, 10 * patience);
+    cr_assert_eq(l.f->r->counts.abdications, 0);
+    fixture_message(l.f, make_request(l.f, l.session, l.slot, 1, 0));
+    fixture_turn_end(l.f);
+    cr_assert_gt(acknowledge_heartbeats(l.f, patience - 1), 0);
+    cr_assert(!l.f->r->is_abdicating);
+    acknowledge_heartbeats(l.f, 1);
+    cr_assert(l.f->r->is_abdicating);
+    cr_assert_eq(acknowledge_heartbeats(l.f, 8 * patience - 1), 0);
+    cr_assert(l.f->r->is_abdicating);
+    acknowledge_heartbeats(l.f, 1);
+    cr_assert(!l.f->r->is_abdicating);
+    fixture_end(l.f);
+}
+
+/* 6.7: T_abdicate is three times what an answer takes, if that is longer. */
+Test(rule_6_7_abdication, abdication_follows_round_trips)
+{
+    struct load l = begin_load(0);
+    struct fixture *f = l.f;
+    enum { ROUND_TRIP = 25 };
+
+    while (f->r->ticks_to_heartbeat > 1)
+        fixture_tick(f);
+    fixture_tick(f);
+    const uint64_t sequence = f->r->heartbeat_sequence;
+    for (uint32_t ticks = 0; ticks < ROUND_TRIP; ticks++)
+        fixture_tick(f);
+    fixture_message(f, make_commit_ok(f, 1, sequence));
+    for (uint32_t ticks = 1; ticks < 3 * ROUND_TRIP; ticks++)
+        fixture_tick(f);
+    cr_assert(!f->r->is_abdicating);
+    fixture_tick(f);
+    cr_assert(f->r->is_abdicating);
+    fixture_end(f);
+}
+
+/* 4.2: with Qr = 1 an op is committed by its own append. One message of 400 requests, one in each
+ * op, is no more than a step's effects hold, and all are executed in the end. */
+Test(rule_4_2_bound, one_message_of_many_ops)
+{
+    enum { CLIENTS = 400 };
+    const uint32_t size = sizeof(struct vsr_request) + sizeof(struct vsr_register);
+    struct vsr_replica_options o = fixture_options(3, 0);
+    o.quorum_replication = 1;
+    o.quorum_view_change = 3;
+    o.batch_requests_max = 1;
+    o.sessions_max = 512;
+    struct fixture *f = fixture_start(&o);
+    struct vsr_buffer all =
+        make_header(f, VSR_REQUEST, (uint32_t)sizeof(struct vsr_header) + CLIENTS * size, CLIENT);
+
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        struct vsr_buffer one = make_register(f, 1000 + i);
+        memcpy((uint8_t *)(all.header + 1) + i * size, one.header + 1, size);
+        fixture_buffers.unref(NULL, one.handle);
+    }
+    all.header->count = CLIENTS;
+    fixture_message(f, all);
+    for (uint32_t i = 0; f->r->applied < CLIENTS; i++) {
+        cr_assert_lt(i, 2 * CLIENTS, "%u are executed", (unsigned)f->r->applied);
+        for (uint32_t from = 1; from <= 2; from++) {
+            struct vsr_buffer ok = make_prepare_ok(f, from, f->r->log.op);
+            BODY(ok, vsr_prepare_ok)->applied = f->r->applied;
+            fixture_message(f, ok);
+        }
+        fixture_turn_end(f);
+    }
+    cr_assert_eq(f->r->clients.count, CLIENTS);
+    fixture_end(f);
+}
