@@ -39,8 +39,8 @@ static void post(struct world *w, uint32_t from, uint32_t to, struct vsr_buffer 
 {
     if (w->is_cut[from][to]) return;
     cr_assert_lt(w->packet_count, WORLD_PACKETS_MAX);
-    w->packets[w->packet_count++] =
-        (struct packet){.from = from, .to = to, .buffer = copy_of(buffer)};
+    w->packets[w->packet_count++] = (struct packet){
+        .from = from, .to = to, .ticks = w->ticks + w->link_ticks, .buffer = copy_of(buffer)};
 }
 
 /** I1: whoever executes an op executes the same entry. */
@@ -48,7 +48,10 @@ static void check_agreement(struct world *w, uint32_t replica)
 {
     const struct fixture *f = w->replicas[replica];
 
-    for (vsr_op op = 1; op <= f->r->applied && op < FIXTURE_OPS; op++) {
+    /* What is older has been checked when it was new: a step executes less than that. */
+    const vsr_op first = f->r->applied > 512 ? f->r->applied - 512 : 1;
+
+    for (vsr_op op = first; op <= f->r->applied && op < FIXTURE_OPS; op++) {
         if (f->executed[op] == 0) continue; /* It came with a snapshot. */
         if (w->executed[op] == 0) w->executed[op] = f->executed[op];
         cr_assert_eq(w->executed[op], f->executed[op], "replica %u executed another op %llu",
@@ -199,7 +202,7 @@ void world_settle(struct world *w)
     for (uint32_t moved = 0; at < w->packet_count; moved++) {
         struct packet packet;
         cr_assert_lt(moved, 100000, "it never ends");
-        if (w->packets[at].is_held) {
+        if (w->packets[at].is_held || w->packets[at].ticks > w->ticks) {
             at++;
             continue;
         }
@@ -237,6 +240,7 @@ void world_run(struct world *w, uint32_t ticks)
     for (uint32_t i = 0; i < ticks; i++) {
         for (uint32_t replica = 0; replica < w->count; replica++)
             world_tick(w, replica, 1);
+        w->ticks++;
         world_settle(w);
     }
 }

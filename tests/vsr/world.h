@@ -13,7 +13,8 @@ enum { ANY = 99, WORLD_PACKETS_MAX = 4096, WORLD_ANSWERS_MAX = 256 };
 struct packet {
     uint32_t from;
     uint32_t to;
-    bool is_held; /* until it is named */
+    bool is_held;   /* until it is named */
+    uint64_t ticks; /* world_settle delivers it from then on */
     struct vsr_buffer buffer;
 };
 
@@ -27,6 +28,8 @@ struct world {
     bool is_cut[VSR_REPLICAS_MAX][VSR_REPLICAS_MAX];     /* [from][to]: nothing new passes */
     struct packet packets[WORLD_PACKETS_MAX];            /* in the order they were sent */
     uint32_t packet_count;
+    uint32_t link_ticks; /* for so many ticks of world_run a message is under way */
+    uint64_t ticks;      /* of world_run */
     struct world_answer {
         vsr_session session;
         uint64_t number;
