@@ -14,6 +14,9 @@
 /** A primary that is heard and commits nothing is silent for so many times T_abdicate. */
 enum { GIVE_UP_PATIENCES = 8 };
 
+/** So many suspect_ticks is one away at most where catch_up_ticks is no bound. */
+enum { AWAY_SUSPICIONS = 10 };
+
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
     if (m->header->view > r->view) {
@@ -49,8 +52,12 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
 /** Source: rule 6.8. */
 enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
+    const uint32_t most = r->options.catch_up_ticks;
+
     (void)out;
-    r->peers.away[m->header->from] = r->options.catch_up_ticks;
+    /* The log may wait for one that moves without a bound; one that is away may have died. */
+    r->peers.away[m->header->from] =
+        most != UINT32_MAX ? most : AWAY_SUSPICIONS * r->options.suspect_ticks;
     return VSR_DROP_NONE;
 }
 
