@@ -150,6 +150,8 @@ Test(rule_6_8, who_saves_says_so)
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 0);
     cr_assert_eq(f->r->counts.snapshots_saved, 0);
+    for (uint32_t ticks = 0; ticks < o.resend_ticks; ticks++)
+        fixture_tick(f);
     fixture_message(f, make_commit(f, 4, chain_checksum(&c, 4)));
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 1u << 0 | 1u << 2);
