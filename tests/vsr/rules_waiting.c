@@ -77,6 +77,25 @@ Test(waiting, gap_that_closes_another_way)
     fixture_end(f);
 }
 
+/* A gap that its primary cannot tell it of, since it does not reach it: what others say counts, and
+ * they give the entries. */
+Test(waiting, gap_that_only_another_backup_tells_of)
+{
+    struct fixture *f = backup();
+    struct chain c = chain_make(3, 4);
+
+    fixture_message(f, make_pong(f, 1, 0, &c, 4, 0));
+    fixture_turn_end(f);
+    for (uint32_t ticks = 0; receivers(f, VSR_GET_STATE) != 1u << 1; ticks++) {
+        cr_assert_leq(ticks, f->options.resend_ticks);
+        fixture_tick(f);
+    }
+    fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4));
+    cr_assert_eq(f->r->commit, 4);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /** It lacks what has left the log of 0, and asks 1 for a snapshot. */
 static struct fixture *behind(const struct chain *c)
 {
