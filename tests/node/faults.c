@@ -1,6 +1,6 @@
 /**
  * A whole cluster under load while messages are lost, repeated and delayed at random, and replicas
- * are killed, restarted and paused.
+ * are killed, restarted and paused, the larger clusters over a storage that takes its time.
  *
  * Property: when the faults end, every operation that was submitted has been answered once, the
  * sessions' counters count exactly them, all replicas have the same digest, all memory is back.
@@ -8,6 +8,7 @@
  * Every message of replicas and clients goes to a gremlin first, an actor that loses it, sends it
  * twice, keeps it for a while, or passes it on.
  */
+#include "disk.h"
 #include "load.h"
 #include "program.h"
 
@@ -157,8 +158,10 @@ static void disturb(struct vsr_cluster *cluster, uint32_t ms)
     }
 }
 
-static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t ms)
+static uint64_t run(uint32_t replicas, uint32_t requests_per_message, bool has_disk, uint32_t ms)
 {
+    static struct disk disk;
+    const struct vsr_storage storage = disk_storage(&disk);
     static struct load load;
     static struct gremlin gremlin;
     struct act_runtime_options ro;
@@ -192,6 +195,9 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t m
     co.replica.replies_per_message = requests_per_message;
     co.on_notice = no_notice;
     co.send = send_by_gremlin;
+    disk_init(&disk);
+    disk.delay_us_max = 3000;
+    if (has_disk) co.storage = &storage;
     CHECK(vsr_cluster_start(&co, &cluster, NULL) == 0);
     load_start(&load, cluster, requests_per_message);
     if (replicas > 1)
@@ -206,6 +212,7 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, uint32_t m
     vsr_cluster_stop(cluster);
     act_port_close(port);
     CHECK(act_runtime_stop(runtime) == 0);
+    disk_deinit(&disk);
     return total;
 }
 
@@ -219,7 +226,7 @@ int main(int argc, char **argv)
     }
     static const uint32_t sizes[] = {1, 3, 4, 5};
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        uint64_t total = run(sizes[i], i % 2, ms);
+        uint64_t total = run(sizes[i], i % 2, i > 1, ms);
         printf("%u replicas: %llu operations\n", sizes[i], (unsigned long long)total);
     }
     return 0;

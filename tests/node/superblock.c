@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 LEAK_CHECKED_SUITE(superblock);
@@ -25,6 +26,15 @@ static char directory[] = "/tmp/superblock-XXXXXX";
 static char path[64];
 static const struct vsr_superblock_identity identity = {
     .cluster = 77, .replica = 1, .replica_count = 3};
+
+/** In the place of the C library's, so that calls are counted. */
+static uint32_t syncs;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void enter(void)
 {
@@ -366,4 +376,46 @@ Test(superblock, directory_that_takes_no_file)
     cr_assert_eq(vsr_superblock_format(long_name, &identity, &why), -ENAMETOOLONG);
     struct superblock_file file;
     cr_assert_eq(superblock_open(&file, long_name, &identity, &got, &why), -ENAMETOOLONG);
+}
+
+/* superblock.h: a write is durable when it returns: the disk is waited for each time. */
+FileTest(every_write_waits_for_the_disk)
+{
+    struct superblock_file file;
+    struct vsr_superblock superblock;
+
+    cr_assert_eq(syncs, 2); /* formatting writes both pairs */
+    cr_assert_eq(superblock_open(&file, directory, &identity, &superblock, NULL), 0);
+    for (uint32_t n = 1; n <= 5; n++) {
+        superblock = superblock_of(n);
+        cr_assert_eq(superblock_write(&file, &superblock), 0);
+        cr_assert_eq(syncs, 2 + n);
+    }
+    superblock_close(&file);
+}
+
+/* vsr/superblock.h: a write goes to the pair that is not the newest, whose bytes stay as they are,
+ * and to both of its copies. */
+FileTest(a_write_leaves_the_newest_pair_alone)
+{
+    enum { PAIR_BYTES = 2 * SUPERBLOCK_COPY_BYTES };
+    static uint8_t before[FILE_BYTES];
+    static uint8_t after[FILE_BYTES];
+    struct superblock_file file;
+    struct vsr_superblock superblock;
+
+    cr_assert_eq(superblock_open(&file, directory, &identity, &superblock, NULL), 0);
+    for (uint32_t n = 1; n <= 4; n++) {
+        const size_t newest = file.sequence % 2 * PAIR_BYTES;
+        const size_t other = PAIR_BYTES - newest;
+        read_file(before);
+        superblock = superblock_of(n);
+        cr_assert_eq(superblock_write(&file, &superblock), 0);
+        read_file(after);
+        cr_assert_arr_eq(after + newest, before + newest, PAIR_BYTES);
+        cr_assert_arr_neq(after + other, before + other, SUPERBLOCK_COPY_BYTES);
+        cr_assert_arr_eq(after + other, after + other + SUPERBLOCK_COPY_BYTES,
+                         SUPERBLOCK_COPY_BYTES);
+    }
+    superblock_close(&file);
 }

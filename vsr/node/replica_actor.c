@@ -9,6 +9,8 @@
  */
 #include "node.h"
 
+#include "../core/assert.h"
+
 #include <act/timer.h>
 #include <vsr/replica.h>
 #include <vsr/trace.h>
@@ -88,10 +90,10 @@ static void set_run_state(struct node_replica *n, enum vsr_run_state state)
     if (vsr_log_level() >= VSR_LOG_INFO) node_log_event(n->index, texts[state]);
 }
 
-/** The disk did not take the superblock: what it holds is not known, and nothing may be promised.
- */
+/** Ends a replica whose superblock may not be durable: it promises nothing more. */
 static void fail(struct node_replica *n)
 {
+    VSR_ASSERT(n->run_state == VSR_RUNNING);
     set_run_state(n, VSR_FAILED);
     notice(n, VSR_NOTICE_STORAGE_FAILED, n->index, 0);
 }

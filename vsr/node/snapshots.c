@@ -3,6 +3,8 @@
  */
 #include "node.h"
 
+#include "../core/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,9 @@ struct vsr_snapshot node_snapshot_save(struct node_snapshots *s, const struct vs
 void node_snapshot_fill(const struct node_snapshots *s, const struct vsr_effect *effect)
 {
     uint8_t *body = (uint8_t *)effect->buffer.header + sizeof(struct vsr_chunk);
+
+    VSR_ASSERT(effect->chunk_offset <= s->kept.count);
+    VSR_ASSERT(effect->chunk_bytes <= s->kept.count - effect->chunk_offset);
     memcpy(body, s->kept.bytes + effect->chunk_offset, effect->chunk_bytes);
 }
 
@@ -79,8 +84,8 @@ void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effe
 }
 
 bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
-                        const struct vsr_state_machine *machine,
-                        const struct vsr_snapshot *snapshot)
+                                  const struct vsr_state_machine *machine,
+                                  const struct vsr_snapshot *snapshot)
 {
     struct stream stream = {.blob = &s->incoming};
     struct node_blob kept = s->kept;
