@@ -27,6 +27,12 @@ bool act_on_worker(void)
     return e != NULL && e->is_worker;
 }
 
+const struct act_runtime *act_current_runtime(void)
+{
+    const struct act_endpoint *e = act_endpoint_current();
+    return e != NULL ? e->runtime : NULL;
+}
+
 /** Sends a request of the runtime's own. Its answers fit into the same message. */
 static int request(act_id to, uint32_t type, int reason)
 {

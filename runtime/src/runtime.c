@@ -242,6 +242,11 @@ uint32_t act_runtime_workers(const struct act_runtime *runtime)
     return runtime->options.workers;
 }
 
+uint64_t act_runtime_pool_bytes_max(const struct act_runtime *runtime)
+{
+    return runtime->options.pool_bytes_max;
+}
+
 /** Ends what still lies in lanes and lists; nobody else runs any more. */
 static void end_messages(struct act_runtime *rt, struct act_endpoint *e)
 {

@@ -2,8 +2,11 @@
  * A cluster in one process: starts, stops and inspects replica actors; kills and pauses their
  * replicas.
  */
+#include "control.h"
 #include "../core/options.h"
 #include "node.h"
+
+#include "../core/assert.h"
 
 #include <act/timer.h>
 
@@ -19,6 +22,7 @@ struct vsr_cluster {
     uint32_t spawned;      /* actors: the first so many */
     bool has_result_bytes; /* options.replica.result_bytes_max is the state machines' */
     struct node_storage *storage;
+    struct node_inbox inboxes[VSR_REPLICAS_MAX];
     struct node_event stopped[VSR_REPLICAS_MAX];
     pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
     struct node_identities identities;
@@ -60,49 +64,22 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
     options->replica.abdicate_ticks = 150;
 }
 
-/** Sends, waiting for room: a replica's mailbox empties by itself. */
-static void send_patiently(act_id to, struct act_message *m)
-{
-    const struct timespec pause = {.tv_nsec = 100000};
-
-    while (act_send(to, m) != 0)
-        nanosleep(&pause, NULL);
-}
-
-static void stop_patiently(act_id id)
-{
-    const struct timespec pause = {.tv_nsec = 100000};
-
-    while (act_stop(id, 0) != 0)
-        nanosleep(&pause, NULL);
-}
-
 /* Controls: what a thread asks of a replica's actor. The thread needs a port. */
 
-/** Returns 0 or -ENOMEM; then await has to be called. */
 static int ask(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
 {
-    struct act_message *m = act_message_create(NODE_CONTROL, sizeof control);
-
-    if (m == NULL) return -ENOMEM;
-    memcpy(m->body, &control, sizeof control);
-    node_event_init(&control->done);
-    send_patiently(cluster->peers[replica], m);
-    return 0;
+    return node_control_ask(&cluster->inboxes[replica], cluster->peers[replica], replica, control);
 }
 
-/** Returns the answer. */
-static int await(struct node_control *control)
+static int await(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
 {
-    node_event_wait(&control->done);
-    node_event_deinit(&control->done);
-    return control->error;
+    return node_control_await(&cluster->inboxes[replica], replica, control);
 }
 
 static int command(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
 {
     int error = ask(cluster, replica, control);
-    return error != 0 ? error : await(control);
+    return error != 0 ? error : await(cluster, replica, control);
 }
 
 static int inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
@@ -149,19 +126,26 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
     return vsr_replica_options_check(&o, why);
 }
 
+/** From the last worker on: what a thread spawns next, a service, is not beside the primary. */
+static uint32_t default_place(const struct act_runtime *runtime, uint32_t replica)
+{
+    const uint32_t workers = act_runtime_workers(runtime);
+    return ACT_PLACE_ON(workers - 1 - replica % workers);
+}
+
 static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
 {
     const struct vsr_cluster_options *o = &cluster->options;
     struct node_replica *replica =
-        node_replica_create(o, i, cluster->storage, &cluster->stopped[i], &cluster->health);
+        node_replica_create(o, i, cluster->storage, &cluster->inboxes[i], &cluster->stopped[i],
+                            &cluster->health);
 
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
         &(struct act_spawn_options){
             .behaviour = &node_replica_behaviour,
             .state = replica,
-            .place = o->places != NULL ? o->places[i]
-                                       : ACT_PLACE_ON(i % act_runtime_workers(o->runtime)),
+            .place = o->places != NULL ? o->places[i] : default_place(o->runtime, i),
             .mailbox_max = o->mailbox_max,
         },
         &cluster->peers[i]);
@@ -259,7 +243,7 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
         asked += error == 0;
     }
     for (uint32_t i = 0; i < asked; i++) {
-        int answer = await(&controls[i]);
+        int answer = await(cluster, i, &controls[i]);
         if (error == 0) error = answer;
     }
     /* A replica that has begun has taken its life and left an empty one. */
@@ -271,7 +255,7 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 /** Waits until every replica's first superblock is durable. */
 static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 {
-    const struct timespec pause = {.tv_nsec = 100000};
+    struct node_wait wait = node_wait_begin("a replica's first superblock", 0);
 
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster);) {
         struct vsr_cluster_report report;
@@ -284,10 +268,12 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
                          directory != NULL ? directory : "the storage");
             return -EIO;
         }
-        if (report.replica.status != VSR_STATUS_STARTING)
-            i++;
-        else
-            nanosleep(&pause, NULL);
+        if (report.replica.status != VSR_STATUS_STARTING) {
+            wait = node_wait_begin(wait.what, ++i);
+        } else if (!node_wait_pause(&wait)) {
+            node_explain(why, "storage", "replica %u: its first superblock is not durable yet", i);
+            return -ETIMEDOUT;
+        }
     }
     return 0;
 }
@@ -295,16 +281,25 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 /** Stops the actors; the storage is left. */
 static void stop_replicas(struct vsr_cluster *cluster)
 {
-    for (uint32_t i = 0; i < cluster->spawned; i++)
-        stop_patiently(cluster->peers[i]);
-    for (uint32_t i = 0; i < cluster->spawned; i++)
-        node_event_wait(&cluster->stopped[i]);
+    for (uint32_t i = 0; i < cluster->spawned; i++) {
+        struct node_wait wait = node_wait_begin("a replica's mailbox, to stop it", i);
+        while (act_stop(cluster->peers[i], 0) != 0)
+            node_wait_pause(&wait);
+    }
+    /* No deadline: an actor that lives on would use what is freed here. It is named. */
+    for (uint32_t i = 0; i < cluster->spawned; i++) {
+        struct node_wait wait = node_wait_begin("a replica's actor, to end", i);
+        while (!node_event_wait_for(&cluster->stopped[i], NODE_WAIT_SAY_NS))
+            node_wait_look(&wait);
+    }
 }
 
 static void destroy(struct vsr_cluster *cluster)
 {
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         node_event_deinit(&cluster->stopped[i]);
+        node_inbox_deinit(&cluster->inboxes[i]);
+    }
     pthread_mutex_destroy(&cluster->mutex);
     node_identities_deinit(&cluster->identities);
     free(cluster);
@@ -335,8 +330,10 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     pthread_mutex_init(&c->mutex, NULL);
     node_identities_init(&c->identities);
     node_health_init(&c->health, &c->options.replica);
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++)
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++) {
         node_event_init(&c->stopped[i]);
+        node_inbox_init(&c->inboxes[i]);
+    }
     error = node_port_borrow(c->options.runtime, &port);
     if (error != 0) goto undo;
     error = node_storage_create(&c->options, &c->storage, why);
@@ -359,11 +356,12 @@ undo:
 void vsr_cluster_stop(struct vsr_cluster *cluster)
 {
     struct act_port *port;
-    const struct timespec pause = {.tv_nsec = 1000000};
+    struct node_wait wait = node_wait_begin("a port, to stop a cluster", 0);
 
+    VSR_ASSERT(!act_on_worker()); /* The caller's mistake: it would wait for itself. */
     /* A port gets free when another thread closes its own. */
     while (node_port_borrow(cluster->options.runtime, &port) != 0)
-        nanosleep(&pause, NULL);
+        node_wait_pause(&wait);
     stop_replicas(cluster);
     node_storage_destroy(cluster->storage);
     destroy(cluster);
@@ -414,6 +412,7 @@ static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
 static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port **port)
 {
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    if (act_on_worker()) return -EDEADLK;
     pthread_mutex_lock(&cluster->mutex);
     int error = node_port_borrow(cluster->options.runtime, port);
     if (error != 0) pthread_mutex_unlock(&cluster->mutex);
@@ -493,6 +492,7 @@ static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, b
     struct act_port *port;
 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    if (act_on_worker()) return -EDEADLK;
     int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
     error = inspect(cluster, replica, wants_digest, report);
@@ -512,25 +512,36 @@ int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
     return inspect_from_outside(cluster, replica, false, report);
 }
 
-/** Whether the replicas that run have executed the same log to its end. -ESRCH: none runs. */
-static int compare(struct vsr_cluster *cluster, bool *is_settled)
+/** Whether one that runs has executed the log of another to its end. */
+static bool is_level(const struct vsr_replica_report *r, const struct vsr_replica_report *with)
 {
-    struct vsr_replica_report first = {0};
+    return r->status == VSR_STATUS_NORMAL && r->op == with->op && r->applied == with->op &&
+           r->head_checksum == with->head_checksum;
+}
+
+/**
+ * Compares the replicas that run; with digests only once they are level, for each costs its
+ * machine time. Returns 0 and *is_settled, -ESRCH: none runs, or -EBADMSG.
+ */
+static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_settled)
+{
+    struct vsr_cluster_report first = {0};
     uint32_t running = 0;
+    bool has_differed = false;
 
     *is_settled = true;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_cluster_report report;
-        const struct vsr_replica_report *r = &report.replica;
-        int error = inspect(cluster, i, false, &report);
+        int error = inspect(cluster, i, with_digests, &report);
         if (error != 0) return error;
         if (report.run_state != VSR_RUNNING) continue;
-        if (running++ == 0) first = *r;
-        if (r->status != VSR_STATUS_NORMAL || r->op != first.op || r->applied != first.op ||
-            r->head_checksum != first.head_checksum)
-            *is_settled = false;
+        if (running++ == 0) first = report;
+        if (!is_level(&report.replica, &first.replica)) *is_settled = false;
+        has_differed |= report.digest != first.digest;
     }
-    return running > 0 ? 0 : -ESRCH;
+    if (running == 0) return -ESRCH;
+    /* Digests of different ops say nothing. */
+    return *is_settled && has_differed ? -EBADMSG : 0;
 }
 
 int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
@@ -540,9 +551,12 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
     struct act_port *port;
     bool is_settled = false;
 
+    if (act_on_worker()) return -EDEADLK;
     int error = node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
-    while ((error = compare(cluster, &is_settled)) == 0 && !is_settled) {
+    while ((error = compare(cluster, false, &is_settled)) == 0) {
+        if (is_settled) error = compare(cluster, true, &is_settled);
+        if (is_settled || error != 0) break;
         if (act_now_ns() - start > timeout_ns) {
             error = -ETIMEDOUT;
             break;

@@ -21,7 +21,7 @@
 enum {
     NODE_MESSAGE = 0x56530100, /* body: a protocol message */
     NODE_TICK,
-    NODE_CONTROL,   /* to a replica. Body: struct node_control * */
+    NODE_CONTROL,   /* to a replica: its inbox may hold something. No body */
     NODE_PERSISTED, /* to a replica: node_storage_take may have something. No body */
     NODE_START,     /* to a client */
     NODE_SUBMIT,    /* to a service. Body: struct node_submit, then the payload */
@@ -54,7 +54,27 @@ struct node_event {
 void node_event_init(struct node_event *event);
 void node_event_set(struct node_event *event);
 void node_event_wait(struct node_event *event);
+/** Returns whether it was set before the time was over. */
+bool node_event_wait_for(struct node_event *event, uint64_t timeout_ns);
 void node_event_deinit(struct node_event *event);
+
+/** How long a call waits for a replica's actor, and after how long stderr says for whom. */
+#define NODE_WAIT_NS 60000000000ull
+#define NODE_WAIT_SAY_NS 5000000000ull
+
+/** A wait of a thread for something of a replica. */
+struct node_wait {
+    const char *what;
+    uint32_t replica;
+    uint64_t start_ns;
+    uint64_t said_ns;
+};
+
+struct node_wait node_wait_begin(const char *what, uint32_t replica);
+/** Returns false when NODE_WAIT_NS are over. Names what is waited for now and then. */
+bool node_wait_look(struct node_wait *wait);
+/** Sleeps for a moment, then as node_wait_look. */
+bool node_wait_pause(struct node_wait *wait);
 
 /**
  * Messages that their receiver had no room for. They are offered again at the end of every turn and
@@ -156,26 +176,16 @@ int node_life_create_core(const struct vsr_cluster_options *options, uint32_t re
 /** Threads: a worker, or a thread with a port. */
 void node_life_destroy(struct node_life *life);
 
-enum node_command { NODE_BEGIN, NODE_KILL, NODE_PAUSE, NODE_RESUME, NODE_INSPECT };
-
-/** What one thread asks of a replica's actor, and waits for. */
-struct node_control {
-    enum node_command command;
-    int error;             /* the answer */
-    struct node_life life; /* BEGIN: the new one. The answer, of KILL too: the old one */
-    const act_id *peers;   /* BEGIN */
-    struct vsr_cluster_report *report; /* INSPECT */
-    bool wants_digest;                 /* INSPECT: a large state machine takes its time for it */
-    struct node_event done;
-};
-
 /** One replica's actor: a shell that lives as long as the cluster, for one life after the other. */
 struct node_replica;
 
-/** Returns NULL without memory. */
+struct node_inbox;
+
+/** Returns NULL without memory. Inbox, storage and stopped outlive the actor. */
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped, struct node_health *health);
+                                         struct node_inbox *inbox, struct node_event *stopped,
+                                         struct node_health *health);
 /** For a replica whose actor was never spawned. */
 void node_replica_destroy(struct node_replica *replica);
 

@@ -7,6 +7,7 @@
  * what it is sent, as the network of a dead process would; restarted, it has a new one that knows
  * the superblock only.
  */
+#include "control.h"
 #include "node.h"
 
 #include "../core/assert.h"
@@ -31,6 +32,7 @@ struct node_replica {
     uint32_t index;
     uint64_t tick_ns;
     struct node_storage *storage;
+    struct node_inbox *inbox;
     struct node_event *stopped;
     struct node_health *health;
     bool is_lost;            /* as the cluster's health has it */
@@ -253,6 +255,7 @@ static int on_begin(struct node_replica *n, struct node_control *c)
     if (n->run_state != VSR_DOWN && n->run_state != VSR_FAILED) return -EALREADY;
     memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
     exchange(n, &c->life);
+    VSR_ASSERT(n->life.driver.core != NULL && n->life.machine.apply != NULL);
     n->life.driver.context = n;
     set_run_state(n, VSR_RUNNING);
     if (!n->has_timer) start_tick(n);
@@ -302,11 +305,8 @@ static int on_inspect(struct node_replica *n, const struct node_control *c)
     return 0;
 }
 
-static void on_control(struct node_replica *n, const struct act_message *m)
+static void answer(struct node_replica *n, struct node_control *c)
 {
-    struct node_control *c;
-
-    memcpy(&c, m->body, sizeof c);
     switch (c->command) {
     case NODE_BEGIN:
         c->error = on_begin(n, c);
@@ -325,6 +325,14 @@ static void on_control(struct node_replica *n, const struct act_message *m)
         break;
     }
     node_event_set(&c->done); /* the last look at *c */
+}
+
+static void on_control(struct node_replica *n)
+{
+    struct node_control *c;
+
+    while ((c = node_inbox_take(n->inbox)) != NULL)
+        answer(n, c);
 }
 
 /** A message to a replica that does not run, or is logged. Returns whether the core gets it. */
@@ -360,7 +368,7 @@ static void receive(void *state, struct act_message *m)
     if (m->type == NODE_TICK) {
         on_tick(n);
     } else if (m->type == NODE_CONTROL) {
-        on_control(n, m);
+        on_control(n);
     } else if (m->type == NODE_PERSISTED) {
         on_persisted(n);
     } /* ACT_TYPE_ROOM: the turn's end tries again. */
@@ -373,6 +381,7 @@ static void turn_end(void *state)
 
     if (n->may_have_turned) note_health(n);
     if (n->run_state != VSR_RUNNING) return;
+    VSR_ASSERT(n->life.driver.core != NULL);
     vsr_driver_turn_end(&n->life.driver);
     if (n->outbox.count > 0) node_outbox_retry(&n->outbox);
 }
@@ -402,7 +411,7 @@ void node_replica_destroy(struct node_replica *n)
 
 struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
                                          uint32_t replica, struct node_storage *storage,
-                                         struct node_event *stopped_event,
+                                         struct node_inbox *inbox, struct node_event *stopped_event,
                                          struct node_health *health)
 {
     struct node_replica *n = calloc(1, sizeof *n);
@@ -414,6 +423,7 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
     n->peer_count = options->replica.replica_count;
     n->tick_ns = options->tick_ns;
     n->storage = storage;
+    n->inbox = inbox;
     n->health = health;
     n->stopped = stopped_event;
     n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;

@@ -4,10 +4,13 @@
 #include "assert.h"
 #include "node.h"
 
+#include <act/timer.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /** A message of this size is work for its receiver that should begin while this turn goes on. */
 enum { LARGE_BYTES = 2048 };
@@ -75,10 +78,42 @@ void node_explain(struct vsr_error *why, const char *option, const char *format,
     va_end(arguments);
 }
 
+struct node_wait node_wait_begin(const char *what, uint32_t replica)
+{
+    const uint64_t now_ns = act_now_ns();
+    return (struct node_wait){
+        .what = what, .replica = replica, .start_ns = now_ns, .said_ns = now_ns};
+}
+
+bool node_wait_look(struct node_wait *wait)
+{
+    const uint64_t now_ns = act_now_ns();
+
+    if (now_ns - wait->said_ns >= NODE_WAIT_SAY_NS) {
+        wait->said_ns = now_ns;
+        fprintf(stderr, "vsr: has waited for %s for %llu s (replica %u)\n", wait->what,
+                (unsigned long long)((now_ns - wait->start_ns) / 1000000000u), wait->replica);
+    }
+    return now_ns - wait->start_ns < NODE_WAIT_NS;
+}
+
+bool node_wait_pause(struct node_wait *wait)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+
+    nanosleep(&pause, NULL);
+    return node_wait_look(wait);
+}
+
 void node_event_init(struct node_event *event)
 {
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&event->mutex, NULL);
-    pthread_cond_init(&event->changed, NULL);
+    pthread_cond_init(&event->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     event->is_set = false;
 }
 
@@ -96,6 +131,23 @@ void node_event_wait(struct node_event *event)
     while (!event->is_set)
         pthread_cond_wait(&event->changed, &event->mutex);
     pthread_mutex_unlock(&event->mutex);
+}
+
+bool node_event_wait_for(struct node_event *event, uint64_t timeout_ns)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    const uint64_t ns = (uint64_t)end.tv_nsec + timeout_ns;
+    end.tv_sec += (time_t)(ns / 1000000000u);
+    end.tv_nsec = (long)(ns % 1000000000u);
+    pthread_mutex_lock(&event->mutex);
+    while (!event->is_set && pthread_cond_timedwait(&event->changed, &event->mutex, &end) == 0) {
+        /* Woken for nothing. */
+    }
+    const bool is_set = event->is_set;
+    pthread_mutex_unlock(&event->mutex);
+    return is_set;
 }
 
 void node_event_deinit(struct node_event *event)

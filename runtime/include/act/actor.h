@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+struct act_runtime;
+
 /**
  * What an actor does. One per kind of actor; it outlives them all.
  *
@@ -72,6 +74,9 @@ act_id act_self(void);
 
 /** Whether the calling thread is a worker: a call that waits for an actor would wait for itself. */
 bool act_on_worker(void);
+
+/** The runtime of the calling thread, which is a worker or has a port; NULL elsewhere. */
+const struct act_runtime *act_current_runtime(void);
 
 /**
  * Sends a message.

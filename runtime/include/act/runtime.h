@@ -56,6 +56,13 @@ int act_runtime_start(const struct act_runtime_options *options, struct act_runt
 uint32_t act_runtime_workers(const struct act_runtime *runtime);
 
 /**
+ * Tells the bound of each worker's message pool.
+ *
+ * Threads: any, while the runtime lives.
+ */
+uint64_t act_runtime_pool_bytes_max(const struct act_runtime *runtime);
+
+/**
  * Stops every actor (reason ACT_REASON_SHUTDOWN), waits for the workers, frees everything.
  *
  * Every port must be closed. What is still under way becomes dead letters.
