@@ -1,12 +1,11 @@
 /**
- * A cluster in one process: starts, stops and inspects replica actors; kills and pauses their
- * replicas.
+ * A cluster in one process: starts and stops its replicas. What is done to them meanwhile is
+ * steering.c's.
  */
-#include "control.h"
-#include "../core/options.h"
-#include "node.h"
+#include "cluster_parts.h"
 
 #include "../core/assert.h"
+#include "../core/options.h"
 
 #include <act/timer.h>
 
@@ -15,19 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-struct vsr_cluster {
-    struct vsr_cluster_options options;
-    act_id peers[VSR_REPLICAS_MAX];
-    uint32_t spawned;      /* actors: the first so many */
-    bool has_result_bytes; /* options.replica.result_bytes_max is the state machines' */
-    struct node_storage *storage;
-    struct node_inbox inboxes[VSR_REPLICAS_MAX];
-    struct node_event stopped[VSR_REPLICAS_MAX];
-    pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
-    struct node_identities identities;
-    struct node_health health;
-};
 
 const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster)
 {
@@ -76,21 +62,38 @@ static int await(struct vsr_cluster *cluster, uint32_t replica, struct node_cont
     return node_control_await(&cluster->inboxes[replica], replica, control);
 }
 
-static int command(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
+int node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
+                         struct node_control *control)
 {
     int error = ask(cluster, replica, control);
     return error != 0 ? error : await(cluster, replica, control);
 }
 
-static int inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                   struct vsr_cluster_report *report)
+int node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                         struct vsr_cluster_report *report)
 {
     struct node_control control = {
         .command = NODE_INSPECT, .report = report, .wants_digest = wants_digest};
-    return command(cluster, replica, &control);
+    return node_cluster_command(cluster, replica, &control);
 }
 
 /* Start and stop. */
+
+/** The entries of the ring lie in the pool of whoever was the primary: they have to fit into it. */
+static int check_pool(const struct vsr_cluster_options *options, struct vsr_error *why)
+{
+    const uint64_t bytes_max = act_runtime_pool_bytes_max(options->runtime);
+    const uint64_t ring_bytes =
+        (uint64_t)options->replica.log_ops * options->replica.batch_bytes_max;
+
+    if (ring_bytes <= bytes_max) return 0;
+    node_explain(why, "log_ops",
+                 "the log's ring, log_ops %u of up to batch_bytes_max %u bytes, may need %llu "
+                 "bytes; the runtime's pool_bytes_max is %llu: raise that, or lower these",
+                 options->replica.log_ops, options->replica.batch_bytes_max,
+                 (unsigned long long)ring_bytes, (unsigned long long)bytes_max);
+    return -EINVAL;
+}
 
 static int check(const struct vsr_cluster_options *options, struct vsr_error *why)
 {
@@ -99,10 +102,7 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
         return -EINVAL;
     }
     if (options->is_formatting && options->superblock_directory == NULL) {
-        if (why == NULL) return -EINVAL;
-        *why = (struct vsr_error){
-            .option = "is_formatting", .value = 1, .rule = "needs a superblock_directory"};
-        vsr_error_explain(why);
+        node_explain(why, "is_formatting", "is_formatting needs a superblock_directory");
         return -EINVAL;
     }
     if (options->runtime == NULL || options->create_machine == NULL || options->tick_ns < 100000) {
@@ -123,7 +123,8 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
     /* result_bytes_max is the state machine's, and is looked at once there is one. */
     struct vsr_replica_options o = options->replica;
     o.result_bytes_max = 0;
-    return vsr_replica_options_check(&o, why);
+    int error = vsr_replica_options_check(&o, why);
+    return error != 0 ? error : check_pool(options, why);
 }
 
 /** From the last worker on: what a thread spawns next, a service, is not beside the primary. */
@@ -186,9 +187,8 @@ static int agree_on_results(struct vsr_cluster *cluster, uint32_t replica, uint3
     return -EINVAL;
 }
 
-/** Makes what a replica begins with. Returns 0, or a negative errno and *why. */
-static int prepare(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control,
-                   struct vsr_error *why)
+int node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
+                         struct node_control *control, struct vsr_error *why)
 {
     struct vsr_superblock superblock;
     struct node_life *life = &control->life;
@@ -235,7 +235,7 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 
     error = check_first_life(cluster, why);
     while (made < count && error == 0) {
-        error = prepare(cluster, made, &controls[made], why);
+        error = node_cluster_prepare(cluster, made, &controls[made], why);
         made += error == 0;
     }
     while (asked < made && error == 0) {
@@ -259,7 +259,7 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster);) {
         struct vsr_cluster_report report;
-        int error = inspect(cluster, i, false, &report);
+        int error = node_cluster_inspect(cluster, i, false, &report);
         if (error != 0) return error;
         if (report.run_state == VSR_FAILED) {
             const char *directory = cluster->options.superblock_directory;
@@ -317,11 +317,11 @@ static int start_replicas(struct vsr_cluster *cluster, struct vsr_error *why)
     return error;
 }
 
-int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
-                      struct vsr_error *why)
+static int start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
+                 struct vsr_error *why)
 {
     struct act_port *port;
-    int error = check(options, why);
+    int error = act_on_worker() ? -EDEADLK : check(options, why);
     if (error != 0) return error;
 
     struct vsr_cluster *c = calloc(1, sizeof *c);
@@ -353,216 +353,29 @@ undo:
     return error;
 }
 
+int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
+                      struct vsr_error *why)
+{
+    if (why != NULL) *why = (struct vsr_error){.rule = ""};
+    int error = start(options, cluster, why);
+    node_error_finish(why, error);
+    return error;
+}
+
 void vsr_cluster_stop(struct vsr_cluster *cluster)
 {
+    int error;
     struct act_port *port;
     struct node_wait wait = node_wait_begin("a port, to stop a cluster", 0);
 
     VSR_ASSERT(!act_on_worker()); /* The caller's mistake: it would wait for itself. */
     /* A port gets free when another thread closes its own. */
-    while (node_port_borrow(cluster->options.runtime, &port) != 0)
+    while ((error = node_port_borrow(cluster->options.runtime, &port)) != 0) {
+        VSR_ASSERT(error != -EINVAL); /* The caller has a port of another runtime. */
         node_wait_pause(&wait);
+    }
     stop_replicas(cluster);
     node_storage_destroy(cluster->storage);
     destroy(cluster);
     node_port_return(port);
-}
-
-/* Lives and deaths. */
-
-uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
-{
-    const struct vsr_replica_options *o = &cluster->options.replica;
-    const uint32_t majority = o->replica_count / 2 + 1;
-    const uint32_t qr = o->quorum_replication != 0 ? o->quorum_replication : majority;
-    const uint32_t qv = o->quorum_view_change != 0 ? o->quorum_view_change : majority;
-    const uint32_t answers =
-        o->recovery_quorum != 0 ? o->recovery_quorum : o->replica_count - qv + 1;
-    uint32_t needed = qr > qv ? qr : qv;
-
-    if (answers > needed) needed = answers;
-    return needed < o->replica_count ? o->replica_count - needed : 0;
-}
-
-/** Whether a replica has, as far as the others are concerned, no log. */
-static bool is_lost(const struct vsr_cluster_report *report)
-{
-    return report->run_state == VSR_DOWN || report->run_state == VSR_FAILED ||
-           report->replica.status == VSR_STATUS_STARTING ||
-           report->replica.status == VSR_STATUS_RECOVERING ||
-           report->replica.status == VSR_STATUS_HALTED;
-}
-
-/** Returns 0, -EBUSY when one more may not be lost, or what inspect returned. */
-static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
-{
-    uint32_t lost = 1;
-
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        struct vsr_cluster_report report;
-        if (i == replica) continue;
-        int error = inspect(cluster, i, false, &report);
-        if (error != 0) return error;
-        lost += is_lost(&report);
-    }
-    return lost <= vsr_cluster_down_max(cluster) ? 0 : -EBUSY;
-}
-
-/** Begins a call about a replica; end it with leave. Returns 0, or a negative errno. */
-static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port **port)
-{
-    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
-    if (act_on_worker()) return -EDEADLK;
-    pthread_mutex_lock(&cluster->mutex);
-    int error = node_port_borrow(cluster->options.runtime, port);
-    if (error != 0) pthread_mutex_unlock(&cluster->mutex);
-    return error;
-}
-
-static void leave(struct vsr_cluster *cluster, struct act_port *port)
-{
-    node_port_return(port);
-    pthread_mutex_unlock(&cluster->mutex);
-}
-
-int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kill how)
-{
-    struct node_control control = {.command = NODE_KILL};
-    struct vsr_cluster_report report;
-    struct act_port *port;
-    int error = enter(cluster, replica, &port);
-    if (error != 0) return error;
-
-    error = inspect(cluster, replica, false, &report);
-    if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
-    if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
-    if (error == 0) error = command(cluster, replica, &control);
-    /* Here and not by the actor: a large state machine takes its time, which other actors of the
-     * worker would miss. */
-    node_life_destroy(&control.life);
-    leave(cluster, port);
-    return error;
-}
-
-int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vsr_error *why)
-{
-    struct node_control control = {.command = NODE_BEGIN};
-    struct vsr_cluster_report report;
-    struct act_port *port;
-    int error = enter(cluster, replica, &port);
-    if (error != 0) return error;
-
-    error = inspect(cluster, replica, false, &report);
-    if (error == 0 && report.run_state != VSR_DOWN && report.run_state != VSR_FAILED)
-        error = -EALREADY;
-    if (error == 0) error = prepare(cluster, replica, &control, why);
-    if (error == 0) error = command(cluster, replica, &control);
-    node_life_destroy(&control.life);
-    leave(cluster, port);
-    return error;
-}
-
-static int tell(struct vsr_cluster *cluster, uint32_t replica, enum node_command what)
-{
-    struct node_control control = {.command = what};
-    struct act_port *port;
-    int error = enter(cluster, replica, &port);
-    if (error != 0) return error;
-
-    error = command(cluster, replica, &control);
-    leave(cluster, port);
-    return error;
-}
-
-int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica)
-{
-    return tell(cluster, replica, NODE_PAUSE);
-}
-
-int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica)
-{
-    return tell(cluster, replica, NODE_RESUME);
-}
-
-/* Looking. */
-
-static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                                struct vsr_cluster_report *report)
-{
-    struct act_port *port;
-
-    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
-    if (act_on_worker()) return -EDEADLK;
-    int error = node_port_borrow(cluster->options.runtime, &port);
-    if (error != 0) return error;
-    error = inspect(cluster, replica, wants_digest, report);
-    node_port_return(port);
-    return error;
-}
-
-int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
-                        struct vsr_cluster_report *report)
-{
-    return inspect_from_outside(cluster, replica, true, report);
-}
-
-int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
-                     struct vsr_cluster_report *report)
-{
-    return inspect_from_outside(cluster, replica, false, report);
-}
-
-/** Whether one that runs has executed the log of another to its end. */
-static bool is_level(const struct vsr_replica_report *r, const struct vsr_replica_report *with)
-{
-    return r->status == VSR_STATUS_NORMAL && r->op == with->op && r->applied == with->op &&
-           r->head_checksum == with->head_checksum;
-}
-
-/**
- * Compares the replicas that run; with digests only once they are level, for each costs its
- * machine time. Returns 0 and *is_settled, -ESRCH: none runs, or -EBADMSG.
- */
-static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_settled)
-{
-    struct vsr_cluster_report first = {0};
-    uint32_t running = 0;
-    bool has_differed = false;
-
-    *is_settled = true;
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        struct vsr_cluster_report report;
-        int error = inspect(cluster, i, with_digests, &report);
-        if (error != 0) return error;
-        if (report.run_state != VSR_RUNNING) continue;
-        if (running++ == 0) first = report;
-        if (!is_level(&report.replica, &first.replica)) *is_settled = false;
-        has_differed |= report.digest != first.digest;
-    }
-    if (running == 0) return -ESRCH;
-    /* Digests of different ops say nothing. */
-    return *is_settled && has_differed ? -EBADMSG : 0;
-}
-
-int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-    const uint64_t start = act_now_ns();
-    struct act_port *port;
-    bool is_settled = false;
-
-    if (act_on_worker()) return -EDEADLK;
-    int error = node_port_borrow(cluster->options.runtime, &port);
-    if (error != 0) return error;
-    while ((error = compare(cluster, false, &is_settled)) == 0) {
-        if (is_settled) error = compare(cluster, true, &is_settled);
-        if (is_settled || error != 0) break;
-        if (act_now_ns() - start > timeout_ns) {
-            error = -ETIMEDOUT;
-            break;
-        }
-        nanosleep(&pause, NULL);
-    }
-    node_port_return(port);
-    return error;
 }

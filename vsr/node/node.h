@@ -35,7 +35,8 @@ struct act_message *node_message(const struct vsr_buffer *buffer);
 
 /**
  * A port for the length of a call; *port is NULL when the thread may send without (it has a port,
- * or is a worker). Returns 0, or what act_port_open returned.
+ * or is a worker). Returns 0, -EINVAL when its port is another runtime's, or what act_port_open
+ * returned.
  */
 int node_port_borrow(struct act_runtime *runtime, struct act_port **port);
 void node_port_return(struct act_port *port);
@@ -43,6 +44,9 @@ void node_port_return(struct act_port *port);
 /** Fills in *why (may be NULL): an option, and all of it in words. */
 __attribute__((format(printf, 3, 4))) void node_explain(struct vsr_error *why, const char *option,
                                                         const char *format, ...);
+
+/** Fills in the text of an error that a call ends with, if nobody has. Zeroed at its beginning. */
+void node_error_finish(struct vsr_error *why, int error);
 
 /** Something that one thread waits for and an actor brings about. */
 struct node_event {

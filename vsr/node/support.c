@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /** A message of this size is work for its receiver that should begin while this turn goes on. */
@@ -56,6 +57,8 @@ int node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 {
     int error = act_port_open(runtime, port);
     if (error == -EBUSY) {
+        /* Another runtime's port would reach its actors, whose ids may be the same. */
+        if (act_current_runtime() != runtime) return -EINVAL;
         *port = NULL;
         return 0;
     }
@@ -76,6 +79,19 @@ void node_explain(struct vsr_error *why, const char *option, const char *format,
     va_start(arguments, format);
     vsnprintf(why->text, sizeof why->text, format, arguments);
     va_end(arguments);
+}
+
+void node_error_finish(struct vsr_error *why, int error)
+{
+    if (why == NULL || error == 0 || why->text[0] != '\0') return;
+    if (why->option == NULL) {
+        why->option = "";
+        snprintf(why->text, sizeof why->text, "%s", strerror(-error));
+        return;
+    }
+    snprintf(why->text, sizeof why->text, "%s is %llu; accepted is %llu to %llu%s%s", why->option,
+             (unsigned long long)why->value, (unsigned long long)why->min,
+             (unsigned long long)why->max, why->rule[0] != '\0' ? ": " : "", why->rule);
 }
 
 struct node_wait node_wait_begin(const char *what, uint32_t replica)

@@ -10,7 +10,10 @@
  *
  * Threads: these functions block; call them from threads that are not workers, any number at once
  * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
- * -ENOMEM when there is none).
+ * -ENOMEM when there is none; the runtime's ports_max is how many there may be). Each but stop
+ * returns -EDEADLK on a worker, whose actors it would wait for; -EINVAL to a thread with a port of
+ * another runtime; -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited
+ * for is named on stderr every five seconds.
  */
 #ifndef VSR_CLUSTER_H
 #define VSR_CLUSTER_H
@@ -36,8 +39,9 @@ struct vsr_cluster_options {
     struct vsr_replica_options replica;
     vsr_machine_create create_machine;
     void *machine_context;
-    const uint32_t
-        *places;          /* of each replica (ACT_PLACE_ON); NULL = round robin over the workers */
+    /** Of each replica (ACT_PLACE_ON). NULL = one worker after the other from the last on, so that
+     * what a thread spawns first, a service, is not on the primary's. */
+    const uint32_t *places;
     uint64_t tick_ns;     /* >= 100 us: what a tick of the protocol's timers lasts */
     uint32_t mailbox_max; /* of a replica; 0 = the runtime's default */
     /** Hears what an operator should know, on a worker; NULL = a line on stderr. Must not block. */
@@ -87,14 +91,17 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options);
  *
  * Ownership: borrows options; gives the caller *cluster, to be ended by vsr_cluster_stop before the
  *            runtime stops.
- * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range, for a state machine
- *            without apply, save, load, digest or destroy, with results above VSR_RESULT_BYTES_MAX
- *            or above what reply_bytes_max holds, or with another result_bytes_max than the
- * others'; -ENOMEM; what create_machine or act_spawn returned; with files, and in why->text which
- * one, why and what to do: -EEXIST: is_formatting, and there is one; -ENOENT: one is missing;
- * -EBADMSG: one has no valid copy; -EINVAL: one is another replica's; -EBUSY: another process has
- *            one; -ENOTRECOVERABLE: they ran before; -EIO: one could not be written; what the file
- *            system said. On an error nothing is left behind.
+ * Returns:   0, or a negative errno, and in why->text (why may be NULL) what is wrong:
+ *            -EINVAL: an option out of range; a state machine without apply, save, load, digest or
+ *            destroy, with results above VSR_RESULT_BYTES_MAX or above what reply_bytes_max holds,
+ *            or with another result_bytes_max than the others'; a log whose ring may outgrow the
+ *            runtime's pool_bytes_max; two storages.
+ *            -ENOMEM; what create_machine or act_spawn returned; -EIO: a first superblock could not
+ *            be written; -ENOTRECOVERABLE: a replica ran before.
+ *            With files, and why->text says which one and what to do: -EEXIST: is_formatting, and
+ *            there is one; -ENOENT: one is missing; -EBADMSG: one has no valid copy; -EINVAL: one
+ *            is another replica's; -EBUSY: another process has one; what the file system said.
+ *            On an error nothing is left behind.
  */
 int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
                       struct vsr_error *why) VSR_MUST_CHECK;
@@ -119,8 +126,9 @@ int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
  * Waits until every replica that runs is VSR_STATUS_NORMAL and has executed the same log to its
  * end, which needs clients at rest. Replicas that are paused, down or failed are not waited for.
  *
- * Returns: 0; -ETIMEDOUT when they have not after timeout_ns; -ESRCH when no replica runs; -ENOMEM,
- *          -EAGAIN.
+ * Returns: 0; -ETIMEDOUT when they have not after timeout_ns; -EBADMSG when they have and their
+ *          state machines' digests differ: a machine is not deterministic; -ESRCH when no replica
+ *          runs; -ENOMEM, -EAGAIN.
  */
 int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns) VSR_MUST_CHECK;
 

@@ -1,0 +1,34 @@
+/**
+ * A cluster's parts, for the files that start it (cluster.c) and that steer it (steering.c).
+ */
+#ifndef VSR_NODE_CLUSTER_PARTS_H
+#define VSR_NODE_CLUSTER_PARTS_H
+
+#include "control.h"
+#include "node.h"
+
+struct vsr_cluster {
+    struct vsr_cluster_options options;
+    act_id peers[VSR_REPLICAS_MAX];
+    uint32_t spawned;      /* actors: the first so many */
+    bool has_result_bytes; /* options.replica.result_bytes_max is the state machines' */
+    struct node_storage *storage;
+    struct node_inbox inboxes[VSR_REPLICAS_MAX];
+    struct node_event stopped[VSR_REPLICAS_MAX];
+    pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
+    struct node_identities identities;
+    struct node_health health;
+};
+
+/* For threads with a port. */
+
+/** Asks a replica's actor and waits. Returns what node_control_ask and node_control_await do. */
+int node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
+                         struct node_control *control);
+int node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                         struct vsr_cluster_report *report);
+/** Makes what a replica begins with. Returns 0, or a negative errno and *why. */
+int node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
+                         struct node_control *control, struct vsr_error *why);
+
+#endif

@@ -1,0 +1,213 @@
+/**
+ * What a cluster's owner does to its replicas while they run: looks, kills, pauses, restarts.
+ */
+#include "cluster_parts.h"
+
+#include <act/timer.h>
+
+#include <errno.h>
+#include <time.h>
+
+/* Lives and deaths. */
+
+uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
+{
+    const struct vsr_replica_options *o = &cluster->options.replica;
+    const uint32_t majority = o->replica_count / 2 + 1;
+    const uint32_t qr = o->quorum_replication != 0 ? o->quorum_replication : majority;
+    const uint32_t qv = o->quorum_view_change != 0 ? o->quorum_view_change : majority;
+    const uint32_t answers =
+        o->recovery_quorum != 0 ? o->recovery_quorum : o->replica_count - qv + 1;
+    uint32_t needed = qr > qv ? qr : qv;
+
+    if (answers > needed) needed = answers;
+    return needed < o->replica_count ? o->replica_count - needed : 0;
+}
+
+/** Whether a replica has, as far as the others are concerned, no log. */
+static bool is_lost(const struct vsr_cluster_report *report)
+{
+    return report->run_state == VSR_DOWN || report->run_state == VSR_FAILED ||
+           report->replica.status == VSR_STATUS_STARTING ||
+           report->replica.status == VSR_STATUS_RECOVERING ||
+           report->replica.status == VSR_STATUS_HALTED;
+}
+
+/** Returns 0, -EBUSY when one more may not be lost, or what inspect returned. */
+static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
+{
+    uint32_t lost = 1;
+
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
+        struct vsr_cluster_report report;
+        if (i == replica) continue;
+        int error = node_cluster_inspect(cluster, i, false, &report);
+        if (error != 0) return error;
+        lost += is_lost(&report);
+    }
+    return lost <= vsr_cluster_down_max(cluster) ? 0 : -EBUSY;
+}
+
+/** Begins a call about a replica; end it with leave. Returns 0, or a negative errno. */
+static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port **port)
+{
+    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    if (act_on_worker()) return -EDEADLK;
+    pthread_mutex_lock(&cluster->mutex);
+    int error = node_port_borrow(cluster->options.runtime, port);
+    if (error != 0) pthread_mutex_unlock(&cluster->mutex);
+    return error;
+}
+
+static void leave(struct vsr_cluster *cluster, struct act_port *port)
+{
+    node_port_return(port);
+    pthread_mutex_unlock(&cluster->mutex);
+}
+
+int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kill how)
+{
+    struct node_control control = {.command = NODE_KILL};
+    struct vsr_cluster_report report;
+    struct act_port *port;
+    int error = enter(cluster, replica, &port);
+    if (error != 0) return error;
+
+    error = node_cluster_inspect(cluster, replica, false, &report);
+    if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
+    if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
+    if (error == 0) error = node_cluster_command(cluster, replica, &control);
+    /* Here and not by the actor: a large state machine takes its time, which other actors of the
+     * worker would miss. */
+    node_life_destroy(&control.life);
+    leave(cluster, port);
+    return error;
+}
+
+int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vsr_error *why)
+{
+    struct node_control control = {.command = NODE_BEGIN};
+    struct vsr_cluster_report report;
+    struct act_port *port;
+    if (why != NULL) *why = (struct vsr_error){.rule = ""};
+    int error = enter(cluster, replica, &port);
+    if (error != 0) {
+        node_error_finish(why, error);
+        return error;
+    }
+
+    error = node_cluster_inspect(cluster, replica, false, &report);
+    if (error == 0 && report.run_state != VSR_DOWN && report.run_state != VSR_FAILED)
+        error = -EALREADY;
+    if (error == 0) error = node_cluster_prepare(cluster, replica, &control, why);
+    if (error == 0) error = node_cluster_command(cluster, replica, &control);
+    node_life_destroy(&control.life);
+    node_error_finish(why, error);
+    leave(cluster, port);
+    return error;
+}
+
+static int tell(struct vsr_cluster *cluster, uint32_t replica, enum node_command what)
+{
+    struct node_control control = {.command = what};
+    struct act_port *port;
+    int error = enter(cluster, replica, &port);
+    if (error != 0) return error;
+
+    error = node_cluster_command(cluster, replica, &control);
+    leave(cluster, port);
+    return error;
+}
+
+int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica)
+{
+    return tell(cluster, replica, NODE_PAUSE);
+}
+
+int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica)
+{
+    return tell(cluster, replica, NODE_RESUME);
+}
+
+/* Looking. */
+
+static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                                struct vsr_cluster_report *report)
+{
+    struct act_port *port;
+
+    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    if (act_on_worker()) return -EDEADLK;
+    int error = node_port_borrow(cluster->options.runtime, &port);
+    if (error != 0) return error;
+    error = node_cluster_inspect(cluster, replica, wants_digest, report);
+    node_port_return(port);
+    return error;
+}
+
+int vsr_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica,
+                        struct vsr_cluster_report *report)
+{
+    return inspect_from_outside(cluster, replica, true, report);
+}
+
+int vsr_cluster_look(struct vsr_cluster *cluster, uint32_t replica,
+                     struct vsr_cluster_report *report)
+{
+    return inspect_from_outside(cluster, replica, false, report);
+}
+
+/** Whether one that runs has executed the log of another to its end. */
+static bool is_level(const struct vsr_replica_report *r, const struct vsr_replica_report *with)
+{
+    return r->status == VSR_STATUS_NORMAL && r->op == with->op && r->applied == with->op &&
+           r->head_checksum == with->head_checksum;
+}
+
+/**
+ * Compares the replicas that run; with digests only once they are level, for each costs its
+ * machine time. Returns 0 and *is_settled, -ESRCH: none runs, or -EBADMSG.
+ */
+static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_settled)
+{
+    struct vsr_cluster_report first = {0};
+    uint32_t running = 0;
+    bool has_differed = false;
+
+    *is_settled = true;
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
+        struct vsr_cluster_report report;
+        int error = node_cluster_inspect(cluster, i, with_digests, &report);
+        if (error != 0) return error;
+        if (report.run_state != VSR_RUNNING) continue;
+        if (running++ == 0) first = report;
+        if (!is_level(&report.replica, &first.replica)) *is_settled = false;
+        has_differed |= report.digest != first.digest;
+    }
+    if (running == 0) return -ESRCH;
+    /* Digests of different ops say nothing. */
+    return *is_settled && has_differed ? -EBADMSG : 0;
+}
+
+int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    const uint64_t start = act_now_ns();
+    struct act_port *port;
+    bool is_settled = false;
+
+    if (act_on_worker()) return -EDEADLK;
+    int error = node_port_borrow(cluster->options.runtime, &port);
+    if (error != 0) return error;
+    while ((error = compare(cluster, false, &is_settled)) == 0) {
+        if (is_settled) error = compare(cluster, true, &is_settled);
+        if (is_settled || error != 0) break;
+        if (act_now_ns() - start > timeout_ns) {
+            error = -ETIMEDOUT;
+            break;
+        }
+        nanosleep(&pause, NULL);
+    }
+    node_port_return(port);
+    return error;
+}
