@@ -5,6 +5,7 @@
 
 #include "../core/assert.h"
 
+#include <act/actor.h>
 #include <act/timer.h>
 
 #include <errno.h>
@@ -25,6 +26,7 @@ static void put(struct node_inbox *inbox, struct node_control *control)
 {
     struct node_control **end;
 
+    VSR_ASSERT(control->next == NULL);
     pthread_mutex_lock(&inbox->mutex);
     for (end = &inbox->first; *end != NULL; end = &(*end)->next) {
         /* A handful at most: one per calling thread. */
@@ -64,6 +66,7 @@ static bool withdraw(struct node_inbox *inbox, const struct node_control *contro
 int node_control_ask(struct node_inbox *inbox, act_id to, uint32_t replica,
                      struct node_control *control)
 {
+    VSR_ASSERT(!act_on_worker());
     struct node_wait wait = node_wait_begin("a replica's mailbox", replica);
     struct act_message *m = act_message_create(NODE_CONTROL, 0);
 

@@ -153,8 +153,8 @@ void node_snapshot_fill(const struct node_snapshots *s, const struct vsr_effect 
 void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effect);
 /** Performs VSR_EFFECT_LOAD. Returns what VSR_EVENT_LOADED says. */
 bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
-                                  const struct vsr_state_machine *machine,
-                                  const struct vsr_snapshot *snapshot);
+                        const struct vsr_state_machine *machine,
+                        const struct vsr_snapshot *snapshot);
 void node_snapshots_deinit(struct node_snapshots *s);
 
 /** What a replica loses when it dies. Zeroed = dead. */

@@ -102,6 +102,7 @@ static void fail(struct node_replica *n)
 
 static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct act_message *m)
 {
+    VSR_ASSERT(to_mask != 0 && to_mask >> n->peer_count == 0);
     if (n->is_logged) node_log_message(n->index, "->", m->body);
     for (uint32_t i = 0; i < n->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
@@ -243,6 +244,7 @@ static void on_persisted(struct node_replica *n)
 /** Puts one life in the place of another. Ownership: takes life, gives the old one in its place. */
 static void exchange(struct node_replica *n, struct node_life *life)
 {
+    VSR_ASSERT(n->run_state != VSR_RUNNING || life->driver.core == NULL);
     const struct node_life old = n->life;
 
     n->life = *life;
@@ -416,6 +418,7 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
 {
     struct node_replica *n = calloc(1, sizeof *n);
 
+    VSR_ASSERT(replica < options->replica.replica_count);
     if (n == NULL) return NULL;
     n->is_watched = true;
     n->run_state = VSR_DOWN;

@@ -84,8 +84,8 @@ void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effe
 }
 
 bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
-                                  const struct vsr_state_machine *machine,
-                                  const struct vsr_snapshot *snapshot)
+                        const struct vsr_state_machine *machine,
+                        const struct vsr_snapshot *snapshot)
 {
     struct stream stream = {.blob = &s->incoming};
     struct node_blob kept = s->kept;

@@ -3,6 +3,8 @@
  */
 #include "cluster_parts.h"
 
+#include "../core/assert.h"
+
 #include <act/timer.h>
 
 #include <errno.h>
@@ -36,6 +38,7 @@ static bool is_lost(const struct vsr_cluster_report *report)
 /** Returns 0, -EBUSY when one more may not be lost, or what inspect returned. */
 static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
 {
+    VSR_ASSERT(replica < vsr_cluster_replica_count(cluster));
     uint32_t lost = 1;
 
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {

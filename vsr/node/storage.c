@@ -29,8 +29,8 @@ struct place {
 struct node_storage {
     struct act_runtime *runtime;
     struct vsr_storage storage;
-    struct storage_memory memory;
-    struct storage_files *files; /* NULL = memory, or the embedder's */
+    struct node_storage_memory memory;
+    struct node_storage_files *files; /* NULL = memory, or the embedder's */
     uint32_t replica_count;
     struct place places[VSR_REPLICAS_MAX];
     pthread_t thread;
@@ -155,11 +155,11 @@ int node_storage_create(const struct vsr_cluster_options *options, struct node_s
     pthread_cond_init(&s->changed, NULL);
     node_event_init(&s->started);
     if (options->superblock_directory != NULL)
-        error = storage_files_create(options, &s->files, &s->storage, why);
+        error = node_storage_files_create(options, &s->files, &s->storage, why);
     else if (options->storage != NULL)
         s->storage = *options->storage;
     else
-        s->storage = storage_memory_of(&s->memory);
+        s->storage = node_storage_memory_of(&s->memory);
     if (error == 0 && s->storage.may_block) error = start_thread(s, why);
     if (error == 0) {
         *storage = s;
@@ -171,11 +171,11 @@ int node_storage_create(const struct vsr_cluster_options *options, struct node_s
 
 void node_storage_undo(struct node_storage *s)
 {
-    struct storage_files *files = s->files;
+    struct node_storage_files *files = s->files;
 
     s->files = NULL;
     node_storage_destroy(s);
-    if (files != NULL) storage_files_undo(files);
+    if (files != NULL) node_storage_files_undo(files);
 }
 
 void node_storage_destroy(struct node_storage *s)
@@ -187,7 +187,7 @@ void node_storage_destroy(struct node_storage *s)
         pthread_mutex_unlock(&s->mutex);
         pthread_join(s->thread, NULL);
     }
-    if (s->files != NULL) storage_files_destroy(s->files);
+    if (s->files != NULL) node_storage_files_destroy(s->files);
     node_event_deinit(&s->started);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);

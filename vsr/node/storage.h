@@ -47,24 +47,25 @@ int node_storage_read(struct node_storage *storage, uint32_t replica,
                       struct vsr_superblock *superblock, struct vsr_error *why);
 
 /** Superblocks in memory. Zeroed = no replica ran. */
-struct storage_memory {
+struct node_storage_memory {
     struct vsr_superblock superblocks[VSR_REPLICAS_MAX];
 };
 
-struct vsr_storage storage_memory_of(struct storage_memory *memory);
+struct vsr_storage node_storage_memory_of(struct node_storage_memory *memory);
 
 /** Superblocks in the files of a directory. */
-struct storage_files;
+struct node_storage_files;
 
 /**
  * Opens the files of all replicas, formatted before if asked for: all, or none.
  *
  * Returns: 0 and *storage, or as vsr_cluster_start.
  */
-int storage_files_create(const struct vsr_cluster_options *options, struct storage_files **files,
-                         struct vsr_storage *storage, struct vsr_error *why);
-void storage_files_destroy(struct storage_files *files);
+int node_storage_files_create(const struct vsr_cluster_options *options,
+                              struct node_storage_files **files, struct vsr_storage *storage,
+                              struct vsr_error *why);
+void node_storage_files_destroy(struct node_storage_files *files);
 /** Likewise, and removes the files if they were formatted by create. */
-void storage_files_undo(struct storage_files *files);
+void node_storage_files_undo(struct node_storage_files *files);
 
 #endif

@@ -4,6 +4,8 @@
 #include "assert.h"
 #include "node.h"
 
+#include "../core/assert.h"
+
 #include <act/timer.h>
 
 #include <errno.h>
@@ -49,6 +51,7 @@ const struct vsr_buffers node_buffers = {.take = take, .ref = ref, .unref = unre
 struct act_message *node_message(const struct vsr_buffer *buffer)
 {
     struct act_message *m = buffer->handle;
+    VSR_DCHECK(buffer->header->bytes <= act_message_capacity(m));
     m->body_bytes = buffer->header->bytes;
     return m;
 }
@@ -203,6 +206,8 @@ void node_outbox_deinit(struct node_outbox *outbox)
 
 void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m)
 {
+    VSR_ASSERT(m != NULL && outbox->send != NULL);
+    VSR_ASSERT(outbox->count <= OUTBOX_MAX);
     const bool is_large = m->body_bytes >= LARGE_BYTES;
 
     if (outbox->send(outbox->send_context, to, m) == 0) {
@@ -229,6 +234,7 @@ void node_outbox_retry(struct node_outbox *outbox)
         if (outbox->send(outbox->send_context, parcel.to, parcel.message) != 0)
             outbox->parcels[kept++] = parcel;
     }
+    VSR_ASSERT(kept <= outbox->count);
     outbox->count = kept;
     if (kept > 0 && act_await_room(outbox->parcels[0].to) != 0) {
         /* As above. */
