@@ -3,6 +3,8 @@
  */
 #include "leak_check.h"
 
+#include "driver.h"
+
 #include <act/actor.h>
 #include <act/port.h>
 #include <act/runtime.h>
@@ -220,4 +222,31 @@ Test(results, a_machine_that_says_too_little_is_stopped, .signal = SIGABRT)
     serve(&w);
     if (vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, 10 * SECOND) == 0)
         cr_assert_fail("it went on");
+}
+
+/** Says of its second result that it is a byte too large, and writes nothing. */
+static void apply_too_much(void *state, vsr_op op, uint64_t timestamp,
+                           const struct vsr_operation *operations, uint32_t count)
+{
+    (void)state, (void)op, (void)timestamp;
+    for (uint32_t i = 0; i < count; i++)
+        operations[i].result->bytes = i == 1 ? 9 : 8;
+}
+
+/* driver.h: each result is looked at right after apply, whoever replies later or not at all. */
+Test(results, each_result_is_looked_at, .signal = SIGABRT)
+{
+    _Alignas(16) uint8_t room[3][32];
+    struct vsr_operation operations[3];
+    const struct vsr_state_machine machine = {.apply = apply_too_much, .result_bytes_max = 8};
+
+    for (uint32_t i = 0; i < 3; i++)
+        operations[i] = (struct vsr_operation){.result = (void *)room[i]};
+    vsr_driver_apply(&machine, &(struct vsr_effect){.kind = VSR_EFFECT_APPLY,
+                                                    .op = 1,
+                                                    .operations = operations,
+                                                    .count = 1}); /* the first is fine */
+    vsr_driver_apply(&machine,
+                     &(struct vsr_effect){
+                         .kind = VSR_EFFECT_APPLY, .op = 2, .operations = operations, .count = 3});
 }

@@ -174,13 +174,21 @@ static void begin_restart(struct restarting *r, struct world *w, uint32_t replic
     cr_assert_eq(pthread_create(&r->thread, NULL, restart_in_thread, r), 0);
 }
 
-/** The replica sends nothing for a while; what one turn brought before has a moment to leave. */
+static unsigned sent_by(struct world *w, uint32_t replica)
+{
+    return atomic_load(&w->sent[replica]);
+}
+
+/** The replica has sent nothing since then, and sends nothing for a while. */
+static void assert_silent_since(struct world *w, uint32_t replica, unsigned then)
+{
+    sleep_ms(SILENCE_MS);
+    cr_assert_eq(sent_by(w, replica), then, "replica %u says something", replica);
+}
+
 static void assert_silent(struct world *w, uint32_t replica)
 {
-    const unsigned before = atomic_load(&w->sent[replica]);
-
-    sleep_ms(SILENCE_MS);
-    cr_assert_eq(atomic_load(&w->sent[replica]), before, "replica %u says something", replica);
+    assert_silent_since(w, replica, sent_by(w, replica));
 }
 
 /* Rule 8.3: no two lives share an incarnation, which is durable before anything is said. */
@@ -190,8 +198,11 @@ Test(storage, every_life_has_an_incarnation_of_its_own)
 
     start(&w, 3);
     for (uint32_t life = 2; life <= 4; life++) {
-        restart_without_disk(&w, 2);
-        assert_silent(&w, 2);
+        kill_replica(&w, 2);
+        const unsigned sent = sent_by(&w, 2);
+        disk_stop(&w.disk, 2);
+        restart(&w, 2);
+        assert_silent_since(&w, 2, sent);
         disk_go(&w.disk, 2);
         await_normal(&w, 2);
         cr_assert_eq(w.disk.held[2].incarnation, life);
@@ -305,9 +316,10 @@ Test(storage, no_life_takes_another_s_answer)
     disk_go(&w.disk, 2);
     disk_await_written(&w.disk, 2, written + 1); /* the second life's, and it is dead */
     disk_stop(&w.disk, 2);
+    const unsigned sent = sent_by(&w, 2);
     restart(&w, 2);
     wake(&w, 2);
-    assert_silent(&w, 2);
+    assert_silent_since(&w, 2, sent);
     cr_assert_eq(look(&w, 2).replica.status, VSR_STATUS_RECOVERING);
     disk_go(&w.disk, 2);
     await_normal(&w, 2);
@@ -323,9 +335,10 @@ Test(storage, paused_while_writing_it_goes_on_later)
     restart_without_disk(&w, 2);
     const uint32_t written = disk_written(&w.disk, 2);
     cr_assert_eq(vsr_cluster_pause(w.cluster, 2), 0);
+    const unsigned sent = sent_by(&w, 2);
     disk_go(&w.disk, 2);
     disk_await_written(&w.disk, 2, written + 1);
-    assert_silent(&w, 2);
+    assert_silent_since(&w, 2, sent);
     cr_assert_eq(vsr_cluster_resume(w.cluster, 2), 0);
     await_normal(&w, 2);
     stop(&w);
