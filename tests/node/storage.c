@@ -367,6 +367,29 @@ Test(storage, a_write_that_fails_ends_the_replica)
     stop(&w);
 }
 
+/* cluster.h: a replica that has failed counts as lost, whatever its core was doing. */
+Test(storage, one_that_failed_between_two_views_counts_as_lost)
+{
+    struct world w;
+
+    start(&w, 3);
+    disk_fail(&w.disk, 2, -EIO);
+    cr_assert_eq(vsr_cluster_pause(w.cluster, 0), 0); /* the others leave its view */
+    for (uint32_t ms = 0; look(&w, 2).run_state != VSR_FAILED; ms++) {
+        cr_assert(ms < WAIT_MS_MAX);
+        sleep_ms(1);
+    }
+    cr_assert_eq(look(&w, 2).replica.status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(vsr_cluster_resume(w.cluster, 0), 0);
+    await_normal(&w, 0);
+    await_normal(&w, 1);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 1, VSR_KILL_SAFELY), -EBUSY);
+    disk_fail(&w.disk, 2, 0);
+    restart(&w, 2);
+    await_normal(&w, 2);
+    stop(&w);
+}
+
 /* cluster.h: -EIO when the first superblock cannot be written, -EINVAL for two storages. */
 Test(storage, a_start_without_storage_is_refused)
 {
