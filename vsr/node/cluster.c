@@ -137,9 +137,8 @@ static uint32_t default_place(const struct act_runtime *runtime, uint32_t replic
 static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
 {
     const struct vsr_cluster_options *o = &cluster->options;
-    struct node_replica *replica =
-        node_replica_create(o, i, cluster->storage, &cluster->inboxes[i], &cluster->stopped[i],
-                            &cluster->health);
+    struct node_replica *replica = node_replica_create(o, i, cluster->storage, &cluster->inboxes[i],
+                                                       &cluster->stopped[i], &cluster->health);
 
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
