@@ -151,11 +151,19 @@ static void set_due(struct vsr_client *c, struct session *s, uint64_t ticks)
     s->due_tick = c->tick + ticks + jitter;
 }
 
-static void send_first(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
+/** Inlined where every operation goes through; elsewhere send_seldom. */
+static inline __attribute__((always_inline)) void
+send_first(struct vsr_client *c, struct session *s, struct vsr_client_effects *out)
 {
     s->attempts = 0;
     set_due(c, s, c->options.retry_ticks);
     append(c, &c->first, s, out);
+}
+
+static __attribute__((noinline)) void send_seldom(struct vsr_client *c, struct session *s,
+                                                  struct vsr_client_effects *out)
+{
+    send_first(c, s, out);
 }
 
 /** The payload while the session registers. */
@@ -197,7 +205,7 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
     struct vsr_register *payload = register_of(s);
     next_client_id(c, index, payload->client_id);
     payload->address = c->options.address;
-    send_first(c, s, out);
+    send_seldom(c, s, out);
 }
 
 /** Closes a session; its Close has a number of its own, so that no late result is its answer. */
@@ -207,7 +215,7 @@ static void start_close(struct vsr_client *c, struct session *s, struct vsr_clie
     s->request.kind = VSR_KIND_CLOSE;
     s->request.payload_bytes = 0;
     s->request.number++;
-    send_first(c, s, out);
+    send_seldom(c, s, out);
 }
 
 static bool has_room(const struct vsr_client_effects *out)
@@ -502,7 +510,7 @@ static void move_to_primary(struct vsr_client *c, struct vsr_client_effects *out
     for (; c->moved < c->options.sessions; c->moved++) {
         if (!has_room(out)) return;
         struct session *s = session_at(c, c->moved);
-        if (is_outstanding(s)) send_first(c, s, out);
+        if (is_outstanding(s)) send_seldom(c, s, out);
     }
 }
 
