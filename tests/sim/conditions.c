@@ -316,7 +316,10 @@ void conditions_draw(struct scenario *s)
         if (drawers[i](s, &r)) s->conditions |= 1u << i;
     }
     struct random r = random_stream(s->seed, STREAM_PLACES);
-    if (s->replica.catch_up_ticks == 0) s->replica.catch_up_ticks = PICK(&r, 0, 0, 1, 50);
+    const uint32_t catch_up_ticks = PICK(&r, 0, 0, 1, 50);
+    /* Who is away for longer than that with a snapshot is rightly voted out. */
+    const bool is_away = s->snapshots.save_units + s->snapshots.load_units != 0;
+    if (s->replica.catch_up_ticks == 0 && !is_away) s->replica.catch_up_ticks = catch_up_ticks;
     s->is_local = s->garbled_ppm == 0 && random_percent(&r, 50);
 }
 
