@@ -86,6 +86,7 @@ static void apply(struct fixture *f, const struct vsr_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         uint64_t index = 0;
         memcpy(&index, e->operations[i].payload, 8);
+        if (f->writes_payload) ((uint8_t *)(uintptr_t)e->operations[i].payload)[7] ^= 1;
         uint64_t value = ++f->counts[index % FIXTURE_COUNTERS];
         memcpy(e->operations[i].result->data, &value, 8);
         e->operations[i].result->bytes = 8;

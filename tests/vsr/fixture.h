@@ -46,6 +46,7 @@ struct fixture {
     bool holds_persist;               /* true: the persist effect stays incomplete */
     bool holds_apply;                 /* true: the apply effect stays incomplete */
     uint32_t loads_refused;           /* so many loads more fail */
+    bool writes_payload;              /* the state machine writes into what it should read */
     bool keeps_nothing;               /* true: the host has no room for a snapshot */
     struct vsr_superblock superblock; /* of the last persist effect */
     struct vsr_superblock durable;    /* of the last one that was completed */

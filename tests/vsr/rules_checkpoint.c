@@ -132,13 +132,14 @@ Test(rule_10_take, snapshot_of_another_op_says_nothing)
     chain_feed(f, &c, 9, 9);
     for (vsr_op op = 0; op <= 12; op += 4) {
         struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
-        BODY(b, vsr_commit)->checkpoint_op = op;
-        BODY(b, vsr_commit)->checkpoint_id = op == 8 ? f->r->checkpoint.periodic.id : 12345;
+        BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].op = op;
+        BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].digest =
+            op == 8 ? f->r->checkpoint.periodic.id : 12345;
         cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
     }
     struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
-    BODY(b, vsr_commit)->checkpoint_op = 8;
-    BODY(b, vsr_commit)->checkpoint_id = 12345;
+    BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].op = 8;
+    BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].digest = 12345;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
     cr_assert(fixture_noticed(f, VSR_NOTICE_DIVERGED));
     chain_free(&c);

@@ -455,18 +455,18 @@ Test(rule_10_load, foreign_bytes_are_refused)
     uint8_t copy[FIXTURE_SNAPSHOT_BYTES];
     const size_t size = from->kept.count - sizeof from->counts;
     static const struct {
-        size_t offset; /* in the head of 72 bytes and the session behind it */
+        size_t offset; /* in the head of 80 bytes and the session behind it */
         uint64_t value;
     } damage[] = {
         {0, 1},
         {36, UINT32_MAX},
         {36, 17},
         {40, 2}, /* the first free slot is beyond the last */
-        {72 + 64, UINT32_MAX},
-        {72 + 64, 17},
-        {72 + 68, 2},          /* likewise the next free one */
-        {72 + 16, UINT64_MAX}, /* opened after its last op */
-        {72 + 32, UINT64_MAX}, /* whose last op is not executed yet */
+        {80 + 64, UINT32_MAX},
+        {80 + 64, 17},
+        {80 + 68, 2},          /* likewise the next free one */
+        {80 + 16, UINT64_MAX}, /* opened after its last op */
+        {80 + 32, UINT64_MAX}, /* whose last op is not executed yet */
         {8, 1},                /* likewise: of an op before it */
         {32, 1},               /* another epoch */
     };
@@ -492,8 +492,8 @@ Test(rule_10_load, foreign_bytes_are_refused)
     /* A client's session, twice. */
     memcpy(copy, from->kept.bytes, size);
     memcpy(copy + 36, &two, sizeof two);
-    memcpy(copy + size, copy + 72, size - 72);
-    struct bytes twice = {copy, size + size - 72};
+    memcpy(copy + size, copy + 80, size - 80);
+    struct bytes twice = {copy, size + size - 80};
     cr_assert(!vsr_replica_load(f->r, read_bytes, &twice));
     chain_free(&c);
     fixture_free(from);

@@ -6,6 +6,7 @@
  */
 #include "checkpoint.h"
 
+#include "divergence.h"
 #include "execute.h"
 #include "log_room.h"
 #include "say.h"
@@ -70,6 +71,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
     vsr_entry_at_applied(r, &c->checksum, &timestamp);
     if (r->options.checkpoint_ops != 0 && snapshot->op % r->options.checkpoint_ops == 0)
         c->periodic = *snapshot;
+    vsr_compare_waiting(r, out);
     r->counts.snapshots_saved++;
     for (uint32_t i = 0; i < r->members.count; i++) {
         if (c->nonce_of[i] == 0) continue;
@@ -199,6 +201,8 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     r->commit = r->applied = t->snapshot.op;
     if (r->confirmed < r->commit) r->confirmed = r->commit;
     r->commit_checksum = t->snapshot_checksum;
+    r->divergence.known_from = r->applied;
+    r->divergence.digests[r->applied & r->log.mask] = r->divergence.digest;
     r->checkpoint.snapshot = t->snapshot;
     r->checkpoint.checksum = t->snapshot_checksum;
     if (t->kind == TRANSFER_BEHIND) {

@@ -7,6 +7,7 @@
  */
 #include "execute.h"
 
+#include "divergence.h"
 #include "message.h"
 #include "pending.h"
 #include "reply.h"
@@ -145,6 +146,15 @@ static void answer_clients(struct vsr_replica *r, const struct vsr_prepare *prep
 }
 
 /**
+ * Whether the state machine has only read. The entry is the log's, and all replicas' of the
+ * process: those that execute it later would execute something else.
+ */
+static inline bool has_left_the_payload_alone(const struct vsr_prepare *prepare)
+{
+    return vsr_entry_checksum(prepare) == prepare->entry.checksum;
+}
+
+/**
  * Counts an op as executed and answers its clients.
  *
  * Source: VRR §4.1 step 6: only the primary answers.
@@ -155,8 +165,11 @@ enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effect
     VSR_ASSERT(op == r->applied + 1);
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
+    VSR_DCHECK(has_left_the_payload_alone(prepare));
     r->is_applying = false;
     r->applied = op;
+    vsr_digest_results(r, op);
+    vsr_compare_waiting(r, out);
     if (is_serving(r)) answer_clients(r, prepare, out);
     /* Rule 10: at exactly this op, on every replica, before the next one changes the state. */
     const bool was_wanted = r->checkpoint.is_wanted;

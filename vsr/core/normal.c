@@ -6,6 +6,7 @@
 #include "normal.h"
 
 #include "commit.h"
+#include "divergence.h"
 #include "log_room.h"
 #include "message.h"
 #include "say.h"
@@ -119,6 +120,9 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     const vsr_op released = prepare->released;
     const vsr_checksum commit_checksum = prepare->commit_checksum;
 
+    vsr_hear_claims(r, (uint32_t)m->header->from, prepare->agreed, out);
+    if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
+
     if (entry->op > r->fetch.op_heard) r->fetch.op_heard = entry->op;
     if (entry->op <= r->log.op) {
         why = acknowledge_again(r, entry, out);
@@ -155,6 +159,8 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     r->peers.is_in_view[from] = true;
     r->peers.pins[from].ticks = 0;
     r->peers.ticks_unheard[from] = 0;
+    vsr_hear_claims(r, from, ok->own, out);
+    if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     /* One slot per sender: an acknowledgement that comes twice counts once. */
     if (ok->applied > r->peers.applied[from]) {
         r->peers.applied[from] = ok->applied;
@@ -184,17 +190,9 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     ok->op = acknowledged_op(r);
     ok->checksum = r->log.head_checksum;
     ok->applied = r->applied;
+    vsr_claim_own(r, ok->own);
     r->is_ack_due = false;
     effects_send(out, primary_mask(r), buffer);
-}
-
-/** Whether our snapshot at the op of the primary's is another one. Source: rule 10. */
-static bool has_diverged(const struct vsr_replica *r, const struct vsr_commit *commit)
-{
-    const struct vsr_snapshot *own = &r->checkpoint.periodic;
-
-    return commit->checkpoint_op != 0 && commit->checkpoint_op == own->op &&
-           commit->checkpoint_id != own->id;
 }
 
 /**
@@ -210,10 +208,8 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     VSR_ASSERT(!is_primary(r));
     hear_primary(r, out);
     if (commit->op > r->fetch.op_heard) r->fetch.op_heard = commit->op;
-    if (has_diverged(r, commit)) {
-        vsr_halt(r, VSR_NOTICE_DIVERGED, commit->checkpoint_op, out);
-        return VSR_DROP_FORKED;
-    }
+    vsr_hear_claims(r, (uint32_t)m->header->from, commit->agreed, out);
+    if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     if (!vsr_confirm(r, commit->op, commit->op_checksum, out) ||
         !vsr_learn_commit(r, commit->commit, commit->commit_checksum, out))
         return VSR_DROP_FORKED;
@@ -228,6 +224,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     ok->sequence = commit->sequence;
     ok->op = r->log.op;
     ok->applied = r->applied;
+    vsr_claim_own(r, ok->own);
     effects_send(out, primary_mask(r), buffer);
     return VSR_DROP_NONE;
 }
@@ -248,12 +245,12 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
     const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m->header;
     const uint32_t from = (uint32_t)m->header->from;
 
-    (void)out;
     if (ok->applied > r->commit || ok->op > r->log.op || ok->sequence > r->heartbeat_sequence)
         return VSR_DROP_MALFORMED;
     r->peers.is_in_view[from] = true;
     r->peers.ticks_unheard[from] = 0;
     time_answer(r, from, ok->sequence);
+    vsr_hear_claims(r, from, ok->own, out);
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
     r->peers.applied[from] = ok->applied;
     vsr_note_move(r, from);
@@ -286,8 +283,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     r->heartbeat_at[commit->sequence % HEARTBEATS_KEPT] = r->ticks;
     commit->op = r->log.op;
     commit->op_checksum = r->log.head_checksum;
-    commit->checkpoint_op = r->checkpoint.periodic.op;
-    commit->checkpoint_id = r->checkpoint.periodic.id;
+    vsr_claim_agreed(r, commit->agreed);
     effects_send(out, others_mask(r), buffer);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "recovery.h"
 
+#include "divergence.h"
 #include "say.h"
 #include "state.h"
 #include "transfer.h"
@@ -86,6 +87,7 @@ void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
     r->commit = r->applied = r->released = r->confirmed = 0;
     r->commit_checksum = 0;
     r->requests_executed = r->requests_repeated = 0;
+    r->divergence.digest = r->divergence.known_from = 0;
     memset(&r->checkpoint, 0, sizeof r->checkpoint);
 }
 
@@ -120,6 +122,7 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
+    vsr_forget_claims(r, from);
     if (m->header->view > r->view) {
         vsr_enter_view_change(r, m->header->view, out);
         return VSR_DROP_NONE;

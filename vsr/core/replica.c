@@ -163,6 +163,8 @@ static void change_status(struct vsr_replica *r, struct vsr_effects *out)
  */
 static void proceed(struct vsr_replica *r, struct vsr_effects *out)
 {
+    if (r->divergence.halts_at != 0 && r->status != VSR_STATUS_HALTED)
+        vsr_halt(r, VSR_NOTICE_DIVERGED, r->divergence.halts_at, out);
     if (r->is_state_lost) vsr_lose_state(r, out);
     if (r->is_forked) {
         r->is_forked = false;
@@ -226,6 +228,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
 struct layout {
     size_t ring;
     size_t staged;
+    size_t digests;
     size_t queue;
     size_t operations;
     size_t clients;
@@ -247,6 +250,7 @@ static struct layout lay_out(const struct vsr_replica_options *o)
     take_bytes(&at, sizeof(struct vsr_replica));
     l.ring = take_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
     l.staged = take_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
+    l.digests = take_bytes(&at, o->log_ops * sizeof(uint64_t));
     l.queue = take_bytes(&at, o->queue_max * sizeof(struct vsr_waiting));
     l.operations = take_bytes(&at, o->batch_requests_max * sizeof(struct vsr_operation));
     l.clients = take_bytes(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
@@ -284,6 +288,7 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
         .mask = o->queue_max - 1,
     };
     r->operations = (struct vsr_operation *)(void *)(base + l.operations);
+    r->divergence.digests = (uint64_t *)(void *)(base + l.digests);
     r->transfer.ring = (struct vsr_buffer *)(void *)(base + l.staged);
     r->random = o->seed ^ (uint64_t)o->replica << 32 ^ (uint64_t)o->incarnation << 48;
     r->status = VSR_STATUS_STARTING;
@@ -324,6 +329,7 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
         .applied = r->applied,
         .log_start = r->log.start,
         .head_checksum = r->log.head_checksum,
+        .results_digest = r->divergence.digest,
         .requests_executed = r->requests_executed,
         .requests_repeated = r->requests_repeated,
         .evictions = r->clients.evictions,

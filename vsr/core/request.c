@@ -6,6 +6,7 @@
  */
 #include "request.h"
 
+#include "divergence.h"
 #include "forward.h"
 #include "log_room.h"
 #include "message.h"
@@ -52,6 +53,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     prepare->commit = r->commit;
     prepare->commit_checksum = r->commit_checksum;
     prepare->released = r->released;
+    vsr_claim_agreed(r, prepare->agreed);
     prepare->entry = (struct vsr_entry){
         .op = r->log.op + 1,
         .view = r->view,

@@ -22,6 +22,7 @@ struct snapshot_head {
     uint64_t evictions;
     uint64_t requests_executed;
     uint64_t requests_repeated;
+    uint64_t digest; /* of the results of all ops up to it */
 };
 
 /** A slot in a snapshot; result_bytes bytes of its cached reply follow. */
@@ -66,6 +67,7 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
         .evictions = r->clients.evictions,
         .requests_executed = r->requests_executed,
         .requests_repeated = r->requests_repeated,
+        .digest = r->divergence.digest,
     };
 
     vsr_entry_at_applied(r, &head.checksum, &head.timestamp);
@@ -142,6 +144,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     r->clients.evictions = head.evictions;
     r->requests_executed = head.requests_executed;
     r->requests_repeated = head.requests_repeated;
+    r->divergence.digest = head.digest;
     r->transfer.snapshot_timestamp = head.timestamp;
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "client_table.h"
 #include "clock.h"
+#include "divergence.h"
 #include "effects.h"
 #include "log.h"
 #include "members.h"
@@ -113,6 +114,7 @@ struct vsr_replica {
     struct vsr_transfer transfer;
     struct vsr_recovery_state recovery;
     struct vsr_checkpoint checkpoint;
+    struct vsr_divergence divergence;
     uint64_t nonce; /* of the last question; {incarnation, count} */
     uint64_t random;
     uint32_t effects_end; /* the step's list ends here at the latest */

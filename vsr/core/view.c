@@ -122,6 +122,8 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     memset(r->peers.acked_before, 0, sizeof r->peers.acked_before);
     memset(r->peers.is_in_view, 0, sizeof r->peers.is_in_view);
     memset(r->peers.is_behind_log, 0, sizeof r->peers.is_behind_log);
+    memset(r->divergence.with, 0, sizeof r->divergence.with);
+    r->divergence.is_due = r->divergence.is_split_said = false;
 }
 
 void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)

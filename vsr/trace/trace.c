@@ -61,7 +61,7 @@ static void add_normal(struct line *line, const struct vsr_header *m)
         const struct vsr_commit *c = (const struct vsr_commit *)(const void *)m;
         add(line,
             " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " checkpoint %" PRIu64,
-            c->commit, brief(c->commit_checksum), c->op, c->sequence, c->checkpoint_op);
+            c->commit, brief(c->commit_checksum), c->op, c->sequence, c->agreed[VSR_CLAIM_RESULTS].op);
     } else {
         const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m;
         add(line, " op %" PRIu64 " applied %" PRIu64 " sequence %" PRIu64, ok->op, ok->applied,

@@ -75,11 +75,21 @@ struct vsr_entry {
     uint8_t reserved[3];
 };
 
+/** What is compared (rule 10): all results up to an op, chained; the last periodic snapshot. */
+enum vsr_claim_kind { VSR_CLAIM_RESULTS, VSR_CLAIM_SNAPSHOT, VSR_CLAIM_COUNT };
+
+/** "At this op it is this." op 0: nothing is said. */
+struct vsr_claim {
+    uint64_t op;
+    uint64_t digest;
+};
+
 struct vsr_prepare {
     struct vsr_header header; /* count: of requests */
     uint64_t commit;
     uint64_t commit_checksum;
-    uint64_t released; /* every replica has executed the log up to here */
+    uint64_t released;                        /* every replica has executed the log up to here */
+    struct vsr_claim agreed[VSR_CLAIM_COUNT]; /* a majority's */
     struct vsr_entry entry;
 };
 
@@ -89,6 +99,7 @@ struct vsr_prepare_ok {
     uint64_t op;
     uint64_t checksum; /* of the entry at op */
     uint64_t applied;
+    struct vsr_claim own[VSR_CLAIM_COUNT];
 };
 
 struct vsr_commit {
@@ -96,11 +107,10 @@ struct vsr_commit {
     uint64_t commit;
     uint64_t commit_checksum;
     uint64_t released;
-    uint64_t sequence;      /* of heartbeats */
-    uint64_t op;            /* the primary's newest: a backup that lacks it asks */
-    uint64_t op_checksum;   /* of the entry at op */
-    uint64_t checkpoint_op; /* the last periodic checkpoint; 0 = none */
-    uint64_t checkpoint_id;
+    uint64_t sequence;    /* of heartbeats */
+    uint64_t op;          /* the primary's newest: a backup that lacks it asks */
+    uint64_t op_checksum; /* of the entry at op */
+    struct vsr_claim agreed[VSR_CLAIM_COUNT]; /* a majority's */
 };
 
 struct vsr_commit_ok {
@@ -108,6 +118,7 @@ struct vsr_commit_ok {
     uint64_t sequence;
     uint64_t op;
     uint64_t applied;
+    struct vsr_claim own[VSR_CLAIM_COUNT];
 };
 
 /** Of a GetState: the entries are staged, not appended; see state_transfer.c. */
@@ -214,18 +225,14 @@ struct vsr_pong {
 
 _Static_assert(sizeof(struct vsr_header) == 64, "wire layout");
 _Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
-_Static_assert(offsetof(struct vsr_header, view) == 16, "wire layout");
-_Static_assert(offsetof(struct vsr_header, from) == 24, "wire layout");
-_Static_assert(offsetof(struct vsr_header, epoch) == 32, "wire layout");
-_Static_assert(offsetof(struct vsr_header, bytes) == 40, "wire layout");
 _Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
 _Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
 _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
-_Static_assert(sizeof(struct vsr_prepare) == 136, "wire layout");
-_Static_assert(offsetof(struct vsr_prepare, entry) == 88, "wire layout");
-_Static_assert(sizeof(struct vsr_prepare_ok) == 88, "wire layout");
-_Static_assert(sizeof(struct vsr_commit) == 128, "wire layout");
-_Static_assert(sizeof(struct vsr_commit_ok) == 88, "wire layout");
+_Static_assert(sizeof(struct vsr_prepare) == 168, "wire layout");
+_Static_assert(offsetof(struct vsr_prepare, entry) == 120, "wire layout");
+_Static_assert(sizeof(struct vsr_prepare_ok) == 120, "wire layout");
+_Static_assert(sizeof(struct vsr_commit) == 144, "wire layout");
+_Static_assert(sizeof(struct vsr_commit_ok) == 120, "wire layout");
 _Static_assert(sizeof(struct vsr_get_state) == 104, "wire layout");
 _Static_assert(sizeof(struct vsr_new_state) == 128, "wire layout");
 _Static_assert(sizeof(struct vsr_start_view_change) == 72, "wire layout");

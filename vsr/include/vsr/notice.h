@@ -27,8 +27,10 @@
     X(LOAD_FAILED, "a replica's snapshot did not load; its state is gone; asks another one")       \
     X(CANNOT_LOAD, "no snapshot loads: the state machine refuses them all; halts")                 \
     X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
-    X(DIVERGED, "its snapshot differs from the primary's at the same op: the state machine is "    \
-                "not deterministic; halts")                                                        \
+    X(DIVERGED, "its results or its snapshot are not a majority's, from this op on or before: "    \
+                "the state machine is not deterministic; halts")                                   \
+    X(STATES_DIFFER, "a replica's state differs from this primary's: the state machine is not "    \
+                     "deterministic; whose is right a majority will say")                          \
     X(DATA_LOST, "the logs of a quorum end before an op that was committed; halts")                \
     X(STORAGE_FAILED, "its superblock could not be written; it stops, kill it or restart it")
 

@@ -163,6 +163,7 @@ struct vsr_replica_report {
     vsr_op applied;
     vsr_op log_start;           /* entries log_start + 1 .. op are held */
     vsr_checksum head_checksum; /* of the entry at op: equal checksum, equal log */
+    uint64_t results_digest;    /* of all results up to applied, chained */
     uint64_t requests_executed;
     uint64_t requests_repeated; /* in the log, but executed before: a no-op */
     uint64_t evictions;

@@ -21,7 +21,8 @@ struct vsr_result {
 };
 
 struct vsr_operation {
-    const void *payload; /* 8-byte aligned; borrowed for the call */
+    const void *payload; /* 8-byte aligned; borrowed for the call. All replicas of the process have
+                            the same bytes: to write to them breaks an invariant */
     struct vsr_result *result;
     uint32_t payload_bytes;
 };

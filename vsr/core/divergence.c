@@ -1,0 +1,189 @@
+/**
+ * Whether the replicas' states are the same. See divergence.h.
+ *
+ * Digests are chains: the same one at an op is the same one at all before it, and once different
+ * they stay so. So a replica is summed up by the highest op at which it was as we are, and the
+ * first at which it was not.
+ */
+#include "divergence.h"
+
+#include "state.h"
+
+#include <string.h>
+
+/** Odd, with about half of its bits set: one of xxHash's primes. */
+#define MIX 0xC2B2AE3D27D4EB4Full
+
+/**
+ * One to one in what came before and in the word that it adds, so that results which differ in one
+ * word never come out alike, and no word makes another one vanish.
+ */
+static inline uint64_t mix(uint64_t sum, uint64_t word)
+{
+    sum = (sum ^ word) * MIX;
+    return sum << 27 | sum >> 37;
+}
+
+/** A result of another size than most have: its size counts too. */
+__attribute__((noinline)) static uint64_t mix_words(uint64_t sum, const struct vsr_result *result)
+{
+    uint64_t word;
+    uint32_t at = 0;
+
+    sum += result->bytes;
+    for (; at + 8 <= result->bytes; at += 8) {
+        memcpy(&word, result->data + at, sizeof word);
+        sum = mix(sum, word);
+    }
+    if (at == result->bytes) return mix(sum, 0);
+    word = 0;
+    memcpy(&word, result->data + at, result->bytes - at);
+    return mix(sum, word);
+}
+
+static inline uint64_t mix_result(uint64_t sum, const struct vsr_operation *operation)
+{
+    const struct vsr_result *result = operation->result;
+    uint64_t word;
+
+    if (__builtin_expect(result->bytes != sizeof word, 0)) return mix_words(sum, result);
+    memcpy(&word, result->data, sizeof word);
+    return mix(sum, word);
+}
+
+void vsr_digest_results(struct vsr_replica *r, vsr_op op)
+{
+    const struct vsr_operation *next = r->operations;
+    const struct vsr_operation *const end = next + r->operation_count;
+    uint64_t sum = r->divergence.digest;
+    /* Chains side by side, or each operation would wait for the one before. */
+    uint64_t sum_1 = 1;
+    uint64_t sum_2 = 2;
+    uint64_t sum_3 = 3;
+
+    for (; end - next >= 4; next += 4) {
+        sum = mix_result(sum, &next[0]);
+        sum_1 = mix_result(sum_1, &next[1]);
+        sum_2 = mix_result(sum_2, &next[2]);
+        sum_3 = mix_result(sum_3, &next[3]);
+    }
+    for (; next < end; next++)
+        sum = mix_result(sum, next);
+    sum = mix(mix(mix(sum, sum_1), sum_2), sum_3);
+    r->divergence.digest = sum;
+    r->divergence.digests[op & r->log.mask] = sum;
+}
+
+/** How far we have come in what a kind of claim is about. */
+static vsr_op come_to(const struct vsr_replica *r, uint32_t kind)
+{
+    return kind == VSR_CLAIM_RESULTS ? r->applied : r->checkpoint.periodic.op;
+}
+
+/** Our own digest at an op that we have come to. False: it is not kept any more. */
+static bool find_own(const struct vsr_replica *r, uint32_t kind, vsr_op op, uint64_t *digest)
+{
+    const struct vsr_divergence *d = &r->divergence;
+
+    if (kind == VSR_CLAIM_SNAPSHOT) {
+        *digest = r->checkpoint.periodic.id;
+        return op == r->checkpoint.periodic.op;
+    }
+    if (op < d->known_from || r->applied - op > r->log.mask) return false;
+    *digest = d->digests[op & r->log.mask];
+    return true;
+}
+
+/** A primary that too many differ from cannot be one of a majority. */
+static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op op,
+                  struct vsr_effects *out)
+{
+    const uint32_t count = r->members.count;
+    uint32_t others = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        others += c->other[i] != 0;
+    if (count - others < quorum_majority(count)) {
+        if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
+        return;
+    }
+    if (r->divergence.is_split_said) return;
+    r->divergence.is_split_said = true;
+    effects_notice(out, VSR_NOTICE_STATES_DIFFER, r->members.self, op);
+}
+
+static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct vsr_claim claim,
+                    struct vsr_effects *out)
+{
+    struct vsr_comparison *c = &r->divergence.with[kind];
+    uint64_t own;
+
+    if (claim.op > come_to(r, kind)) {
+        /* The first that waits, or a replica that is always ahead would never be compared. */
+        if (c->waiting[from].op == 0) c->waiting[from] = claim;
+        r->divergence.is_due = true;
+        return;
+    }
+    if (!find_own(r, kind, claim.op, &own)) return;
+    if (own == claim.digest) {
+        if (claim.op > c->equal[from]) c->equal[from] = claim.op;
+        return;
+    }
+    if (!is_primary(r)) {
+        if (r->divergence.halts_at == 0) r->divergence.halts_at = claim.op;
+        return;
+    }
+    if (c->other[from] != 0) return;
+    c->other[from] = claim.op;
+    judge(r, c, claim.op, out);
+}
+
+void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
+{
+    if (!r->divergence.is_due) return;
+    r->divergence.is_due = false;
+    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
+        for (uint32_t i = 0; i < r->members.count; i++) {
+            const struct vsr_claim claim = r->divergence.with[kind].waiting[i];
+            if (claim.op == 0) continue;
+            r->divergence.with[kind].waiting[i].op = 0;
+            compare(r, kind, i, claim, out);
+        }
+    }
+}
+
+void vsr_claim_own(const struct vsr_replica *r, struct vsr_claim *claims)
+{
+    claims[VSR_CLAIM_RESULTS] = (struct vsr_claim){r->applied, r->divergence.digest};
+    claims[VSR_CLAIM_SNAPSHOT] =
+        (struct vsr_claim){r->checkpoint.periodic.op, r->checkpoint.periodic.id};
+}
+
+void vsr_claim_agreed(const struct vsr_replica *r, struct vsr_claim *claims)
+{
+    const uint32_t count = r->members.count;
+
+    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
+        vsr_op equal[VSR_REPLICAS_MAX];
+        memcpy(equal, r->divergence.with[kind].equal, sizeof equal);
+        equal[r->members.self] = come_to(r, kind);
+        const vsr_op op = quorum_reached(equal, count, quorum_majority(count));
+        claims[kind] = (struct vsr_claim){.op = op};
+        if (op != 0 && !find_own(r, kind, op, &claims[kind].digest)) claims[kind].op = 0;
+    }
+}
+
+void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claims,
+                     struct vsr_effects *out)
+{
+    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++)
+        if (claims[kind].op != 0) compare(r, kind, from, claims[kind], out);
+}
+
+void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
+{
+    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
+        r->divergence.with[kind].waiting[from] = (struct vsr_claim){0};
+        r->divergence.with[kind].equal[from] = r->divergence.with[kind].other[from] = 0;
+    }
+}

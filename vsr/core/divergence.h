@@ -1,0 +1,46 @@
+/**
+ * Whether the replicas' states are the same, compared while they run: rule 10 of DESIGN.md.
+ *
+ * A state machine that is not deterministic makes states differ without any fault of the log. Each
+ * replica chains a digest of the results of all that it executes, and says it with what it
+ * acknowledges; the primary finds out which of them a majority has, and says that to all. Who has
+ * another one halts; a primary that cannot be one of a majority halts too.
+ */
+#ifndef VSR_CORE_DIVERGENCE_H
+#define VSR_CORE_DIVERGENCE_H
+
+#include <vsr/replica.h>
+
+struct vsr_divergence {
+    uint64_t digest;   /* of the results of all ops up to applied; a part of snapshots */
+    uint64_t *digests; /* after each of the last ops; op n at n & log.mask */
+    vsr_op known_from; /* the first op whose digest is among them */
+
+    /** Within a view. At the primary of every replica, at a backup of what the primary says. */
+    struct vsr_comparison {
+        struct vsr_claim
+            waiting[VSR_REPLICAS_MAX];  /* of an op that we have not come to; op 0: none */
+        vsr_op equal[VSR_REPLICAS_MAX]; /* the highest at which it was what we have */
+        vsr_op other[VSR_REPLICAS_MAX]; /* the first at which it was not; 0: none */
+    } with[VSR_CLAIM_COUNT];
+    bool is_due;        /* something waits */
+    bool is_split_said; /* once in a view */
+    vsr_op halts_at;    /* our state is not the majority's; 0: it is. The step's end halts */
+};
+
+/** Takes the results of the op that has just been applied into the digest. */
+void vsr_digest_results(struct vsr_replica *r, vsr_op op);
+/** We have come to another op or periodic snapshot: compares what has waited for it. */
+void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
+
+/** What our state is: of each kind. */
+void vsr_claim_own(const struct vsr_replica *r, struct vsr_claim *claims);
+/** What a majority has, at the primary: of each kind. */
+void vsr_claim_agreed(const struct vsr_replica *r, struct vsr_claim *claims);
+/** Takes what replica `from` has said: a backup of its state, the primary of the majority's. */
+void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claims,
+                     struct vsr_effects *out);
+/** A replica begins anew: what it had said was of another life. */
+void vsr_forget_claims(struct vsr_replica *r, uint32_t from);
+
+#endif
