@@ -29,6 +29,7 @@ struct node_replica {
     struct node_outbox outbox;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
+    bool sends_plainly; /* nobody between the replicas has a hand on their messages */
     uint32_t index;
     uint64_t tick_ns;
     struct node_storage *storage;
@@ -362,7 +363,7 @@ static void receive(void *state, struct act_message *m)
         }
         /* The sender is what the runtime says, not the message: nobody else passes for a peer. */
         step(n, &(struct vsr_event){.kind = VSR_EVENT_MESSAGE,
-                                    .is_local = header->from < n->peer_count &&
+                                    .is_local = n->sends_plainly && header->from < n->peer_count &&
                                                 m->from == n->peers[header->from],
                                     .message = {.header = m->body, .handle = m}});
         return;
@@ -424,6 +425,7 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
     n->run_state = VSR_DOWN;
     n->index = replica;
     n->peer_count = options->replica.replica_count;
+    n->sends_plainly = options->send == NULL;
     n->tick_ns = options->tick_ns;
     n->storage = storage;
     n->inbox = inbox;
