@@ -103,6 +103,9 @@ static bool load_session(struct vsr_replica *r, const struct snapshot_head *head
         return false;
     if (session.session != 0 && (session.session > session.last_op || session.last_op > head->op))
         return false;
+    /* A slot had an older session before, and a free one had a session at all. */
+    if (session.session != 0 ? session.past_session >= session.session : session.past_session == 0)
+        return false;
     const struct vsr_register opening = {
         .client_id = {session.client_id[0], session.client_id[1]},
         .address = session.address,
@@ -123,6 +126,22 @@ static bool load_session(struct vsr_replica *r, const struct snapshot_head *head
     return read(stream, vsr_client_entry_result(entry)->data, session.result_bytes);
 }
 
+/** Whether the list of free slots holds each of them once. */
+static bool is_free_list_whole(const struct vsr_client_table *table)
+{
+    uint32_t count = 0;
+    uint32_t listed = 0;
+
+    for (uint32_t slot = 0; slot < table->count; slot++)
+        count += vsr_client_table_at(table, slot)->session == 0;
+    for (uint32_t next = table->free; next != 0 && listed <= count; listed++) {
+        const struct vsr_client_entry *entry = vsr_client_table_at(table, next - 1);
+        if (entry->session != 0) return false;
+        next = entry->next_free;
+    }
+    return listed == count;
+}
+
 bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream)
 {
     struct snapshot_head head;
@@ -141,6 +160,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     for (uint32_t i = 0; i < head.slots; i++)
         if (!load_session(r, &head, read, stream)) return false;
     r->clients.free = head.free;
+    if (!is_free_list_whole(&r->clients)) return false;
     r->clients.evictions = head.evictions;
     r->requests_executed = head.requests_executed;
     r->requests_repeated = head.requests_repeated;
