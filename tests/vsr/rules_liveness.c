@@ -268,7 +268,7 @@ static uint32_t acknowledge_heartbeats(struct fixture *f, uint32_t ticks)
 
     for (uint32_t i = 0; i < ticks; i++) {
         for (uint32_t from = 1; from <= 2; from++)
-            fixture_message(f, f->r->is_abdicating
+            fixture_message(f, f->r->in_view.is_abdicating
                                    ? make_pong(f, from, 0, &none, 0, 0)
                                    : make_commit_ok(f, from, f->r->heartbeat_sequence));
         fixture_tick(f);
@@ -290,13 +290,13 @@ Test(rule_6_7_abdication, unserved_work_ends_a_primary)
     fixture_message(l.f, make_request(l.f, l.session, l.slot, 1, 0));
     fixture_turn_end(l.f);
     cr_assert_gt(acknowledge_heartbeats(l.f, patience - 1), 0);
-    cr_assert(!l.f->r->is_abdicating);
+    cr_assert(!l.f->r->in_view.is_abdicating);
     acknowledge_heartbeats(l.f, 1);
-    cr_assert(l.f->r->is_abdicating);
+    cr_assert(l.f->r->in_view.is_abdicating);
     cr_assert_eq(acknowledge_heartbeats(l.f, 8 * patience - 1), 0);
-    cr_assert(l.f->r->is_abdicating);
+    cr_assert(l.f->r->in_view.is_abdicating);
     acknowledge_heartbeats(l.f, 1);
-    cr_assert(!l.f->r->is_abdicating);
+    cr_assert(!l.f->r->in_view.is_abdicating);
     fixture_end(l.f);
 }
 
@@ -316,9 +316,9 @@ Test(rule_6_7_abdication, abdication_follows_round_trips)
     fixture_message(f, make_commit_ok(f, 1, sequence));
     for (uint32_t ticks = 1; ticks < 3 * ROUND_TRIP; ticks++)
         fixture_tick(f);
-    cr_assert(!f->r->is_abdicating);
+    cr_assert(!f->r->in_view.is_abdicating);
     fixture_tick(f);
-    cr_assert(f->r->is_abdicating);
+    cr_assert(f->r->in_view.is_abdicating);
     fixture_end(f);
 }
 

@@ -129,7 +129,7 @@ Test(rule_6_8, away_backups_are_still_there)
     fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_header), 2));
     for (uint32_t ticks = 1; ticks < 100 + o.abdicate_ticks - 1; ticks++) {
         fixture_tick(f);
-        cr_assert(!f->r->is_abdicating, "tick %u", ticks);
+        cr_assert(!f->r->in_view.is_abdicating, "tick %u", ticks);
     }
     fixture_tick(f);
     fixture_tick(f);

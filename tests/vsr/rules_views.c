@@ -48,7 +48,7 @@ Test(rule_6_3, old_do_view_change_is_dropped)
     leave(f, 7);
     cr_assert_eq(fixture_message(f, make_dvc(f, 0, 4, 0, &c, 0, 0)), VSR_DROP_STALE_VIEW);
     cr_assert_eq(f->sent_count, 0);
-    cr_assert(!f->r->change.dvc[0].is_here);
+    cr_assert(!f->r->in_view.logs[0].is_here);
     fixture_end(f);
 }
 
@@ -66,7 +66,7 @@ Test(rule_6_3, do_view_change_of_a_higher_view_is_joined)
         cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
         cr_assert_eq(f->superblock.view, 6);
         cr_assert_eq(SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change)->header.view, 6);
-        cr_assert_eq(f->r->change.dvc[3].is_here, replica == 1);
+        cr_assert_eq(f->r->in_view.logs[3].is_here, replica == 1);
         fixture_end(f);
     }
 }
@@ -135,7 +135,7 @@ Test(rule_6_4, start_needs_the_own_log)
     leave(f, 1);
     for (uint32_t from = 2; from <= 4; from++)
         fixture_message(f, make_dvc(f, from, 1, 0, &c, 0, 0));
-    cr_assert(!f->r->change.is_selected);
+    cr_assert(!f->r->in_view.is_log_selected);
     f->holds_persist = false;
     fixture_persisted(f);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
@@ -152,7 +152,7 @@ Test(rule_6_4, logs_of_an_earlier_view_do_not_count)
     fixture_message(f, make_dvc(f, 2, 1, 0, &c, 0, 0));
     leave(f, 6);
     fixture_message(f, make_dvc(f, 3, 6, 0, &c, 0, 0));
-    cr_assert(!f->r->change.is_selected);
+    cr_assert(!f->r->in_view.is_log_selected);
     fixture_message(f, make_dvc(f, 4, 6, 0, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->view, 6);
@@ -178,7 +178,7 @@ Test(rule_6_4, logs_are_ranked_by_log_view_then_op)
         leave(f, 6);
         fixture_message(f, make_dvc(f, 2, 6, cases[i].log_view[0], &c, cases[i].op[0], 2));
         fixture_message(f, make_dvc(f, 4, 6, cases[i].log_view[1], &c, cases[i].op[1], 2));
-        cr_assert(f->r->change.is_selected);
+        cr_assert(f->r->in_view.is_log_selected);
         const uint32_t winner = cases[i].winner;
         const vsr_op op = winner == 1 ? 5 : cases[i].op[winner == 2 ? 0 : 1];
         if (op <= 5) {
@@ -451,11 +451,11 @@ Test(rule_6_4, acknowledgements_begin_at_nought)
     fixture_message(f, dvc);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->log.op, 3);
-    cr_assert_eq(f->r->view_start_op, 3);
+    cr_assert_eq(f->r->in_view.view_start_op, 3);
     cr_assert_eq(fixture_message(f, late), VSR_DROP_STALE_VIEW);
     cr_assert_eq(f->r->commit, 0);
     for (uint32_t i = 1; i < 3; i++)
-        cr_assert_eq(f->r->peers.acked[i], 0);
+        cr_assert_eq(f->r->in_view.acked[i], 0);
     fixture_message(f, make_prepare_ok(f, 1, 3));
     cr_assert_eq(f->r->commit, 3);
     fixture_end(f);

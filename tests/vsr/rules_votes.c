@@ -466,9 +466,9 @@ Test(rule_6_7, deaf_primary_falls_silent)
     fixture_message(f, make_register(f, 1));
     fixture_turn_end(f);
     cr_assert_gt(claims(f, 29), 0);
-    cr_assert(!f->r->is_abdicating);
+    cr_assert(!f->r->in_view.is_abdicating);
     fixture_tick(f);
-    cr_assert(f->r->is_abdicating);
+    cr_assert(f->r->in_view.is_abdicating);
     cr_assert(fixture_noticed(f, VSR_NOTICE_ABDICATED));
     cr_assert_eq(claims(f, 100), 0);
 
@@ -480,7 +480,7 @@ Test(rule_6_7, deaf_primary_falls_silent)
 
     fixture_message(f, make_prepare_ok(f, 2, 1));
     fixture_tick(f);
-    cr_assert(!f->r->is_abdicating);
+    cr_assert(!f->r->in_view.is_abdicating);
     fixture_turn_end(f);
     cr_assert_eq(f->r->log.op, 2, "what waited goes out");
     cr_assert_gt(claims(f, 10), 0);
@@ -502,7 +502,7 @@ Test(rule_6_7, abdication_counts_distinct_backups)
             }
             fixture_tick(f);
         }
-        cr_assert_eq(f->r->is_abdicating, heard < 2);
+        cr_assert_eq(f->r->in_view.is_abdicating, heard < 2);
         fixture_end(f);
     }
 }
@@ -521,7 +521,7 @@ Test(rule_6_7, voices_of_another_view_do_not_count)
         fixture_message(f, b);
         fixture_tick(f);
     }
-    cr_assert(f->r->is_abdicating);
+    cr_assert(f->r->in_view.is_abdicating);
     fixture_end(f);
 }
 
@@ -531,9 +531,9 @@ Test(rule_6_7, abdicated_primary_leaves_with_the_others)
     struct fixture *f = start(3, 0);
 
     claims(f, 40);
-    cr_assert(f->r->is_abdicating);
+    cr_assert(f->r->in_view.is_abdicating);
     leave(f, 1);
-    cr_assert(!f->r->is_abdicating);
+    cr_assert(!f->r->in_view.is_abdicating);
     fixture_end(f);
 }
 

@@ -68,9 +68,9 @@ Test(waiting, gap_that_closes_another_way)
     struct chain c = chain_make(3, 4);
 
     hear_of(f, 4);
-    cr_assert(f->r->fetch.is_waiting);
+    cr_assert(f->r->in_view.fetch.is_waiting);
     chain_feed(f, &c, 4, 4);
-    cr_assert(!f->r->fetch.is_waiting);
+    cr_assert(!f->r->in_view.fetch.is_waiting);
     hear_of(f, 5);
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1, "another question, at once");
     chain_free(&c);
@@ -312,7 +312,7 @@ Test(waiting, queue_behind_an_adopted_log)
     cr_assert(is_serving(f->r));
     fixture_message(f, make_request(f, 1, 0, 4, 0));
     cr_assert_eq(f->r->queue.count, 1, "it waits");
-    while (!f->r->is_giving_up) {
+    while (!f->r->in_view.is_giving_up) {
         cr_assert_leq(++ticks, 2 * vsr_grown(f->r, o.abdicate_ticks));
         for (uint32_t from = 0; from < 3; from += 2) {
             struct vsr_buffer ok =

@@ -289,7 +289,7 @@ Test(rule_4_3, late_messages_of_an_older_view_do_nothing)
     const vsr_op commit = replica(0)->commit;
     world_deliver(&w, VSR_PREPARE, 0, 2);
     world_deliver(&w, VSR_PREPARE_OK, 1, 0);
-    cr_assert_eq(replica(0)->peers.acked[1], 0);
+    cr_assert_eq(replica(0)->in_view.acked[1], 0);
     cr_assert_eq(replica(0)->commit, commit);
     world_heal(&w);
     world_converge(&w, 500);

@@ -208,7 +208,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     if (t->kind == TRANSFER_BEHIND) {
         VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
         vsr_transfer_reset(r);
-        r->is_ack_due = true;
+        r->in_view.is_ack_due = true;
         return VSR_DROP_NONE;
     }
     t->needs_snapshot = false;

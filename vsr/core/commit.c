@@ -25,7 +25,7 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
                       struct vsr_effects *out)
 {
-    if (commit > r->fetch.op_heard) r->fetch.op_heard = commit;
+    if (commit > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit;
     if (!vsr_confirm(r, commit, checksum, out)) return false;
     /* A commit beyond the log says nothing of our head: that may be another entry than the view's.
      */
@@ -47,6 +47,6 @@ bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, struct
 
 void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out)
 {
-    vsr_op op = vsr_members_replicated(&r->members, r->peers.acked);
+    vsr_op op = vsr_members_replicated(&r->members, r->in_view.acked);
     vsr_commit_to(r, op, out);
 }

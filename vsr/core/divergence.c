@@ -107,21 +107,21 @@ static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op 
         if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
         return;
     }
-    if (r->divergence.is_split_said) return;
-    r->divergence.is_split_said = true;
+    if (r->in_view.compared.is_split_said) return;
+    r->in_view.compared.is_split_said = true;
     effects_notice(out, VSR_NOTICE_STATES_DIFFER, r->members.self, op);
 }
 
 static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct vsr_claim claim,
                     struct vsr_effects *out)
 {
-    struct vsr_comparison *c = &r->divergence.with[kind];
+    struct vsr_comparison *c = &r->in_view.compared.of[kind];
     uint64_t own;
 
     if (claim.op > come_to(r, kind)) {
         /* The first that waits, or a replica that is always ahead would never be compared. */
         if (c->waiting[from].op == 0) c->waiting[from] = claim;
-        r->divergence.is_due = true;
+        r->in_view.compared.is_due = true;
         return;
     }
     if (!find_own(r, kind, claim.op, &own)) return;
@@ -140,13 +140,13 @@ static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct 
 
 void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (!r->divergence.is_due) return;
-    r->divergence.is_due = false;
+    if (!r->in_view.compared.is_due) return;
+    r->in_view.compared.is_due = false;
     for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
         for (uint32_t i = 0; i < r->members.count; i++) {
-            const struct vsr_claim claim = r->divergence.with[kind].waiting[i];
+            const struct vsr_claim claim = r->in_view.compared.of[kind].waiting[i];
             if (claim.op == 0) continue;
-            r->divergence.with[kind].waiting[i].op = 0;
+            r->in_view.compared.of[kind].waiting[i].op = 0;
             compare(r, kind, i, claim, out);
         }
     }
@@ -165,7 +165,7 @@ void vsr_claim_agreed(const struct vsr_replica *r, struct vsr_claim *claims)
 
     for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
         vsr_op equal[VSR_REPLICAS_MAX];
-        memcpy(equal, r->divergence.with[kind].equal, sizeof equal);
+        memcpy(equal, r->in_view.compared.of[kind].equal, sizeof equal);
         equal[r->members.self] = come_to(r, kind);
         const vsr_op op = quorum_reached(equal, count, quorum_majority(count));
         claims[kind] = (struct vsr_claim){.op = op};
@@ -183,7 +183,7 @@ void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_clai
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
 {
     for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
-        r->divergence.with[kind].waiting[from] = (struct vsr_claim){0};
-        r->divergence.with[kind].equal[from] = r->divergence.with[kind].other[from] = 0;
+        r->in_view.compared.of[kind].waiting[from] = (struct vsr_claim){0};
+        r->in_view.compared.of[kind].equal[from] = r->in_view.compared.of[kind].other[from] = 0;
     }
 }

@@ -15,17 +15,19 @@ struct vsr_divergence {
     uint64_t digest;   /* of the results of all ops up to applied; a part of snapshots */
     uint64_t *digests; /* after each of the last ops; op n at n & log.mask */
     vsr_op known_from; /* the first op whose digest is among them */
+    vsr_op halts_at;   /* our state is not the majority's; 0: it is. The step's end halts */
+};
 
-    /** Within a view. At the primary of every replica, at a backup of what the primary says. */
+/** Within a view. At the primary of every replica, at a backup of what the primary says. */
+struct vsr_comparisons {
     struct vsr_comparison {
         struct vsr_claim
             waiting[VSR_REPLICAS_MAX];  /* of an op that we have not come to; op 0: none */
         vsr_op equal[VSR_REPLICAS_MAX]; /* the highest at which it was what we have */
         vsr_op other[VSR_REPLICAS_MAX]; /* the first at which it was not; 0: none */
-    } with[VSR_CLAIM_COUNT];
+    } of[VSR_CLAIM_COUNT];
     bool is_due;        /* something waits */
     bool is_split_said; /* once in a view */
-    vsr_op halts_at;    /* our state is not the majority's; 0: it is. The step's end halts */
 };
 
 /** Takes the results of the op that has just been applied into the digest. */

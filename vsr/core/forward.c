@@ -81,7 +81,7 @@ static void redirect(struct vsr_replica *r, vsr_address client, struct vsr_effec
 enum vsr_drop vsr_pass_on(struct vsr_replica *r, const struct vsr_header *m,
                           struct vsr_effects *out)
 {
-    const bool may_forward = m->to == VSR_TO_ALL && !r->is_primary_silent;
+    const bool may_forward = m->to == VSR_TO_ALL && !r->in_view.is_primary_silent;
     struct vsr_buffer buffer = {0};
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));

@@ -100,11 +100,11 @@ static void check_quorum(const struct vsr_replica *r)
 
     if (!is_serving(r)) return;
     for (uint32_t i = 0; i < r->members.count; i++) {
-        VSR_ASSERT(r->peers.acked[i] <= r->log.op);
-        if (r->peers.acked[i] >= r->commit) holders++;
+        VSR_ASSERT(r->in_view.acked[i] <= r->log.op);
+        if (r->in_view.acked[i] >= r->commit) holders++;
     }
     /* What the view began with was committed by acknowledgements of older views. */
-    VSR_ASSERT(r->commit <= r->view_start_op || holders >= r->members.quorums.replication);
+    VSR_ASSERT(r->commit <= r->in_view.view_start_op || holders >= r->members.quorums.replication);
 }
 
 void vsr_replica_check(const struct vsr_replica *r)

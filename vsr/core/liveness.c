@@ -43,7 +43,7 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
     }
     r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and answers us. */
     if (is_primary(r)) return VSR_DROP_NONE;
-    if (pong->op > r->fetch.op_heard) r->fetch.op_heard = pong->op;
+    if (pong->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = pong->op;
     /* A backup that its primary does not reach goes on with what others tell. */
     return vsr_learn_commit(r, pong->commit, pong->commit_checksum, out) ? VSR_DROP_NONE
                                                                          : VSR_DROP_FORKED;
@@ -97,16 +97,16 @@ static void age_work(struct vsr_replica *r)
     for (uint32_t i = 0; i < r->members.count; i++)
         waits |= r->peers.is_waited_for[i] || r->peers.away[i] > 0;
     if (!has_work || served != r->served)
-        r->ticks_unserved = 0;
+        r->in_view.ticks_unserved = 0;
     else if (!waits)
-        r->ticks_unserved++;
+        r->in_view.ticks_unserved++;
     r->served = served;
 }
 
 static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effects *out)
 {
-    r->is_abdicating = true;
-    r->is_giving_up = is_giving_up;
+    r->in_view.is_abdicating = true;
+    r->in_view.is_giving_up = is_giving_up;
     r->ticks_abdicating = 0;
     r->counts.abdications++;
     effects_notice(out, VSR_NOTICE_ABDICATED, r->members.self, r->log.op);
@@ -118,29 +118,30 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
     const bool has_quorum = count_support(r, &patience) >= r->members.quorums.replication;
 
     age_work(r);
-    if (!r->is_abdicating) {
+    if (!r->in_view.is_abdicating) {
         if (!has_quorum)
             abdicate(r, false, out);
-        else if (r->ticks_unserved >= patience)
+        else if (r->in_view.ticks_unserved >= patience)
             abdicate(r, true, out);
         return;
     }
     /* Who gave up stays silent until the others have had time for a view change. */
     r->ticks_abdicating++;
-    if (!has_quorum || (r->is_giving_up && r->ticks_abdicating / GIVE_UP_PATIENCES < patience))
+    if (!has_quorum ||
+        (r->in_view.is_giving_up && r->ticks_abdicating / GIVE_UP_PATIENCES < patience))
         return;
-    r->is_abdicating = r->is_giving_up = false;
-    r->ticks_unserved = 0;
+    r->in_view.is_abdicating = r->in_view.is_giving_up = false;
+    r->in_view.ticks_unserved = 0;
     vsr_withdraw_vote(r);
 }
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (r->fetch.ticks_left > 0) r->fetch.ticks_left--;
+    if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
     if (r->peers.away[vsr_members_primary(&r->members, r->view)] > 0) return;
     if (r->ticks_silent == UINT32_MAX || ++r->ticks_silent < r->suspect_ticks) return;
-    if (!r->is_primary_silent) {
-        r->is_primary_silent = true;
+    if (!r->in_view.is_primary_silent) {
+        r->in_view.is_primary_silent = true;
         effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, vsr_members_primary(&r->members, r->view),
                        r->log.op);
     }

@@ -41,10 +41,11 @@ static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
     if (peers->pins[i].ticks > 0 && peers->pins[i].op <= r->log.start) return true;
     if (!is_serving(r) || i == r->members.self) return false;
     /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
-    const vsr_op held = peers->acked[i] > peers->applied[i] ? peers->acked[i] : peers->applied[i];
+    const vsr_op held =
+        r->in_view.acked[i] > peers->applied[i] ? r->in_view.acked[i] : peers->applied[i];
     /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
-    bool is_behind = held < r->log.start && peers->is_in_view[i];
-    bool is_new = !peers->is_in_view[i] && r->log.start < r->view_start_op;
+    bool is_behind = held < r->log.start && r->in_view.has_answered[i];
+    bool is_new = !r->in_view.has_answered[i] && r->log.start < r->in_view.view_start_op;
     return held <= r->log.start && !is_behind && !is_new;
 }
 
@@ -82,14 +83,14 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 
     for (uint32_t i = 0; i < r->members.count; i++) {
         struct vsr_pin *pin = &peers->pins[i];
-        bool lacks_nothing = is_serving(r) && peers->acked[i] == r->log.op;
+        bool lacks_nothing = is_serving(r) && r->in_view.acked[i] == r->log.op;
         if (pin->ticks > 0) pin->ticks--;
         if (lacks_nothing && pin->ticks == 0)
             vsr_note_move(r, i);
         else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)
             peers->ticks_still[i]++;
         if (peers->is_waited_for[i] && most != UINT32_MAX && --peers->allowance[i] == 0)
-            effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, peers->acked[i]);
+            effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, r->in_view.acked[i]);
         if (!peers->is_waited_for[i] && peers->allowance[i] < most &&
             ++peers->regained[i] % REGAIN_TICKS == 0)
             peers->allowance[i]++;
@@ -114,6 +115,6 @@ enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m
         return VSR_DROP_LOG_FULL;
     }
     vsr_log_append(&r->log, *m);
-    r->is_ack_due = true;
+    r->in_view.is_ack_due = true;
     return VSR_DROP_NONE;
 }

@@ -25,7 +25,7 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
     VSR_ASSERT(r->durable.log_view == r->view);
 
     vsr_log_append(&r->log, prepare);
-    r->peers.acked[r->members.self] = acknowledged_op(r);
+    r->in_view.acked[r->members.self] = acknowledged_op(r);
     if (!vsr_members_is_alone(&r->members)) vsr_send_entry(r, r->log.op, others_mask(r), out);
     vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
@@ -33,8 +33,8 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
 static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
     r->ticks_silent = 0;
-    if (!r->is_primary_silent) return;
-    r->is_primary_silent = false;
+    if (!r->in_view.is_primary_silent) return;
+    r->in_view.is_primary_silent = false;
     vsr_withdraw_vote(r);
     effects_notice(out, VSR_NOTICE_PRIMARY_BACK, vsr_members_primary(&r->members, r->view),
                    r->log.op);
@@ -44,7 +44,7 @@ static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
 static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
 {
     const vsr_op op = log_prepare(m)->entry.op;
-    struct vsr_buffer *place = &r->reorder[op % REORDER_MAX];
+    struct vsr_buffer *place = &r->in_view.reorder[op % REORDER_MAX];
 
     if (op > r->log.op + REORDER_MAX) return VSR_DROP_GAP;
     if (place->header != NULL) {
@@ -60,7 +60,7 @@ static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
 static void append_early(struct vsr_replica *r, struct vsr_effects *out)
 {
     for (;;) {
-        struct vsr_buffer *place = &r->reorder[(r->log.op + 1) % REORDER_MAX];
+        struct vsr_buffer *place = &r->in_view.reorder[(r->log.op + 1) % REORDER_MAX];
         if (place->header == NULL || log_prepare(place)->entry.op != r->log.op + 1) return;
         struct vsr_buffer next = *place;
         *place = (struct vsr_buffer){0};
@@ -79,7 +79,7 @@ static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_e
     if (vsr_log_holds(&r->log, entry->op) &&
         vsr_log_at(&r->log, entry->op)->entry.checksum != entry->checksum)
         return note_fork(r, entry->op, out);
-    r->is_ack_due = true;
+    r->in_view.is_ack_due = true;
     return VSR_DROP_STALE;
 }
 
@@ -123,7 +123,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     vsr_hear_claims(r, (uint32_t)m->header->from, prepare->agreed, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
 
-    if (entry->op > r->fetch.op_heard) r->fetch.op_heard = entry->op;
+    if (entry->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = entry->op;
     if (entry->op <= r->log.op) {
         why = acknowledge_again(r, entry, out);
     } else if (entry->op > r->log.op + 1) {
@@ -156,7 +156,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
         effects_notice(out, VSR_NOTICE_FORKED_LOG, from, ok->op);
         return VSR_DROP_FORKED;
     }
-    r->peers.is_in_view[from] = true;
+    r->in_view.has_answered[from] = true;
     r->peers.pins[from].ticks = 0;
     r->peers.ticks_unheard[from] = 0;
     vsr_hear_claims(r, from, ok->own, out);
@@ -166,10 +166,10 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
         r->peers.applied[from] = ok->applied;
         vsr_note_move(r, from);
     }
-    if (ok->op <= r->peers.acked[from]) return VSR_DROP_STALE;
-    r->peers.acked[from] = ok->op;
+    if (ok->op <= r->in_view.acked[from]) return VSR_DROP_STALE;
+    r->in_view.acked[from] = ok->op;
     vsr_note_move(r, from);
-    r->peers.is_behind_log[from] = false;
+    r->in_view.is_behind_log[from] = false;
     vsr_count_acks(r, out);
     return VSR_DROP_NONE;
 }
@@ -180,7 +180,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(!is_primary(r));
     VSR_ASSERT(r->durable.log_view == r->view);
-    if (!r->is_ack_due) return;
+    if (!r->in_view.is_ack_due) return;
     if (!vsr_take_message(r, VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok),
                           sizeof(struct vsr_prepare_ok), &buffer)) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -191,7 +191,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     ok->checksum = r->log.head_checksum;
     ok->applied = r->applied;
     vsr_claim_own(r, ok->own);
-    r->is_ack_due = false;
+    r->in_view.is_ack_due = false;
     effects_send(out, primary_mask(r), buffer);
 }
 
@@ -207,7 +207,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
 
     VSR_ASSERT(!is_primary(r));
     hear_primary(r, out);
-    if (commit->op > r->fetch.op_heard) r->fetch.op_heard = commit->op;
+    if (commit->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit->op;
     vsr_hear_claims(r, (uint32_t)m->header->from, commit->agreed, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     if (!vsr_confirm(r, commit->op, commit->op_checksum, out) ||
@@ -215,7 +215,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
         return VSR_DROP_FORKED;
     vsr_release(r, commit->released);
     /* An entry of an older view is not sent again, so nothing else asks for the acknowledgement. */
-    if (commit->commit < r->log.op) r->is_ack_due = true;
+    if (commit->commit < r->log.op) r->in_view.is_ack_due = true;
 
     if (!vsr_take_message(r, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok),
                           sizeof(struct vsr_commit_ok), &buffer))
@@ -247,7 +247,7 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
 
     if (ok->applied > r->commit || ok->op > r->log.op || ok->sequence > r->heartbeat_sequence)
         return VSR_DROP_MALFORMED;
-    r->peers.is_in_view[from] = true;
+    r->in_view.has_answered[from] = true;
     r->peers.ticks_unheard[from] = 0;
     time_answer(r, from, ok->sequence);
     vsr_hear_claims(r, from, ok->own, out);
@@ -264,7 +264,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(is_primary(r));
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (vsr_members_is_alone(&r->members)) return;
-    if (r->is_abdicating) {
+    if (r->in_view.is_abdicating) {
         vsr_send_ping(r, out); /* Whoever answers is heard, and nobody takes us for the primary. */
         /* Those who wait for another view may lack just our vote. */
         vsr_vote(r, out);
@@ -294,31 +294,29 @@ static uint32_t silent_in_view(const struct vsr_replica *r)
 
     if (r->view == 0) return 0;
     for (uint32_t i = 0; i < r->members.count; i++)
-        if (!r->peers.is_in_view[i]) mask |= vsr_mask_of(i);
+        if (!r->in_view.has_answered[i]) mask |= vsr_mask_of(i);
     return mask;
 }
 
 /** Sends each backup that has not moved since the last look its oldest unacknowledged Prepare. */
 void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
 {
-    struct vsr_peers *peers = &r->peers;
-
     VSR_ASSERT(is_primary(r));
     r->ticks_to_resend = r->options.resend_ticks;
-    if (r->is_abdicating) return;
+    if (r->in_view.is_abdicating) return;
     vsr_send_start_view(r, silent_in_view(r), out);
     for (uint32_t i = 0; i < r->members.count; i++) {
-        bool has_moved = peers->acked[i] != peers->acked_before[i];
-        peers->acked_before[i] = peers->acked[i];
-        if (has_moved || peers->acked[i] == r->log.op || !peers->is_in_view[i]) continue;
-        if (vsr_log_holds(&r->log, peers->acked[i] + 1)) {
+        bool has_moved = r->in_view.acked[i] != r->in_view.acked_before[i];
+        r->in_view.acked_before[i] = r->in_view.acked[i];
+        if (has_moved || r->in_view.acked[i] == r->log.op || !r->in_view.has_answered[i]) continue;
+        if (vsr_log_holds(&r->log, r->in_view.acked[i] + 1)) {
             /* One of an older view it has to ask for: the heartbeat says that there is one. */
-            if (vsr_log_at(&r->log, peers->acked[i] + 1)->header.view != r->view) continue;
-            vsr_send_entry(r, peers->acked[i] + 1, vsr_mask_of(i), out);
+            if (vsr_log_at(&r->log, r->in_view.acked[i] + 1)->header.view != r->view) continue;
+            vsr_send_entry(r, r->in_view.acked[i] + 1, vsr_mask_of(i), out);
             r->prepares_resent++;
-        } else if (!peers->is_behind_log[i]) {
-            peers->is_behind_log[i] = true;
-            effects_notice(out, VSR_NOTICE_REPLICA_BEHIND_LOG, i, peers->acked[i]);
+        } else if (!r->in_view.is_behind_log[i]) {
+            r->in_view.is_behind_log[i] = true;
+            effects_notice(out, VSR_NOTICE_REPLICA_BEHIND_LOG, i, r->in_view.acked[i]);
         }
     }
 }

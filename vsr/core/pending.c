@@ -38,5 +38,5 @@ void vsr_rebuild_pending(struct vsr_replica *r)
 
 void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened)
 {
-    if (is_serving(r) && opened < r->view_start_op) note_pending(r, opened, opened);
+    if (is_serving(r) && opened < r->in_view.view_start_op) note_pending(r, opened, opened);
 }

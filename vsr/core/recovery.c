@@ -54,10 +54,7 @@ static void begin_again(struct vsr_replica *r)
 {
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
-    for (uint32_t i = 0; i < REORDER_MAX; i++)
-        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
-    r->is_ack_due = r->is_primary_silent = false;
-    r->fetch = (struct vsr_fetch){0};
+    vsr_clear_in_view(r);
     memset(&r->recovery, 0, sizeof r->recovery); /* no question is out: one will be */
     r->status = VSR_STATUS_RECOVERING;
 }

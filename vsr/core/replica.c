@@ -25,7 +25,7 @@ static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status == VSR_STATUS_STARTING && !r->is_persisting);
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
-    memset(r->peers.is_in_view, true, sizeof r->peers.is_in_view);
+    memset(r->in_view.has_answered, true, sizeof r->in_view.has_answered);
     vsr_draw_suspicion(r);
     r->change.ticks_stable = 3 * r->suspect_ticks; /* Nothing has failed yet. */
     vsr_persist(r, out);
@@ -73,7 +73,7 @@ static enum vsr_drop on_turn_end(struct vsr_replica *r, struct vsr_effects *out)
         release_executed(r);
         vsr_close_turn(r, out);
         vsr_flush_replies(r, out);
-        if (r->view != 0 && r->announced < r->clients.count) vsr_announce_view(r, out);
+        if (r->view != 0 && r->in_view.announced < r->clients.count) vsr_announce_view(r, out);
     } else {
         vsr_fetch_missing(r, out);
         vsr_acknowledge(r, out);
@@ -303,8 +303,7 @@ void vsr_replica_deinit(struct vsr_replica *r)
 {
     vsr_transfer_reset(r);
     vsr_log_release(&r->log, r->log.op, &r->options.buffers);
-    for (uint32_t i = 0; i < REORDER_MAX; i++)
-        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
+    vsr_clear_in_view(r);
     for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++)
         if (r->replies[i].buffer.header != NULL) unref(r, &r->replies[i].buffer);
     vsr_drop_requests(r);
@@ -320,7 +319,7 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
     *report = (struct vsr_replica_report){
         .status = r->status,
         .is_primary = is_serving(r),
-        .primary_is_silent = r->is_primary_silent,
+        .primary_is_silent = r->in_view.is_primary_silent,
         .is_behind_log = r->transfer.needs_snapshot,
         .view = r->view,
         .log_view = r->log_view,

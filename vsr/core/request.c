@@ -21,7 +21,7 @@
 static bool pipeline_has_room(const struct vsr_replica *r)
 {
     /* What is prepared while abdicating would keep the backups from voting. */
-    return !r->is_abdicating && r->log.op - r->commit < r->options.pipeline_max;
+    return !r->in_view.is_abdicating && r->log.op - r->commit < r->options.pipeline_max;
 }
 
 static bool open_batch(struct vsr_replica *r, uint8_t kind)
@@ -139,7 +139,8 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
     if (is_next(entry, request)) return VERDICT_APPEND;
     /* The old primary has answered what is in the log that we began with and have not executed all
      * of: its client goes on, and must not be taken to be out of order. */
-    if (request->number == entry->pending + 1 && r->applied < r->view_start_op) return VERDICT_WAIT;
+    if (request->number == entry->pending + 1 && r->applied < r->in_view.view_start_op)
+        return VERDICT_WAIT;
 
     if (request->number > entry->pending || request->number == 0) {
         drop(r, VSR_DROP_OUT_OF_ORDER);
@@ -316,7 +317,8 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
 
 void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (r->is_abdicating) return; /* What it prepared now would keep the backups from voting. */
+    if (r->in_view.is_abdicating)
+        return; /* What it prepared now would keep the backups from voting. */
     do {
         queue_drain(r, out);
         if (r->batch.buffer.header == NULL || !close_batch(r, out)) break;

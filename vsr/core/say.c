@@ -138,8 +138,8 @@ void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
     vsr_address known[ANNOUNCE_KNOWN];
     uint32_t sent = 0;
 
-    for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->announced < r->clients.count; i++) {
-        const vsr_address address = vsr_client_table_at(&r->clients, r->announced)->address;
+    for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->in_view.announced < r->clients.count; i++) {
+        const vsr_address address = vsr_client_table_at(&r->clients, r->in_view.announced)->address;
         struct vsr_buffer buffer;
         if (!is_known(known, sent, address)) {
             if (sent == ANNOUNCE_SENDS ||
@@ -149,7 +149,7 @@ void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
             effects_send_client(out, address, buffer);
             known[sent++ % ANNOUNCE_KNOWN] = address;
         }
-        r->announced++;
+        r->in_view.announced++;
     }
 }
 

@@ -38,13 +38,39 @@ struct vsr_pin {
 
 #define PIN_LOG UINT64_MAX
 
-/** What a replica knows of each, itself included; the first three as primary. */
-struct vsr_peers {
-    vsr_op acked[VSR_REPLICAS_MAX];        /* highest cumulative PrepareOK in this view */
-    vsr_op applied[VSR_REPLICAS_MAX];      /* as it last said */
+/**
+ * What holds within a view only: all of it is cleared when the view is left (vsr_clear_in_view), so
+ * that nothing of one view counts in another.
+ */
+struct vsr_in_view {
+    /* Primary: of each, itself included. */
+    vsr_op acked[VSR_REPLICAS_MAX];        /* highest cumulative PrepareOK */
     vsr_op acked_before[VSR_REPLICAS_MAX]; /* at the last look of the resend timer */
-    bool is_in_view[VSR_REPLICAS_MAX];     /* it has answered in this view */
+    bool has_answered[VSR_REPLICAS_MAX];
     bool is_behind_log[VSR_REPLICAS_MAX];
+    struct vsr_comparisons compared;
+
+    /* Primary. */
+    vsr_op view_start_op; /* where the log ended when the view started */
+    uint32_t announced;   /* slots of the client table whose clients know of this view */
+    bool is_abdicating;
+    bool is_giving_up;       /* ... for good: it is heard, and commits nothing */
+    uint32_t ticks_unserved; /* that there is work, and neither commit nor applied has moved */
+
+    /* Backup. */
+    struct vsr_buffer reorder[REORDER_MAX]; /* Prepares beyond a gap; op n at n % REORDER_MAX */
+    struct vsr_fetch fetch;
+    bool is_ack_due;
+    bool is_primary_silent;
+
+    /* Before the view has started. */
+    struct vsr_known_log logs[VSR_REPLICAS_MAX];
+    bool is_log_selected; /* the view's log is chosen: no DoViewChange changes that */
+};
+
+/** What a replica knows of each, itself included, whatever the view. */
+struct vsr_peers {
+    vsr_op applied[VSR_REPLICAS_MAX];         /* as it last said; of the primary's view */
     uint32_t ticks_unheard[VSR_REPLICAS_MAX]; /* since it acknowledged anything in this view */
     uint32_t ticks_still[VSR_REPLICAS_MAX];   /* that it lacks something and has not moved */
     uint32_t round_trip[VSR_REPLICAS_MAX];    /* ticks from a heartbeat to its answer */
@@ -68,6 +94,8 @@ struct vsr_replica {
     vsr_view log_view;
     struct vsr_superblock durable;
     bool is_persisting;
+    struct vsr_in_view in_view;
+    struct vsr_peers peers;
 
     vsr_op commit;
     vsr_op applied;
@@ -87,25 +115,15 @@ struct vsr_replica {
     struct vsr_open_reply replies[OPEN_REPLIES_MAX];
     uint32_t reply_last;   /* where the last reply went: the next one mostly goes there too */
     uint32_t reply_victim; /* which to close when all are in use */
-    struct vsr_peers peers;
-    vsr_op view_start_op; /* where the view's log ended when it started */
     uint64_t heartbeat_sequence;
     uint64_t heartbeat_at[HEARTBEATS_KEPT]; /* ticks; by sequence */
     uint32_t ticks_to_heartbeat;
     uint32_t ticks_to_resend;
-    bool is_abdicating;
-    bool is_giving_up;       /* ... for good: it is heard, and commits nothing */
-    uint32_t ticks_unserved; /* that there is work, and neither commit nor applied has moved */
     uint32_t ticks_abdicating;
-    vsr_op served;      /* commit + applied at the last tick */
-    uint64_t ticks;     /* since the start */
-    uint32_t announced; /* slots of the client table whose clients know of this view */
+    vsr_op served;  /* commit + applied at the last tick */
+    uint64_t ticks; /* since the start */
 
     /* Backup. */
-    struct vsr_buffer reorder[REORDER_MAX]; /* Prepares beyond a gap; op n at n % REORDER_MAX */
-    struct vsr_fetch fetch;
-    bool is_ack_due;
-    bool is_primary_silent;
     uint32_t ticks_silent;
     uint32_t suspect_ticks; /* drawn anew for each view */
 
@@ -192,7 +210,7 @@ static inline uint64_t next_nonce(struct vsr_replica *r)
 /** Whether the view has more of the log than we do. */
 static inline bool has_gap(const struct vsr_replica *r)
 {
-    return r->fetch.op_heard > r->log.op;
+    return r->in_view.fetch.op_heard > r->log.op;
 }
 
 #endif

@@ -21,7 +21,7 @@
 
 void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
 {
-    struct vsr_fetch *fetch = &r->fetch;
+    struct vsr_fetch *fetch = &r->in_view.fetch;
 
     VSR_ASSERT(!is_primary(r));
     if (!has_gap(r) || r->transfer.kind != TRANSFER_NONE) {
@@ -172,7 +172,7 @@ static enum vsr_drop append_body(struct vsr_replica *r, const struct vsr_new_sta
 static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state *state,
                                struct vsr_effects *out)
 {
-    struct vsr_fetch *fetch = &r->fetch;
+    struct vsr_fetch *fetch = &r->in_view.fetch;
 
     if (!fetch->is_waiting) return VSR_DROP_WRONG_NONCE;
     fetch->is_waiting = false;
@@ -202,7 +202,8 @@ enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     const struct vsr_new_state *state = (const struct vsr_new_state *)(const void *)m->header;
 
     const bool is_gap = r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE;
-    if (state->nonce != (is_gap ? r->fetch.nonce : r->transfer.nonce)) return VSR_DROP_WRONG_NONCE;
+    if (state->nonce != (is_gap ? r->in_view.fetch.nonce : r->transfer.nonce))
+        return VSR_DROP_WRONG_NONCE;
     if (state->commit > state->op || state->base > state->op) return VSR_DROP_MALFORMED;
     if (is_gap) return is_primary(r) ? VSR_DROP_WRONG_NONCE : close_gap(r, state, out);
     if (r->transfer.kind == TRANSFER_NONE || r->transfer.kind == TRANSFER_BEHIND ||

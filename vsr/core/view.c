@@ -12,8 +12,6 @@
 #include "state.h"
 #include "view_change.h"
 
-#include <string.h>
-
 /** Patience doubles so often at most. Source: rule 6.7. */
 enum { DOUBLINGS_MAX = 5 };
 
@@ -96,6 +94,13 @@ void vsr_start_view_timer(struct vsr_replica *r)
     r->change.ticks_to_resend = r->options.resend_ticks;
 }
 
+void vsr_clear_in_view(struct vsr_replica *r)
+{
+    for (uint32_t i = 0; i < REORDER_MAX; i++)
+        if (r->in_view.reorder[i].header != NULL) unref(r, &r->in_view.reorder[i]);
+    r->in_view = (struct vsr_in_view){0};
+}
+
 void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
     VSR_ASSERT(view > r->view);
@@ -109,21 +114,9 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     vsr_drop_requests(r);
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
-    for (uint32_t i = 0; i < REORDER_MAX; i++)
-        if (r->reorder[i].header != NULL) unref(r, &r->reorder[i]);
+    vsr_clear_in_view(r);
     r->view = view;
     r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
-    r->is_ack_due = r->is_primary_silent = r->is_abdicating = r->is_giving_up = false;
-    r->ticks_unserved = 0;
-    r->fetch = (struct vsr_fetch){0};
-    r->change.is_selected = false;
-    memset(r->change.dvc, 0, sizeof r->change.dvc);
-    memset(r->peers.acked, 0, sizeof r->peers.acked);
-    memset(r->peers.acked_before, 0, sizeof r->peers.acked_before);
-    memset(r->peers.is_in_view, 0, sizeof r->peers.is_in_view);
-    memset(r->peers.is_behind_log, 0, sizeof r->peers.is_behind_log);
-    memset(r->divergence.with, 0, sizeof r->divergence.with);
-    r->divergence.is_due = r->divergence.is_split_said = false;
 }
 
 void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)

@@ -22,6 +22,8 @@ void vsr_draw_suspicion(struct vsr_replica *r);
 void vsr_note_progress(struct vsr_replica *r);
 /** T_vc: doubles with every view change in a row that did not end. */
 void vsr_start_view_timer(struct vsr_replica *r);
+/** Lets go of all that holds within a view only. */
+void vsr_clear_in_view(struct vsr_replica *r);
 /** Raises the view. What only holds within a view goes; the log stays as it is. */
 void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out);
 /** The log is the view's: log_view follows, and NORMAL once that is durable. */

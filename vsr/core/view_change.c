@@ -50,7 +50,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 /** Sends what our log is to everybody: the new primary counts it, the others learn of the view. */
 static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const struct vsr_dvc *own = &r->change.dvc[r->members.self];
+    const struct vsr_known_log *own = &r->in_view.logs[r->members.self];
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->durable.view == r->view);
@@ -73,14 +73,14 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 /** The log to start with: the highest (log_view, op) in that order. Source: VRR §4.2 step 3. */
 static uint32_t select_log(const struct vsr_replica *r)
 {
-    const struct vsr_dvc *dvc = r->change.dvc;
+    const struct vsr_known_log *logs = r->in_view.logs;
     uint32_t best = r->members.self;
 
     for (uint32_t i = 0; i < r->members.count; i++) {
-        if (!dvc[i].is_here) continue;
-        bool is_better = dvc[i].log_view != dvc[best].log_view
-                             ? dvc[i].log_view > dvc[best].log_view
-                             : dvc[i].op > dvc[best].op;
+        if (!logs[i].is_here) continue;
+        bool is_better = logs[i].log_view != logs[best].log_view
+                             ? logs[i].log_view > logs[best].log_view
+                             : logs[i].op > logs[best].op;
         if (is_better) best = i;
     }
     return best;
@@ -89,21 +89,21 @@ static uint32_t select_log(const struct vsr_replica *r)
 /** Starts the view once a quorum's logs are known, the own one among them. Source: rule 6.4. */
 static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const struct vsr_dvc *dvc = r->change.dvc;
+    const struct vsr_known_log *logs = r->in_view.logs;
     uint32_t count = 0;
 
-    if (!is_primary(r) || r->change.is_selected || !dvc[r->members.self].is_here) return;
+    if (!is_primary(r) || r->in_view.is_log_selected || !logs[r->members.self].is_here) return;
     for (uint32_t i = 0; i < r->members.count; i++)
-        count += dvc[i].is_here;
+        count += logs[i].is_here;
     if (count < r->members.quorums.view_change) return;
 
     /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
      * the view has been said, but the transfer would begin anew. */
-    r->change.is_selected = true;
+    r->in_view.is_log_selected = true;
     for (uint32_t i = 0; i < r->members.count; i++)
-        if (dvc[i].is_here) vsr_note_commit(r, dvc[i].commit, dvc[i].commit_checksum);
+        if (logs[i].is_here) vsr_note_commit(r, logs[i].commit, logs[i].commit_checksum);
     const uint32_t best = select_log(r);
-    const struct vsr_dvc *log = &dvc[best];
+    const struct vsr_known_log *log = &logs[best];
     if (log->op < r->change.commit) {
         vsr_halt(r, VSR_NOTICE_DATA_LOST, log->op, out);
         return;
@@ -123,13 +123,12 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
     const uint32_t self = r->members.self;
 
     r->counts.views_started++;
-    r->view_start_op = r->log.op;
-    r->announced = 0;
+    r->in_view.view_start_op = r->log.op;
     memset(r->peers.applied, 0, sizeof r->peers.applied);
     memset(r->peers.ticks_unheard, 0, sizeof r->peers.ticks_unheard);
     memset(r->peers.ticks_still, 0, sizeof r->peers.ticks_still);
-    r->peers.acked[self] = r->log.op;
-    r->peers.is_in_view[self] = true;
+    r->in_view.acked[self] = r->log.op;
+    r->in_view.has_answered[self] = true;
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     r->ticks_to_resend = r->options.resend_ticks;
     vsr_rebuild_pending(r);
@@ -139,9 +138,9 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 
 static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 {
-    r->fetch.provider = vsr_members_primary(&r->members, r->view);
-    r->is_ack_due = true;
-    effects_notice(out, VSR_NOTICE_BACKUP, r->fetch.provider, r->log.op);
+    r->in_view.fetch.provider = vsr_members_primary(&r->members, r->view);
+    r->in_view.is_ack_due = true;
+    effects_notice(out, VSR_NOTICE_BACKUP, r->in_view.fetch.provider, r->log.op);
 }
 
 /** The log is the view's, and all that has to be durable is. */
@@ -172,10 +171,10 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 /** Our own DoViewChange, as it will stay until the view has started: the log is frozen. */
 static void note_own(struct vsr_replica *r)
 {
-    struct vsr_dvc *own = &r->change.dvc[r->members.self];
+    struct vsr_known_log *own = &r->in_view.logs[r->members.self];
 
     if (own->is_here) return;
-    *own = (struct vsr_dvc){
+    *own = (struct vsr_known_log){
         .is_here = true,
         .log_view = r->log_view,
         .log_start = r->log.start,
@@ -195,7 +194,7 @@ void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     if (r->transfer.kind == TRANSFER_CATCH_UP) return;
-    if (!r->change.dvc[r->members.self].is_here) {
+    if (!r->in_view.logs[r->members.self].is_here) {
         note_own(r);
         send_do_view_change(r, out);
     }
@@ -258,7 +257,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
         return VSR_DROP_STARTED_VIEW;
     }
     if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
-    r->change.dvc[from] = (struct vsr_dvc){
+    r->in_view.logs[from] = (struct vsr_known_log){
         .is_here = true,
         .log_view = dvc->log_view,
         .log_start = dvc->log_start,
@@ -318,7 +317,7 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 
     change->ticks_to_resend = r->options.resend_ticks;
     vsr_send_ping(r, out);
-    if (r->log_view < r->view && change->dvc[r->members.self].is_here &&
+    if (r->log_view < r->view && r->in_view.logs[r->members.self].is_here &&
         r->transfer.kind != TRANSFER_CATCH_UP)
         send_do_view_change(r, out);
     if (change->ticks_left == 0) vsr_vote(r, out);

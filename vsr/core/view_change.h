@@ -6,8 +6,8 @@
 
 #include <vsr/replica.h>
 
-/** What one replica said in its DoViewChange of our view. */
-struct vsr_dvc {
+/** A log that may start our view: what one replica said in its DoViewChange. */
+struct vsr_known_log {
     bool is_here;
     vsr_view log_view;
     vsr_op log_start;
@@ -17,12 +17,11 @@ struct vsr_dvc {
     vsr_checksum commit_checksum;
 };
 
+/** What lasts from one view change to the next. */
 struct vsr_view_change {
     vsr_view votes[VSR_REPLICAS_MAX];      /* highest StartViewChange target of each; 0 = none */
     uint32_t vote_ticks[VSR_REPLICAS_MAX]; /* until the vote is forgotten */
     bool has_new_vote;                     /* to be counted at the end of the step */
-    struct vsr_dvc dvc[VSR_REPLICAS_MAX];  /* of our view */
-    bool is_selected;                      /* the view's log is chosen: no DVC changes that */
     vsr_op commit;                         /* the highest heard of; execute to it when NORMAL */
     vsr_checksum commit_checksum;
     uint32_t attempts;     /* view changes in a row that did not end */
