@@ -41,47 +41,42 @@ struct handler {
     enum role role;
     enum views views;
     uint32_t statuses;
-    uint32_t bytes_min;
-    bool is_fixed; /* bytes_min is its only size */
 };
 
-#define FIXED(type) sizeof(type), true
-#define AT_LEAST(type) sizeof(type), false
+/** How large a message is: the list's columns. */
+static const struct {
+    uint32_t bytes_min;
+    bool is_fixed; /* bytes_min is its only size */
+} sizes[VSR_MESSAGE_COUNT] = {
+#define FIXED true
+#define AT_LEAST false
+#define X(name, text, body, size, shape, level) [VSR_##name] = {size, shape},
+    VSR_MESSAGES(X)
+#undef X
+#undef FIXED
+#undef AT_LEAST
+};
 
 static const struct handler handlers[VSR_MESSAGE_COUNT] = {
-    [VSR_REQUEST] = {vsr_on_request, FROM_CLIENT, ANY_VIEW, NORMAL, AT_LEAST(struct vsr_header)},
-    [VSR_PREPARE] = {vsr_on_prepare, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE,
-                     AT_LEAST(struct vsr_prepare)},
-    [VSR_PREPARE_OK] = {vsr_on_prepare_ok, FROM_BACKUP, SAME_VIEW, NORMAL,
-                        FIXED(struct vsr_prepare_ok)},
-    [VSR_COMMIT] = {vsr_on_commit, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE,
-                    FIXED(struct vsr_commit)},
-    [VSR_COMMIT_OK] = {vsr_on_commit_ok, FROM_BACKUP, SAME_VIEW, NORMAL,
-                       FIXED(struct vsr_commit_ok)},
-    [VSR_GET_STATE] = {vsr_on_get_state, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE,
-                       FIXED(struct vsr_get_state)},
-    [VSR_NEW_STATE] = {vsr_on_new_state, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
-                       AT_LEAST(struct vsr_new_state)},
+    [VSR_REQUEST] = {vsr_on_request, FROM_CLIENT, ANY_VIEW, NORMAL},
+    [VSR_PREPARE] = {vsr_on_prepare, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE},
+    [VSR_PREPARE_OK] = {vsr_on_prepare_ok, FROM_BACKUP, SAME_VIEW, NORMAL},
+    [VSR_COMMIT] = {vsr_on_commit, FROM_PRIMARY, STARTED, NORMAL | VIEW_CHANGE},
+    [VSR_COMMIT_OK] = {vsr_on_commit_ok, FROM_BACKUP, SAME_VIEW, NORMAL},
+    [VSR_GET_STATE] = {vsr_on_get_state, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE},
+    [VSR_NEW_STATE] = {vsr_on_new_state, FROM_REPLICA, SAME_VIEW,
+                       NORMAL | VIEW_CHANGE | RECOVERING},
     [VSR_START_VIEW_CHANGE] = {vsr_on_start_view_change, FROM_REPLICA, ANY_VIEW,
-                               NORMAL | VIEW_CHANGE, FIXED(struct vsr_start_view_change)},
-    [VSR_DO_VIEW_CHANGE] = {vsr_on_do_view_change, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                            FIXED(struct vsr_do_view_change)},
-    [VSR_START_VIEW] = {vsr_on_start_view, FROM_PRIMARY, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                        FIXED(struct vsr_start_view)},
-    [VSR_RECOVERY] = {vsr_on_recovery, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                      FIXED(struct vsr_recovery)},
-    [VSR_RECOVERY_RESPONSE] = {vsr_on_recovery_response, FROM_REPLICA, ANY_VIEW, RECOVERING,
-                               FIXED(struct vsr_recovery_response)},
-    [VSR_GET_CHUNK] = {vsr_on_get_chunk, FROM_REPLICA, SAME_VIEW, NORMAL,
-                       FIXED(struct vsr_get_chunk)},
-    [VSR_CHUNK] = {vsr_on_chunk, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
-                   AT_LEAST(struct vsr_chunk)},
-    [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                  FIXED(struct vsr_header)},
-    [VSR_AWAY] = {vsr_on_away, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE | RECOVERING,
-                  FIXED(struct vsr_header)},
-    [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE,
-                  FIXED(struct vsr_pong)},
+                               NORMAL | VIEW_CHANGE},
+    [VSR_DO_VIEW_CHANGE] = {vsr_on_do_view_change, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
+    [VSR_START_VIEW] = {vsr_on_start_view, FROM_PRIMARY, ANY_VIEW, NORMAL | VIEW_CHANGE},
+    [VSR_RECOVERY] = {vsr_on_recovery, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
+    [VSR_RECOVERY_RESPONSE] = {vsr_on_recovery_response, FROM_REPLICA, ANY_VIEW, RECOVERING},
+    [VSR_GET_CHUNK] = {vsr_on_get_chunk, FROM_REPLICA, SAME_VIEW, NORMAL},
+    [VSR_CHUNK] = {vsr_on_chunk, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING},
+    [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
+    [VSR_AWAY] = {vsr_on_away, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE | RECOVERING},
+    [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
 };
 
 /**
@@ -133,9 +128,10 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
     if (m->type >= VSR_MESSAGE_COUNT) return VSR_DROP_MALFORMED;
     const struct handler *row = &handlers[m->type];
     if (row->handle == NULL) return VSR_DROP_WRONG_SENDER;
-    if (m->bytes < row->bytes_min || m->bytes > VSR_MESSAGE_BYTES_MAX || m->bytes % 8 != 0)
+    if (m->bytes < sizes[m->type].bytes_min || m->bytes > VSR_MESSAGE_BYTES_MAX ||
+        m->bytes % 8 != 0)
         return VSR_DROP_MALFORMED;
-    if (row->is_fixed && m->bytes != row->bytes_min) return VSR_DROP_MALFORMED;
+    if (sizes[m->type].is_fixed && m->bytes != sizes[m->type].bytes_min) return VSR_DROP_MALFORMED;
     if (m->to != VSR_TO_ALL && m->to != r->members.self) return VSR_DROP_MISDELIVERED;
     if ((row->statuses >> r->status & 1) == 0) {
         bool is_peer = row->role != FROM_CLIENT && vsr_members_has(&r->members, m->from);

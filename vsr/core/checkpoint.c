@@ -9,6 +9,8 @@
 #include "divergence.h"
 #include "execute.h"
 #include "log_room.h"
+#include "make.h"
+#include "message.h"
 #include "say.h"
 #include "snapshot.h"
 #include "state.h"
@@ -29,11 +31,11 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     const uint32_t size = (uint32_t)sizeof(struct vsr_chunk) + VSR_PADDED(bytes);
     struct vsr_buffer buffer;
 
-    if (!vsr_take_message(r, VSR_CHUNK, size, size, &buffer)) {
+    struct vsr_chunk *chunk = vsr_make_chunk(r, size, size, &buffer);
+    if (chunk == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_chunk *chunk = (struct vsr_chunk *)(void *)buffer.header;
     memset((uint8_t *)chunk + size - 8, 0, 8); /* the padding */
     chunk->header.count = bytes;
     chunk->nonce = nonce;
@@ -88,7 +90,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
  */
 enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_get_chunk *get = (const struct vsr_get_chunk *)(const void *)m->header;
+    const struct vsr_get_chunk *get = vsr_read_get_chunk(m->header);
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_checkpoint *c = &r->checkpoint;
 
@@ -130,7 +132,7 @@ static void take_whole(struct vsr_replica *r, struct vsr_effects *out)
 /** Puts a part of a snapshot aside. Ownership: takes m. */
 enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_chunk *chunk = (const struct vsr_chunk *)(const void *)m->header;
+    const struct vsr_chunk *chunk = vsr_read_chunk(m->header);
     struct vsr_transfer *t = &r->transfer;
     const uint32_t bytes = chunk->header.count;
 

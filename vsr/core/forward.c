@@ -7,9 +7,9 @@
  */
 #include "forward.h"
 
+#include "make.h"
 #include "message.h"
 #include "reply.h"
-#include "say.h"
 #include "state.h"
 
 #include <string.h>
@@ -54,13 +54,13 @@ static void append(struct vsr_replica *r, const struct vsr_header *m, struct vsr
                    const struct vsr_request *request)
 {
     if (buffer->header == NULL) {
-        if (!vsr_take_message(r, VSR_REQUEST, sizeof *m, m->bytes, buffer)) {
+        if (vsr_make_requests(r, sizeof(struct vsr_requests), m->bytes, buffer) == NULL) {
             drop(r, VSR_DROP_NO_BUFFER);
             return;
         }
         buffer->header->from = m->from;
         /* To one replica: whoever receives it does not pass it on again. */
-        buffer->header->to = (uint8_t)primary_of(r->view, r->options.replica_count);
+        buffer->header->to = (uint8_t)vsr_members_primary(&r->members, r->view);
     }
     const uint32_t bytes = request_bytes(request);
     VSR_ASSERT(buffer->header->bytes + bytes <= m->bytes);
@@ -73,9 +73,7 @@ static void redirect(struct vsr_replica *r, vsr_address client, struct vsr_effec
 {
     struct vsr_buffer buffer;
 
-    if (vsr_take_message(r, VSR_NOT_PRIMARY, sizeof(struct vsr_header), sizeof(struct vsr_header),
-                         &buffer))
-        effects_send_client(out, client, buffer);
+    if (vsr_make_not_primary(r, &buffer) != NULL) effects_send_client(out, client, buffer);
 }
 
 enum vsr_drop vsr_pass_on(struct vsr_replica *r, const struct vsr_header *m,

@@ -6,6 +6,7 @@
 #include "liveness.h"
 
 #include "commit.h"
+#include "message.h"
 #include "say.h"
 #include "state.h"
 #include "view.h"
@@ -33,7 +34,7 @@ enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vs
 /** Learns from a NORMAL replica what its view is, and how far it got. Source: rule 7.2. */
 enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_pong *pong = (const struct vsr_pong *)(const void *)m->header;
+    const struct vsr_pong *pong = vsr_read_pong(m->header);
 
     if (pong->commit > pong->op) return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) return VSR_DROP_STALE_VIEW;

@@ -8,6 +8,7 @@
 #define VSR_CORE_LOG_H
 
 #include "assert.h"
+#include "message.h"
 
 #include <vsr/message.h>
 #include <vsr/types.h>
@@ -25,7 +26,7 @@ struct vsr_log {
 
 static inline const struct vsr_prepare *log_prepare(const struct vsr_buffer *buffer)
 {
-    return (const struct vsr_prepare *)(const void *)buffer->header;
+    return vsr_read_prepare(buffer->header);
 }
 
 static inline bool vsr_log_holds(const struct vsr_log *log, vsr_op op)

@@ -3,6 +3,7 @@
  */
 #include "log_room.h"
 
+#include "make.h"
 #include "state.h"
 
 /** A replica that was waited for gets a tick of its allowance back in so many. */

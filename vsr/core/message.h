@@ -4,6 +4,8 @@
 #ifndef VSR_CORE_MESSAGE_H
 #define VSR_CORE_MESSAGE_H
 
+#include "assert.h"
+
 #include <vsr/replica.h>
 
 #include <stdbool.h>
@@ -62,6 +64,17 @@ static inline uint32_t step_over(uint32_t offset, uint32_t bytes, uint32_t *size
     }
     return offset + *size;
 }
+
+/* vsr_read_<message>: a message as what its type says it is. Whoever made it, or admission, has
+ * seen to its type and size. */
+#define X(name, text, body, ...)                                                                   \
+    static inline const struct vsr_##body *vsr_read_##body(const struct vsr_header *m)             \
+    {                                                                                              \
+        VSR_DCHECK(m->type == VSR_##name);                                                         \
+        return (const struct vsr_##body *)(const void *)m;                                         \
+    }
+VSR_MESSAGES(X)
+#undef X
 
 static inline const struct vsr_request *request_at(const void *message, uint32_t offset)
 {

@@ -41,7 +41,7 @@ const char *vsr_status_name(enum vsr_status status)
 const char *vsr_message_name(uint8_t type)
 {
     static const char *const names[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = "?",
-#define X(name, text) [VSR_##name] = text,
+#define X(name, text, ...) [VSR_##name] = text,
                                                          VSR_MESSAGES(X)
 #undef X
     };

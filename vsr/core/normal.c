@@ -8,6 +8,7 @@
 #include "commit.h"
 #include "divergence.h"
 #include "log_room.h"
+#include "make.h"
 #include "message.h"
 #include "say.h"
 #include "state.h"
@@ -148,7 +149,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
 enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
                                 struct vsr_effects *out)
 {
-    const struct vsr_prepare_ok *ok = (const struct vsr_prepare_ok *)(const void *)m->header;
+    const struct vsr_prepare_ok *ok = vsr_read_prepare_ok(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
     if (ok->op > r->log.op || ok->applied > ok->op) return VSR_DROP_MALFORMED;
@@ -181,12 +182,11 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(!is_primary(r));
     VSR_ASSERT(r->durable.log_view == r->view);
     if (!r->in_view.is_ack_due) return;
-    if (!vsr_take_message(r, VSR_PREPARE_OK, sizeof(struct vsr_prepare_ok),
-                          sizeof(struct vsr_prepare_ok), &buffer)) {
+    struct vsr_prepare_ok *ok = vsr_make_prepare_ok(r, &buffer);
+    if (ok == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_prepare_ok *ok = (struct vsr_prepare_ok *)(void *)buffer.header;
     ok->op = acknowledged_op(r);
     ok->checksum = r->log.head_checksum;
     ok->applied = r->applied;
@@ -202,7 +202,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
  */
 enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_commit *commit = (const struct vsr_commit *)(const void *)m->header;
+    const struct vsr_commit *commit = vsr_read_commit(m->header);
     struct vsr_buffer buffer;
 
     VSR_ASSERT(!is_primary(r));
@@ -217,10 +217,8 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     /* An entry of an older view is not sent again, so nothing else asks for the acknowledgement. */
     if (commit->commit < r->log.op) r->in_view.is_ack_due = true;
 
-    if (!vsr_take_message(r, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok),
-                          sizeof(struct vsr_commit_ok), &buffer))
-        return VSR_DROP_NO_BUFFER;
-    struct vsr_commit_ok *ok = (struct vsr_commit_ok *)(void *)buffer.header;
+    struct vsr_commit_ok *ok = vsr_make_commit_ok(r, &buffer);
+    if (ok == NULL) return VSR_DROP_NO_BUFFER;
     ok->sequence = commit->sequence;
     ok->op = r->log.op;
     ok->applied = r->applied;
@@ -242,7 +240,7 @@ static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
 /** Learns how far a backup has executed, so that the log's tail can go. */
 enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m->header;
+    const struct vsr_commit_ok *ok = vsr_read_commit_ok(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
     if (ok->applied > r->commit || ok->op > r->log.op || ok->sequence > r->heartbeat_sequence)
@@ -270,12 +268,11 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
         vsr_vote(r, out);
         return;
     }
-    if (!vsr_take_message(r, VSR_COMMIT, sizeof(struct vsr_commit), sizeof(struct vsr_commit),
-                          &buffer)) {
+    struct vsr_commit *commit = vsr_make_commit(r, &buffer);
+    if (commit == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_commit *commit = (struct vsr_commit *)(void *)buffer.header;
     commit->commit = r->commit;
     commit->commit_checksum = r->commit_checksum;
     commit->released = r->released;

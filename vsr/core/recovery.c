@@ -8,7 +8,8 @@
 #include "recovery.h"
 
 #include "divergence.h"
-#include "say.h"
+#include "make.h"
+#include "message.h"
 #include "state.h"
 #include "transfer.h"
 #include "view.h"
@@ -26,12 +27,12 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     r->recovery.ticks_left = vsr_patience(r, r->recovery.repeats++);
-    if (!vsr_take_message(r, VSR_RECOVERY, sizeof(struct vsr_recovery), sizeof(struct vsr_recovery),
-                          &buffer)) {
+    struct vsr_recovery *recovery = vsr_make_recovery(r, &buffer);
+    if (recovery == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    ((struct vsr_recovery *)(void *)buffer.header)->nonce = r->recovery.nonce;
+    recovery->nonce = r->recovery.nonce;
     effects_send(out, others_mask(r), buffer);
 }
 
@@ -115,7 +116,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
  */
 enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_recovery *recovery = (const struct vsr_recovery *)(const void *)m->header;
+    const struct vsr_recovery *recovery = vsr_read_recovery(m->header);
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
@@ -125,10 +126,8 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
         return VSR_DROP_NONE;
     }
     if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
-    if (!vsr_take_message(r, VSR_RECOVERY_RESPONSE, sizeof(struct vsr_recovery_response),
-                          sizeof(struct vsr_recovery_response), &buffer))
-        return VSR_DROP_NO_BUFFER;
-    struct vsr_recovery_response *response = (struct vsr_recovery_response *)(void *)buffer.header;
+    struct vsr_recovery_response *response = vsr_make_recovery_response(r, &buffer);
+    if (response == NULL) return VSR_DROP_NO_BUFFER;
     response->nonce = recovery->nonce;
     response->op = r->log.op;
     response->checksum = r->log.head_checksum;
@@ -165,8 +164,7 @@ static const struct vsr_recovery_answer *find_primary(const struct vsr_replica *
 enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer *m,
                                        struct vsr_effects *out)
 {
-    const struct vsr_recovery_response *response =
-        (const struct vsr_recovery_response *)(const void *)m->header;
+    const struct vsr_recovery_response *response = vsr_read_recovery_response(m->header);
     uint32_t primary;
 
     if (response->nonce != r->recovery.nonce || r->recovery.is_installed)

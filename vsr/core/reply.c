@@ -3,8 +3,8 @@
  */
 #include "reply.h"
 
+#include "make.h"
 #include "message.h"
-#include "say.h"
 #include "state.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address addr
     uint32_t capacity = r->options.replies_per_message == 1
                             ? (uint32_t)sizeof(struct vsr_header) + bytes
                             : r->options.reply_bytes_max;
-    if (!vsr_take_message(r, VSR_REPLY, sizeof(struct vsr_header), capacity, &open->buffer))
+    if (vsr_make_replies(r, sizeof(struct vsr_replies), capacity, &open->buffer) == NULL)
         return NULL;
     open->address = address;
     open->bytes = sizeof(struct vsr_header);

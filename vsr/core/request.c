@@ -9,11 +9,11 @@
 #include "divergence.h"
 #include "forward.h"
 #include "log_room.h"
+#include "make.h"
 #include "message.h"
 #include "normal.h"
 #include "queue.h"
 #include "reply.h"
-#include "say.h"
 #include "state.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ static bool open_batch(struct vsr_replica *r, uint8_t kind)
     struct vsr_batch *batch = &r->batch;
     const uint32_t bytes = sizeof(struct vsr_prepare);
 
-    if (!vsr_take_message(r, VSR_PREPARE, bytes, r->options.batch_bytes_max, &batch->buffer))
+    if (vsr_make_prepare(r, bytes, r->options.batch_bytes_max, &batch->buffer) == NULL)
         return false;
     batch->bytes = bytes;
     batch->count = 0;

@@ -5,33 +5,12 @@
  */
 #include "say.h"
 
+#include "make.h"
 #include "state.h"
 #include "view_change.h"
 
 /** New views are told to so many clients in a step, after looking at so many sessions. */
 enum { ANNOUNCE_SENDS = 16, ANNOUNCE_SLOTS = 1024, ANNOUNCE_KNOWN = 8 };
-
-bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_t bytes,
-                      uint32_t capacity, struct vsr_buffer *out)
-{
-    const struct vsr_replica_options *o = &r->options;
-
-    VSR_ASSERT(bytes >= sizeof(struct vsr_header) && bytes <= capacity);
-    if (!o->buffers.take(o->buffers.context, capacity, out)) return false;
-    *out->header = (struct vsr_header){
-        .magic = VSR_MAGIC,
-        .version = VSR_VERSION,
-        .type = (uint8_t)type,
-        .to = VSR_TO_ALL,
-        .cluster = o->cluster,
-        .view = r->view,
-        .from = r->members.self,
-        .epoch = r->members.epoch,
-        .from_incarnation = o->incarnation,
-        .bytes = bytes,
-    };
-    return true;
-}
 
 /** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
 void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out)
@@ -56,13 +35,13 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     r->change.votes[self] = r->view + 1;
     r->change.has_new_vote = true;
     r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
-    if (vsr_take_message(r, VSR_START_VIEW_CHANGE, sizeof(struct vsr_start_view_change),
-                         sizeof(struct vsr_start_view_change), &buffer)) {
-        ((struct vsr_start_view_change *)(void *)buffer.header)->target = r->view + 1;
-        effects_send(out, others_mask(r), buffer);
-    } else {
+    struct vsr_start_view_change *vote = vsr_make_start_view_change(r, &buffer);
+    if (vote == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
+        return;
     }
+    vote->target = r->view + 1;
+    effects_send(out, others_mask(r), buffer);
 }
 
 static void send_pong(struct vsr_replica *r, uint32_t to_mask, struct vsr_effects *out)
@@ -70,11 +49,11 @@ static void send_pong(struct vsr_replica *r, uint32_t to_mask, struct vsr_effect
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
-    if (!vsr_take_message(r, VSR_PONG, sizeof(struct vsr_pong), sizeof(struct vsr_pong), &buffer)) {
+    struct vsr_pong *pong = vsr_make_pong(r, &buffer);
+    if (pong == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_pong *pong = (struct vsr_pong *)(void *)buffer.header;
     pong->op = r->log.op;
     pong->commit = r->commit;
     pong->commit_checksum = r->commit_checksum;
@@ -97,8 +76,7 @@ void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
-    if (vsr_take_message(r, VSR_PING, sizeof(struct vsr_header), sizeof(struct vsr_header),
-                         &buffer))
+    if (vsr_make_ping(r, &buffer) != NULL)
         effects_send(out, others_mask(r), buffer);
     else
         drop(r, VSR_DROP_NO_BUFFER);
@@ -109,8 +87,7 @@ void vsr_send_away(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     if (vsr_members_is_alone(&r->members)) return;
-    if (vsr_take_message(r, VSR_AWAY, sizeof(struct vsr_header), sizeof(struct vsr_header),
-                         &buffer))
+    if (vsr_make_away(r, &buffer) != NULL)
         effects_send(out, others_mask(r), buffer);
     else
         drop(r, VSR_DROP_NO_BUFFER);
@@ -142,10 +119,7 @@ void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
         const vsr_address address = vsr_client_table_at(&r->clients, r->in_view.announced)->address;
         struct vsr_buffer buffer;
         if (!is_known(known, sent, address)) {
-            if (sent == ANNOUNCE_SENDS ||
-                !vsr_take_message(r, VSR_NEW_VIEW, sizeof(struct vsr_header),
-                                  sizeof(struct vsr_header), &buffer))
-                return;
+            if (sent == ANNOUNCE_SENDS || vsr_make_new_view(r, &buffer) == NULL) return;
             effects_send_client(out, address, buffer);
             known[sent++ % ANNOUNCE_KNOWN] = address;
         }
@@ -159,12 +133,11 @@ void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_eff
 
     VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
     if (to_mask == 0) return;
-    if (!vsr_take_message(r, VSR_START_VIEW, sizeof(struct vsr_start_view),
-                          sizeof(struct vsr_start_view), &buffer)) {
+    struct vsr_start_view *sv = vsr_make_start_view(r, &buffer);
+    if (sv == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_start_view *sv = (struct vsr_start_view *)(void *)buffer.header;
     sv->log_start = r->log.start;
     sv->op = r->log.op;
     sv->checksum = r->log.head_checksum;

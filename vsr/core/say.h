@@ -7,9 +7,6 @@
 #include <vsr/message.h>
 #include <vsr/replica.h>
 
-/** Takes a buffer and fills in the header of a message of ours. False: the host has none. */
-bool vsr_take_message(struct vsr_replica *r, enum vsr_message_type type, uint32_t bytes,
-                      uint32_t capacity, struct vsr_buffer *out);
 /** Sends an entry that is held. */
 void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out);
 /** Votes for the next view. */

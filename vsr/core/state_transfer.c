@@ -13,6 +13,8 @@
 
 #include "commit.h"
 #include "log_room.h"
+#include "make.h"
+#include "message.h"
 #include "say.h"
 #include "state.h"
 #include "transfer.h"
@@ -100,7 +102,7 @@ static enum vsr_drop may_answer(const struct vsr_replica *r, const struct vsr_ge
  */
 enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_get_state *get = (const struct vsr_get_state *)(const void *)m->header;
+    const struct vsr_get_state *get = vsr_read_get_state(m->header);
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
@@ -120,10 +122,10 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     const uint32_t capacity =
         (uint32_t)sizeof(struct vsr_new_state) +
         (as_prepares || is_behind || !has_next ? 0 : r->options.batch_bytes_max);
-    if (!vsr_take_message(r, VSR_NEW_STATE, sizeof(struct vsr_new_state), capacity, &buffer))
-        return VSR_DROP_NO_BUFFER;
+    struct vsr_new_state *state =
+        vsr_make_new_state(r, sizeof(struct vsr_new_state), capacity, &buffer);
+    if (state == NULL) return VSR_DROP_NO_BUFFER;
 
-    struct vsr_new_state *state = (struct vsr_new_state *)(void *)buffer.header;
     state->nonce = get->nonce;
     state->base = state->end = base;
     state->op = r->log.op;
@@ -199,7 +201,7 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
 
 enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
-    const struct vsr_new_state *state = (const struct vsr_new_state *)(const void *)m->header;
+    const struct vsr_new_state *state = vsr_read_new_state(m->header);
 
     const bool is_gap = r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE;
     if (state->nonce != (is_gap ? r->in_view.fetch.nonce : r->transfer.nonce))

@@ -7,6 +7,7 @@
 #include "transfer.h"
 
 #include "commit.h"
+#include "make.h"
 #include "message.h"
 #include "say.h"
 #include "state.h"
@@ -33,12 +34,11 @@ bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, const struct vsr_que
 {
     struct vsr_buffer buffer;
 
-    if (!vsr_take_message(r, VSR_GET_STATE, sizeof(struct vsr_get_state),
-                          sizeof(struct vsr_get_state), &buffer)) {
+    struct vsr_get_state *get = vsr_make_get_state(r, &buffer);
+    if (get == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return false;
     }
-    struct vsr_get_state *get = (struct vsr_get_state *)(void *)buffer.header;
     get->from_op = question->from_op;
     get->from_checksum = question->from_checksum;
     get->commit = r->commit;
@@ -95,12 +95,11 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
     struct vsr_buffer buffer;
 
-    if (!vsr_take_message(r, VSR_GET_CHUNK, sizeof(struct vsr_get_chunk),
-                          sizeof(struct vsr_get_chunk), &buffer)) {
+    struct vsr_get_chunk *get = vsr_make_get_chunk(r, &buffer);
+    if (get == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_get_chunk *get = (struct vsr_get_chunk *)(void *)buffer.header;
     get->nonce = t->nonce;
     get->checkpoint_op = t->snapshot.op;
     get->checkpoint_id = t->snapshot.id;

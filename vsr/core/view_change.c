@@ -11,6 +11,8 @@
 
 #include "commit.h"
 #include "execute.h"
+#include "make.h"
+#include "message.h"
 #include "normal.h"
 #include "pending.h"
 #include "recovery.h"
@@ -55,12 +57,11 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(r->durable.view == r->view);
     VSR_ASSERT(own->is_here && r->log_view < r->view);
-    if (!vsr_take_message(r, VSR_DO_VIEW_CHANGE, sizeof(struct vsr_do_view_change),
-                          sizeof(struct vsr_do_view_change), &buffer)) {
+    struct vsr_do_view_change *dvc = vsr_make_do_view_change(r, &buffer);
+    if (dvc == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    struct vsr_do_view_change *dvc = (struct vsr_do_view_change *)(void *)buffer.header;
     dvc->log_view = own->log_view;
     dvc->log_start = own->log_start;
     dvc->op = own->op;
@@ -218,8 +219,7 @@ void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
                                        struct vsr_effects *out)
 {
-    const struct vsr_start_view_change *svc =
-        (const struct vsr_start_view_change *)(const void *)m->header;
+    const struct vsr_start_view_change *svc = vsr_read_start_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
@@ -241,8 +241,7 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
 enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
                                     struct vsr_effects *out)
 {
-    const struct vsr_do_view_change *dvc =
-        (const struct vsr_do_view_change *)(const void *)m->header;
+    const struct vsr_do_view_change *dvc = vsr_read_do_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
     if (dvc->log_view >= m->header->view || dvc->commit > dvc->op || dvc->log_start > dvc->op)
@@ -278,7 +277,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
 enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
                                 struct vsr_effects *out)
 {
-    const struct vsr_start_view *sv = (const struct vsr_start_view *)(const void *)m->header;
+    const struct vsr_start_view *sv = vsr_read_start_view(m->header);
 
     if (m->header->view < r->view) {
         vsr_tell_view(r, (uint32_t)m->header->from, out);

@@ -3,6 +3,8 @@
  */
 #include <vsr/trace.h>
 
+#include "message.h" /* the readers of the core */
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -38,7 +40,7 @@ static unsigned brief(uint64_t checksum)
 
 static void add_prepare(struct line *line, const struct vsr_header *m)
 {
-    const struct vsr_prepare *p = (const struct vsr_prepare *)(const void *)m;
+    const struct vsr_prepare *p = vsr_read_prepare(m);
 
     add(line,
         " op %" PRIu64 "#%04x parent #%04x of view %" PRIu64 ", commit %" PRIu64 ", %" PRIu32 "%s",
@@ -54,16 +56,17 @@ static void add_normal(struct line *line, const struct vsr_header *m)
     if (m->type == VSR_PREPARE) {
         add_prepare(line, m);
     } else if (m->type == VSR_PREPARE_OK) {
-        const struct vsr_prepare_ok *ok = (const struct vsr_prepare_ok *)(const void *)m;
+        const struct vsr_prepare_ok *ok = vsr_read_prepare_ok(m);
         add(line, " op %" PRIu64 "#%04x applied %" PRIu64, ok->op, brief(ok->checksum),
             ok->applied);
     } else if (m->type == VSR_COMMIT) {
-        const struct vsr_commit *c = (const struct vsr_commit *)(const void *)m;
+        const struct vsr_commit *c = vsr_read_commit(m);
         add(line,
             " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " checkpoint %" PRIu64,
-            c->commit, brief(c->commit_checksum), c->op, c->sequence, c->agreed[VSR_CLAIM_RESULTS].op);
+            c->commit, brief(c->commit_checksum), c->op, c->sequence,
+            c->agreed[VSR_CLAIM_RESULTS].op);
     } else {
-        const struct vsr_commit_ok *ok = (const struct vsr_commit_ok *)(const void *)m;
+        const struct vsr_commit_ok *ok = vsr_read_commit_ok(m);
         add(line, " op %" PRIu64 " applied %" PRIu64 " sequence %" PRIu64, ok->op, ok->applied,
             ok->sequence);
     }
@@ -72,14 +75,14 @@ static void add_normal(struct line *line, const struct vsr_header *m)
 static void add_state_transfer(struct line *line, const struct vsr_header *m)
 {
     if (m->type == VSR_GET_STATE) {
-        const struct vsr_get_state *g = (const struct vsr_get_state *)(const void *)m;
+        const struct vsr_get_state *g = vsr_read_get_state(m);
         add(line, " after op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64 "%s%s", g->from_op,
             brief(g->from_checksum), g->commit, g->nonce,
             (g->flags & VSR_GET_TRANSFER) != 0 ? " transfer" : "",
             (g->flags & VSR_GET_SELECTED) != 0 ? " selected" : "");
         return;
     }
-    const struct vsr_new_state *s = (const struct vsr_new_state *)(const void *)m;
+    const struct vsr_new_state *s = vsr_read_new_state(m);
     add(line,
         " ops %" PRIu64 "..%" PRIu64 " of %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64
         ", %" PRIu32 " entries",
@@ -89,14 +92,13 @@ static void add_state_transfer(struct line *line, const struct vsr_header *m)
 static void add_view_change(struct line *line, const struct vsr_header *m)
 {
     if (m->type == VSR_START_VIEW_CHANGE) {
-        add(line, " target %" PRIu64,
-            ((const struct vsr_start_view_change *)(const void *)m)->target);
+        add(line, " target %" PRIu64, vsr_read_start_view_change(m)->target);
     } else if (m->type == VSR_DO_VIEW_CHANGE) {
-        const struct vsr_do_view_change *d = (const struct vsr_do_view_change *)(const void *)m;
+        const struct vsr_do_view_change *d = vsr_read_do_view_change(m);
         add(line, " log of view %" PRIu64 " ops %" PRIu64 "..%" PRIu64 "#%04x commit %" PRIu64,
             d->log_view, d->log_start + 1, d->op, brief(d->checksum), d->commit);
     } else {
-        const struct vsr_start_view *s = (const struct vsr_start_view *)(const void *)m;
+        const struct vsr_start_view *s = vsr_read_start_view(m);
         add(line, " ops %" PRIu64 "..%" PRIu64 "#%04x commit %" PRIu64, s->log_start + 1, s->op,
             brief(s->checksum), s->commit);
     }
@@ -105,10 +107,10 @@ static void add_view_change(struct line *line, const struct vsr_header *m)
 static void add_recovery(struct line *line, const struct vsr_header *m)
 {
     if (m->type == VSR_RECOVERY) {
-        add(line, " nonce %" PRIx64, ((const struct vsr_recovery *)(const void *)m)->nonce);
+        add(line, " nonce %" PRIx64, vsr_read_recovery(m)->nonce);
         return;
     }
-    const struct vsr_recovery_response *r = (const struct vsr_recovery_response *)(const void *)m;
+    const struct vsr_recovery_response *r = vsr_read_recovery_response(m);
     add(line, " op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64, r->op, brief(r->checksum),
         r->commit, r->nonce);
 }
@@ -116,12 +118,12 @@ static void add_recovery(struct line *line, const struct vsr_header *m)
 static void add_chunk(struct line *line, const struct vsr_header *m)
 {
     if (m->type == VSR_GET_CHUNK) {
-        const struct vsr_get_chunk *g = (const struct vsr_get_chunk *)(const void *)m;
+        const struct vsr_get_chunk *g = vsr_read_get_chunk(m);
         add(line, " snapshot %" PRIu64 "#%04x from %" PRIu64 " nonce %" PRIx64, g->checkpoint_op,
             brief(g->checkpoint_id), g->offset, g->nonce);
         return;
     }
-    const struct vsr_chunk *c = (const struct vsr_chunk *)(const void *)m;
+    const struct vsr_chunk *c = vsr_read_chunk(m);
     add(line,
         " snapshot %" PRIu64 "#%04x bytes %" PRIu64 "+%" PRIu32 " of %" PRIu64 " nonce %" PRIx64,
         c->checkpoint_op, brief(c->checkpoint_id), c->offset, m->count, c->snapshot_bytes,
@@ -132,20 +134,9 @@ static void add_chunk(struct line *line, const struct vsr_header *m)
 static size_t fixed_bytes(uint8_t type)
 {
     static const uint8_t bytes[VSR_MESSAGE_COUNT] = {
-        [VSR_PREPARE] = sizeof(struct vsr_prepare),
-        [VSR_PREPARE_OK] = sizeof(struct vsr_prepare_ok),
-        [VSR_COMMIT] = sizeof(struct vsr_commit),
-        [VSR_COMMIT_OK] = sizeof(struct vsr_commit_ok),
-        [VSR_GET_STATE] = sizeof(struct vsr_get_state),
-        [VSR_NEW_STATE] = sizeof(struct vsr_new_state),
-        [VSR_START_VIEW_CHANGE] = sizeof(struct vsr_start_view_change),
-        [VSR_DO_VIEW_CHANGE] = sizeof(struct vsr_do_view_change),
-        [VSR_START_VIEW] = sizeof(struct vsr_start_view),
-        [VSR_RECOVERY] = sizeof(struct vsr_recovery),
-        [VSR_RECOVERY_RESPONSE] = sizeof(struct vsr_recovery_response),
-        [VSR_GET_CHUNK] = sizeof(struct vsr_get_chunk),
-        [VSR_CHUNK] = sizeof(struct vsr_chunk),
-        [VSR_PONG] = sizeof(struct vsr_pong),
+#define X(name, text, body, size, ...) [VSR_##name] = size,
+        VSR_MESSAGES(X)
+#undef X
     };
     return type < VSR_MESSAGE_COUNT && bytes[type] != 0 ? bytes[type] : sizeof(struct vsr_header);
 }
@@ -183,7 +174,7 @@ static void add_fields(struct line *line, const struct vsr_header *m)
         add_chunk(line, m);
         break;
     case VSR_PONG: {
-        const struct vsr_pong *p = (const struct vsr_pong *)(const void *)m;
+        const struct vsr_pong *p = vsr_read_pong(m);
         add(line, " op %" PRIu64 " commit %" PRIu64, p->op, p->commit);
         break;
     }
@@ -217,33 +208,12 @@ int vsr_trace_message(char *text, size_t bytes, const struct vsr_header *m)
 
 enum vsr_log_level vsr_trace_level(uint8_t type)
 {
-    switch ((enum vsr_message_type)type) {
-    case VSR_START_VIEW_CHANGE:
-    case VSR_DO_VIEW_CHANGE:
-    case VSR_START_VIEW:
-    case VSR_RECOVERY:
-    case VSR_RECOVERY_RESPONSE:
-    case VSR_GET_STATE:
-    case VSR_NEW_STATE:
-    case VSR_GET_CHUNK:
-    case VSR_CHUNK:
-    case VSR_NEW_VIEW:
-    case VSR_AWAY:
-        return VSR_LOG_DEBUG;
-    case VSR_MESSAGE_NONE:
-    case VSR_REQUEST:
-    case VSR_REPLY:
-    case VSR_NOT_PRIMARY:
-    case VSR_PREPARE:
-    case VSR_PREPARE_OK:
-    case VSR_COMMIT:
-    case VSR_COMMIT_OK:
-    case VSR_PING:
-    case VSR_PONG:
-    case VSR_MESSAGE_COUNT:
-        break;
-    }
-    return VSR_LOG_TRACE;
+    static const enum vsr_log_level levels[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = VSR_LOG_TRACE,
+#define X(name, text, body, size, shape, level) [VSR_##name] = VSR_LOG_##level,
+                                                                 VSR_MESSAGES(X)
+#undef X
+    };
+    return type < VSR_MESSAGE_COUNT ? levels[type] : VSR_LOG_TRACE;
 }
 
 static enum vsr_log_level read_level(void)

@@ -15,32 +15,36 @@
 #define VSR_VERSION 1u
 #define VSR_TO_ALL 0xFFu
 
-/** Name, text: one list for the enum and for the names in diagnostics. */
+/**
+ * Name, text, struct vsr_<body>, its bytes on the wire, whether more follow it, when to trace it.
+ *
+ * The one list of messages: of it are made the enum, names, checks of sizes, makers and readers.
+ */
 #define VSR_MESSAGES(X)                                                                            \
-    X(REQUEST, "Request")                                                                          \
-    X(REPLY, "Reply")                                                                              \
-    X(NOT_PRIMARY, "NotPrimary")                                                                   \
-    X(PREPARE, "Prepare")                                                                          \
-    X(PREPARE_OK, "PrepareOK")                                                                     \
-    X(COMMIT, "Commit")                                                                            \
-    X(COMMIT_OK, "CommitOK")                                                                       \
-    X(GET_STATE, "GetState")                                                                       \
-    X(NEW_STATE, "NewState")                                                                       \
-    X(START_VIEW_CHANGE, "StartViewChange")                                                        \
-    X(DO_VIEW_CHANGE, "DoViewChange")                                                              \
-    X(START_VIEW, "StartView")                                                                     \
-    X(RECOVERY, "Recovery")                                                                        \
-    X(RECOVERY_RESPONSE, "RecoveryResponse")                                                       \
-    X(GET_CHUNK, "GetChunk")                                                                       \
-    X(CHUNK, "Chunk")                                                                              \
-    X(PING, "Ping")                                                                                \
-    X(PONG, "Pong")                                                                                \
-    X(NEW_VIEW, "NewView")                                                                         \
-    X(AWAY, "Away")
+    X(REQUEST, "Request", requests, 64, AT_LEAST, TRACE)                                           \
+    X(REPLY, "Reply", replies, 64, AT_LEAST, TRACE)                                                \
+    X(NOT_PRIMARY, "NotPrimary", not_primary, 64, FIXED, TRACE)                                    \
+    X(PREPARE, "Prepare", prepare, 168, AT_LEAST, TRACE)                                           \
+    X(PREPARE_OK, "PrepareOK", prepare_ok, 120, FIXED, TRACE)                                      \
+    X(COMMIT, "Commit", commit, 144, FIXED, TRACE)                                                 \
+    X(COMMIT_OK, "CommitOK", commit_ok, 120, FIXED, TRACE)                                         \
+    X(GET_STATE, "GetState", get_state, 104, FIXED, DEBUG)                                         \
+    X(NEW_STATE, "NewState", new_state, 128, AT_LEAST, DEBUG)                                      \
+    X(START_VIEW_CHANGE, "StartViewChange", start_view_change, 72, FIXED, DEBUG)                   \
+    X(DO_VIEW_CHANGE, "DoViewChange", do_view_change, 112, FIXED, DEBUG)                           \
+    X(START_VIEW, "StartView", start_view, 104, FIXED, DEBUG)                                      \
+    X(RECOVERY, "Recovery", recovery, 72, FIXED, DEBUG)                                            \
+    X(RECOVERY_RESPONSE, "RecoveryResponse", recovery_response, 104, FIXED, DEBUG)                 \
+    X(GET_CHUNK, "GetChunk", get_chunk, 96, FIXED, DEBUG)                                          \
+    X(CHUNK, "Chunk", chunk, 112, AT_LEAST, DEBUG)                                                 \
+    X(PING, "Ping", ping, 64, FIXED, TRACE)                                                        \
+    X(PONG, "Pong", pong, 88, FIXED, TRACE)                                                        \
+    X(NEW_VIEW, "NewView", new_view, 64, FIXED, DEBUG)                                             \
+    X(AWAY, "Away", away, 64, FIXED, TRACE)
 
 enum vsr_message_type {
     VSR_MESSAGE_NONE,
-#define X(name, text) VSR_##name,
+#define X(name, ...) VSR_##name,
     VSR_MESSAGES(X)
 #undef X
         VSR_MESSAGE_COUNT
@@ -61,6 +65,21 @@ struct vsr_header {
     uint32_t count; /* requests or replies in the body; else 0 */
     uint64_t header_checksum;
     uint64_t body_checksum;
+};
+
+/** Requests follow. */
+struct vsr_requests {
+    struct vsr_header header; /* count: of requests */
+};
+
+/** Replies follow. */
+struct vsr_replies {
+    struct vsr_header header; /* count: of replies */
+};
+
+/** To a client: ask the primary of the header's view. */
+struct vsr_not_primary {
+    struct vsr_header header;
 };
 
 /** A log entry: the requests of many clients under one op number. They follow the Prepare. */
@@ -215,7 +234,12 @@ struct vsr_chunk {
     uint64_t offset;
 };
 
-/** Answers a Ping ("who is there?"), or a message of an older view: the view has started. */
+/** "Who is there?" */
+struct vsr_ping {
+    struct vsr_header header;
+};
+
+/** Answers a Ping, or a message of an older view: the view has started. */
 struct vsr_pong {
     struct vsr_header header;
     uint64_t op;
@@ -223,26 +247,26 @@ struct vsr_pong {
     uint64_t commit_checksum;
 };
 
+/** "My silence is no sign of anything: I save or load a snapshot." */
+struct vsr_away {
+    struct vsr_header header;
+};
+
+/** To a client: the view of the header has started. */
+struct vsr_new_view {
+    struct vsr_header header;
+};
+
+#define X(name, text, body, size, ...)                                                             \
+    _Static_assert(sizeof(struct vsr_##body) == size, "wire layout");
+VSR_MESSAGES(X)
+#undef X
 _Static_assert(sizeof(struct vsr_header) == 64, "wire layout");
 _Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
 _Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
 _Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
 _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
-_Static_assert(sizeof(struct vsr_prepare) == 168, "wire layout");
 _Static_assert(offsetof(struct vsr_prepare, entry) == 120, "wire layout");
-_Static_assert(sizeof(struct vsr_prepare_ok) == 120, "wire layout");
-_Static_assert(sizeof(struct vsr_commit) == 144, "wire layout");
-_Static_assert(sizeof(struct vsr_commit_ok) == 120, "wire layout");
-_Static_assert(sizeof(struct vsr_get_state) == 104, "wire layout");
-_Static_assert(sizeof(struct vsr_new_state) == 128, "wire layout");
-_Static_assert(sizeof(struct vsr_start_view_change) == 72, "wire layout");
-_Static_assert(sizeof(struct vsr_do_view_change) == 112, "wire layout");
-_Static_assert(sizeof(struct vsr_start_view) == 104, "wire layout");
-_Static_assert(sizeof(struct vsr_recovery) == 72, "wire layout");
-_Static_assert(sizeof(struct vsr_recovery_response) == 104, "wire layout");
-_Static_assert(sizeof(struct vsr_get_chunk) == 96, "wire layout");
-_Static_assert(sizeof(struct vsr_chunk) == 112, "wire layout");
-_Static_assert(sizeof(struct vsr_pong) == 88, "wire layout");
 
 /** The name of a message type, for diagnostics; "?" for a number that is none. */
 const char *vsr_message_name(uint8_t type);
