@@ -35,9 +35,10 @@ static bool verify_replica(struct run *run, uint32_t group, uint32_t replica,
         return run_fail(run, "group %u: replica %u is %s", group, replica,
                         report->run_state != VSR_RUNNING ? "not running"
                                                          : vsr_status_name(report->replica.status));
-    if (report->replica.requests_executed != answered)
+    if (report->replica.counters.requests_executed != answered)
         return run_fail(run, "group %u: replica %u applied %llu operations, %llu were acknowledged",
-                        group, replica, (unsigned long long)report->replica.requests_executed,
+                        group, replica,
+                        (unsigned long long)report->replica.counters.requests_executed,
                         (unsigned long long)answered);
     return true;
 }

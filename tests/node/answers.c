@@ -317,7 +317,7 @@ Test(answers, of_what_is_outstanding_come_before_the_end)
     struct vsr_cluster_report report;
     cr_assert_eq(vsr_cluster_settle(w.cluster, 10 * SECOND), 0);
     cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_eq(report.replica.requests_executed, executed);
+    cr_assert_eq(report.replica.counters.requests_executed, executed);
     stop(&w);
 }
 

@@ -135,9 +135,9 @@ Test(lives, each_state_takes_what_it_may)
 
     cr_assert_eq(vsr_cluster_restart(w.cluster, 1, NULL), 0);
     await_normal(&w, 1);
-    cr_assert_eq(inspect(&w, 1).replica.recoveries, 1);
+    cr_assert_eq(inspect(&w, 1).replica.counters.recoveries, 1);
     cr_assert_eq(vsr_cluster_look(w.cluster, 1, &report), 0);
-    cr_assert_eq(report.replica.recoveries, 1);
+    cr_assert_eq(report.replica.counters.recoveries, 1);
     cr_assert_eq(report.digest, 0);
     cr_assert_eq(vsr_cluster_look(w.cluster, 3, &report), -EINVAL);
     cr_assert_eq(vsr_cluster_settle(w.cluster, SECOND), 0);

@@ -144,7 +144,7 @@ uint64_t load_verify(struct load *load)
         struct vsr_cluster_report report;
         CHECK(vsr_cluster_inspect(load->cluster, i, &report) == 0);
         CHECK(report.run_state == VSR_RUNNING);
-        CHECK(report.replica.requests_executed == total);
+        CHECK(report.replica.counters.requests_executed == total);
         CHECK(i == 0 || report.digest == digest);
         digest = report.digest;
     }

@@ -177,7 +177,7 @@ Test(service, services_come_and_go_beside_an_idle_one)
     cr_assert_eq(value, 25);
     vsr_caller_close(caller);
     cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_eq(report.replica.evictions, 0);
+    cr_assert_eq(report.replica.counters.evictions, 0);
     stop(&w);
 }
 
@@ -205,7 +205,7 @@ Test(service, operation_after_an_eviction_is_executed_once)
         vsr_caller_close(caller);
     }
     cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_gt(report.replica.evictions, 10);
+    cr_assert_gt(report.replica.counters.evictions, 10);
     for (uint32_t i = 0; i < 2; i++)
         cr_assert_eq(vsr_service_stop(w.runtime, other[i], 10 * SECOND), 0);
     stop(&w);

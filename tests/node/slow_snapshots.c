@@ -100,7 +100,7 @@ static void pause_and_watch(struct world *w)
 static void tell_saving(struct world *w)
 {
     for (uint32_t i = 0; i < REPLICAS; i++) {
-        for (uint32_t ms = 0; inspect(w, i).snapshots_saved < 3; ms++) {
+        for (uint32_t ms = 0; inspect(w, i).counters.snapshots_saved < 3; ms++) {
             CHECK(ms < WAIT_MS_MAX);
             pause_and_watch(w);
         }
@@ -133,9 +133,9 @@ static void tell_restart(struct world *w)
         now = inspect(w, back);
     }
     printf("restarted: %llu snapshots loaded, %llu answers meanwhile\n",
-           (unsigned long long)now.snapshots_loaded,
+           (unsigned long long)now.counters.snapshots_loaded,
            (unsigned long long)(load_answered(&w->load) - answers));
-    CHECK(now.snapshots_loaded > 0);
+    CHECK(now.counters.snapshots_loaded > 0);
     load_await(&w->load, 500);
 }
 

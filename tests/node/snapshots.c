@@ -237,7 +237,7 @@ Test(snapshots, two_in_one_life_under_real_actors)
         cr_assert_eq(vsr_cluster_resume(cluster, 2), 0);
         cr_assert_eq(vsr_cluster_settle(cluster, 20 * SECOND), 0);
         cr_assert_eq(vsr_cluster_look(cluster, 2, &report), 0);
-        cr_assert_geq(report.replica.snapshots_loaded, round);
+        cr_assert_geq(report.replica.counters.snapshots_loaded, round);
     }
     cr_assert_eq(act_stop(service, 0), 0);
     vsr_caller_close(caller);

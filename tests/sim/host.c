@@ -108,20 +108,7 @@ void host_start(struct world *w, struct host *h)
 /** Adds what the core has counted, before it is gone. */
 static void count_report(struct stats *stats, const struct vsr_replica_report *report)
 {
-    uint64_t *counts = stats->counts;
-
-    counts[COUNT_VIEW_CHANGES] += report->view_changes;
-    counts[COUNT_VIEWS_STARTED] += report->views_started;
-    counts[COUNT_VOTES] += report->votes;
-    counts[COUNT_FORFEITS] += report->forfeits;
-    counts[COUNT_ABDICATIONS] += report->abdications;
-    counts[COUNT_RECOVERIES] += report->recoveries;
-    counts[COUNT_LOG_TRANSFERS] += report->log_transfers;
-    counts[COUNT_SNAPSHOTS_SAVED] += report->snapshots_saved;
-    counts[COUNT_SNAPSHOTS_LOADED] += report->snapshots_loaded;
-    counts[COUNT_EVICTIONS] += report->evictions;
-    counts[COUNT_REPEATED] += report->requests_repeated;
-    counts[COUNT_RESENT] += report->prepares_resent;
+    vsr_counters_add(&stats->replicas, &report->counters);
     for (uint32_t i = 0; i < VSR_DROP_COUNT; i++)
         stats->drops[i] += report->drops[i];
 }

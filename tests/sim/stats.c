@@ -30,6 +30,7 @@ void stats_add(struct stats *to, const struct stats *from)
         else
             to->counts[i] += from->counts[i];
     }
+    vsr_counters_add(&to->replicas, &from->replicas);
     add_all(to->sent, from->sent, VSR_MESSAGE_COUNT);
     add_all(to->delivered, from->delivered, VSR_MESSAGE_COUNT);
     add_all(to->drops, from->drops, VSR_DROP_COUNT);
@@ -47,6 +48,9 @@ void stats_print(const struct stats *stats, FILE *file)
     fprintf(file, "What happened:\n");
     for (uint32_t i = 0; i < COUNT_COUNT; i++)
         print_row(file, stats->counts[i], count_texts[i]);
+    fprintf(file, "What replicas counted:\n");
+    for (uint32_t i = 0; i < VSR_COUNTER_COUNT; i++)
+        print_row(file, vsr_counters_value(&stats->replicas, i), vsr_counters_help(i));
     fprintf(file, "Faults:\n");
     for (uint32_t i = 0; i < FAULT_COUNT; i++)
         print_row(file, stats->faults[i], sim_fault_text((enum fault)i));

@@ -39,20 +39,8 @@
     X(PERSISTS, "superblocks written")                                                             \
     X(PERSISTS_LOST, "superblocks lost in a crash")                                                \
     X(PERSISTS_UNTOLD, "superblocks written, then a crash before the replica knew")                \
-    X(VIEW_CHANGES, "views left")                                                                  \
-    X(VIEWS_STARTED, "views started")                                                              \
-    X(VOTES, "rounds of votes")                                                                    \
-    X(FORFEITS, "forfeits")                                                                        \
-    X(ABDICATIONS, "abdications")                                                                  \
-    X(RECOVERIES, "recoveries completed")                                                          \
-    X(LOG_TRANSFERS, "logs transferred")                                                           \
-    X(SNAPSHOTS_SAVED, "snapshots saved")                                                          \
-    X(SNAPSHOTS_LOADED, "snapshots loaded")                                                        \
     X(CHUNKS, "chunks stored")                                                                     \
     X(SNAPSHOTS_REFUSED, "snapshots whose bytes were bad")                                         \
-    X(EVICTIONS, "sessions evicted (per replica)")                                                 \
-    X(REPEATED, "requests executed before, so not again")                                          \
-    X(RESENT, "Prepares sent again")                                                               \
     X(ENDS_WITH_ALL, "ends with all replicas")                                                     \
     X(ENDS_WITH_CORE, "ends with a core, the others frozen")                                       \
     X(ENDS_WITHOUT_PRIMARY, "ends with the primary frozen")                                        \
@@ -78,6 +66,7 @@ enum sim_count {
 
 struct stats {
     uint64_t counts[COUNT_COUNT];
+    struct vsr_counters replicas; /* of all lives of all replicas */
     uint64_t sent[VSR_MESSAGE_COUNT];
     uint64_t delivered[VSR_MESSAGE_COUNT];
     uint64_t drops[VSR_DROP_COUNT];

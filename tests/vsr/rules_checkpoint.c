@@ -44,7 +44,7 @@ Test(rule_10_take, snapshots_are_taken_at_exact_ops)
     fixture_message(f, make_commit(f, 11, chain_checksum(&c, 11)));
     cr_assert_eq(f->r->applied, 11);
     vsr_replica_report(f->r, &report);
-    cr_assert_eq(report.snapshots_saved, 3);
+    cr_assert_eq(report.counters.snapshots_saved, 3);
     cr_assert_eq(f->r->checkpoint.periodic.op, 9);
     memcpy(counts, f->kept.bytes + f->kept.count - sizeof counts, sizeof counts);
     cr_assert_eq(counts[0], 8, "ops 2 .. 9, and not 10 and 11");
@@ -155,7 +155,7 @@ Test(rule_10_take, host_without_room)
     f->keeps_nothing = true;
     chain_feed(f, &c, 9, 9);
     cr_assert_eq(f->r->checkpoint.snapshot.op, 0);
-    cr_assert_eq(f->r->counts.snapshots_saved, 0);
+    cr_assert_eq(f->r->counters.snapshots_saved, 0);
     fixture_message(f, make_get_chunk(f, 1, NULL, 0));
     cr_assert_eq(fixture_sent_count(f, VSR_CHUNK), 0);
     f->keeps_nothing = false;

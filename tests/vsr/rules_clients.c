@@ -110,7 +110,7 @@ Test(rule_5, C6_request_of_a_session_evicted_meanwhile_is_a_no_op)
     fixture_turn_end(f);
     cr_assert_eq(f->r->applied, 3);
     cr_assert_eq(f->applied_requests, 0);
-    cr_assert_eq(f->r->requests_repeated, 1);
+    cr_assert_eq(f->r->counters.requests_repeated, 1);
     fixture_end(f);
 }
 

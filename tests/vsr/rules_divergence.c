@@ -202,7 +202,7 @@ Test(rule_10_states, digest_comes_with_a_snapshot)
     load_a_ring(3);
     world_heal(&w);
     world_converge(&w, 2000);
-    cr_assert_eq(replica(2)->counts.snapshots_loaded, 1);
+    cr_assert_eq(replica(2)->counters.snapshots_loaded, 1);
     world_crash(&w, 1);
     world_recover(&w, 1);
     world_converge(&w, 2000);

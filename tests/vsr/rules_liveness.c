@@ -136,7 +136,7 @@ Test(rule_4_7, without_a_bound_only_motion_counts)
         cr_assert_lt(ticks, suspicion);
         fixture_tick(l.f);
     }
-    cr_assert_eq(l.f->r->counts.abdications, 0);
+    cr_assert_eq(l.f->r->counters.abdications, 0);
     fixture_end(l.f);
 }
 
@@ -250,12 +250,12 @@ Test(rule_6_7_abdication, voices_do_not_keep_a_primary)
     struct chain c = chain_make(3, 1);
 
     for (uint32_t ticks = 0; ticks < l.f->options.abdicate_ticks; ticks++) {
-        cr_assert_eq(l.f->r->counts.abdications, 0, "after %u ticks", ticks);
+        cr_assert_eq(l.f->r->counters.abdications, 0, "after %u ticks", ticks);
         say_all_but_an_ack(l.f, 1, &c);
         say_all_but_an_ack(l.f, 2, &c);
         fixture_tick(l.f);
     }
-    cr_assert_eq(l.f->r->counts.abdications, 1);
+    cr_assert_eq(l.f->r->counters.abdications, 1);
     chain_free(&c);
     fixture_end(l.f);
 }
@@ -286,7 +286,7 @@ Test(rule_6_7_abdication, unserved_work_ends_a_primary)
     const uint32_t patience = l.f->options.abdicate_ticks;
 
     acknowledge_heartbeats(l.f, 10 * patience);
-    cr_assert_eq(l.f->r->counts.abdications, 0);
+    cr_assert_eq(l.f->r->counters.abdications, 0);
     fixture_message(l.f, make_request(l.f, l.session, l.slot, 1, 0));
     fixture_turn_end(l.f);
     cr_assert_gt(acknowledge_heartbeats(l.f, patience - 1), 0);

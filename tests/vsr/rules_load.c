@@ -48,9 +48,9 @@ Test(rule_10_refused, snapshot_that_does_not_load_is_had_from_another_replica)
         cr_assert_eq(w.replicas[2]->loads_refused, 0);
         cr_assert(world_noticed(&w, 2, VSR_NOTICE_LOAD_FAILED));
         world_converge(&w, 2000);
-        cr_assert_eq(w.replicas[2]->r->counts.snapshots_loaded, 1);
+        cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
         for (uint32_t i = 0; i < 2; i++)
-            cr_assert_gt(w.replicas[i]->r->counts.snapshots_saved, 0, "%u was asked", i);
+            cr_assert_gt(w.replicas[i]->r->counters.snapshots_saved, 0, "%u was asked", i);
         check_others_go_on(&client, 71);
         cr_assert(!world_noticed(&w, 0, VSR_NOTICE_LOAD_FAILED));
         cr_assert_eq(w.replicas[0]->r->view, 0);

@@ -474,7 +474,7 @@ Test(rule_4, 5_repeated_request_in_the_log_is_a_no_op)
     fixture_message(f, make_commit(f, 3, prepare_of(again)->entry.checksum));
     cr_assert_eq(f->r->applied, 3);
     cr_assert_eq(f->applied_requests, 1);
-    cr_assert_eq(f->r->requests_repeated, 1);
+    cr_assert_eq(f->r->counters.requests_repeated, 1);
     fixture_buffers.unref(NULL, first.handle);
     fixture_buffers.unref(NULL, again.handle);
     fixture_end(f);

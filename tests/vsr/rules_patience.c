@@ -133,7 +133,7 @@ Test(rule_6_8, away_backups_are_still_there)
     }
     fixture_tick(f);
     fixture_tick(f);
-    cr_assert_eq(f->r->counts.abdications, 1);
+    cr_assert_eq(f->r->counters.abdications, 1);
     fixture_end(f);
 }
 
@@ -149,14 +149,14 @@ Test(rule_6_8, who_saves_says_so)
     fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_header), 0));
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 0);
-    cr_assert_eq(f->r->counts.snapshots_saved, 0);
+    cr_assert_eq(f->r->counters.snapshots_saved, 0);
     for (uint32_t ticks = 0; ticks < o.resend_ticks; ticks++)
         fixture_tick(f);
     fixture_message(f, make_commit(f, 4, chain_checksum(&c, 4)));
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 1u << 0 | 1u << 2);
     cr_assert_eq(f->sent[0].buffer.header->type, VSR_AWAY, "before the snapshot's beginning");
-    cr_assert_eq(f->r->counts.snapshots_saved, 1);
+    cr_assert_eq(f->r->counters.snapshots_saved, 1);
     chain_free(&c);
     fixture_end(f);
 }

@@ -224,7 +224,7 @@ Test(rule_8_1, state_is_installed_then_durable_then_used)
     cr_assert_eq(f->r->applied, 4);
     cr_assert_eq(f->r->clients.count, 1, "the client table is the log's");
     vsr_replica_report(f->r, &report);
-    cr_assert_eq(report.recoveries, 1);
+    cr_assert_eq(report.counters.recoveries, 1);
     cr_assert_eq(fixture_message(f, make_recovery_response(f, 0, 4, &c, 5, 4)), VSR_DROP_STATUS);
     chain_free(&c);
     fixture_end(f);

@@ -88,7 +88,7 @@ Test(rule_10_load, snapshot_and_log_are_installed_together)
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->applied, 9);
     cr_assert_eq(f->counts[0], 8);
-    cr_assert_eq(f->r->counts.snapshots_loaded, 1);
+    cr_assert_eq(f->r->counters.snapshots_loaded, 1);
     chain_free(&c);
     fixture_free(from);
     fixture_end(f);
@@ -245,7 +245,7 @@ Test(rule_10_load, damaged_snapshot_is_not_loaded)
 
     from->kept.bytes[1500] ^= 1;
     give_chunks(f, 1, from);
-    cr_assert_eq(f->r->counts.snapshots_loaded, 0);
+    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
     cr_assert_eq(f->counts[0], 1);
     cr_assert(chain_is_log(&c, f, 2));
     cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
@@ -396,7 +396,7 @@ Test(rule_10_load, snapshot_behind_the_commit_is_not_loaded)
     cr_assert_eq(fixture_message(f, make_chunk(f, 0, from, 1024, 512)), VSR_DROP_STALE);
     cr_assert_eq(f->r->applied, 6);
     cr_assert_eq(f->counts[0], 5);
-    cr_assert_eq(f->r->counts.snapshots_loaded, 0);
+    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
     cr_assert(chain_is_log(&c, f, 9));
     chain_free(&c);
     fixture_free(from);
@@ -416,12 +416,12 @@ Test(rule_10_load, snapshot_waits_for_the_op_under_way)
     fixture_message(f, make_commit(f, 3, chain_checksum(&c, 3)));
     cr_assert(f->r->is_applying);
     give_chunks(f, 0, from);
-    cr_assert_eq(f->r->counts.snapshots_loaded, 0);
+    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
     f->holds_apply = false;
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 3});
     for (uint32_t i = 0; i < 2 * f->options.resend_ticks; i++)
         fixture_tick(f);
-    cr_assert_eq(f->r->counts.snapshots_loaded, 1);
+    cr_assert_eq(f->r->counters.snapshots_loaded, 1);
     cr_assert_eq(f->r->applied, 8);
     cr_assert_eq(f->counts[0], 7);
     chain_free(&c);
@@ -531,7 +531,7 @@ Test(rule_10_world, replica_behind_the_ring_catches_up)
         ring_goes_round(&w, checkpoint_ops);
         world_heal(&w);
         world_converge(&w, 2000);
-        cr_assert_eq(w.replicas[2]->r->counts.snapshots_loaded, 1);
+        cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
         world_end(&w);
     }
 }
@@ -546,8 +546,8 @@ Test(rule_10_world, recovering_replica_loads_a_snapshot)
     world_heal(&w);
     world_recover(&w, 2);
     world_converge(&w, 2000);
-    cr_assert_eq(w.replicas[2]->r->counts.snapshots_loaded, 1);
-    cr_assert_eq(w.replicas[2]->r->counts.recoveries, 1);
+    cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
+    cr_assert_eq(w.replicas[2]->r->counters.recoveries, 1);
     world_end(&w);
 }
 
@@ -566,8 +566,8 @@ Test(rule_10_world, replica_behind_the_ring_does_not_become_primary)
     world_say(&w, 1, make_vote(w.replicas[1], 2, 2));
     world_settle(&w); /* its DoViewChange takes the others along */
     world_run(&w, 1500);
-    cr_assert_geq(w.replicas[2]->r->counts.forfeits, 1);
-    cr_assert_eq(w.replicas[2]->r->counts.views_started, 0);
+    cr_assert_geq(w.replicas[2]->r->counters.forfeits, 1);
+    cr_assert_eq(w.replicas[2]->r->counters.views_started, 0);
     world_heal(&w);
     world_converge(&w, 2000);
     const uint32_t primary = (uint32_t)(w.replicas[0]->r->view % 3);

@@ -261,7 +261,7 @@ Test(rule_6_4, missing_log_is_fetched_whole_then_installed)
     cr_assert(chain_is_log(&theirs, f, 8));
     cr_assert_eq(f->r->log_view, 4);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->counts.log_transfers, 1);
+    cr_assert_eq(f->r->counters.log_transfers, 1);
     chain_free(&ours);
     chain_free(&theirs);
     fixture_end(f);
@@ -333,7 +333,7 @@ Test(rule_6_4, primary_elect_behind_the_log_forfeits)
         BODY(b, vsr_do_view_change)->log_start = log_start;
         fixture_message(f, b);
         const bool forfeits = log_start > 2;
-        cr_assert_eq(f->r->counts.forfeits, forfeits);
+        cr_assert_eq(f->r->counters.forfeits, forfeits);
         cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), !forfeits);
         cr_assert_eq(fixture_sent_count(f, VSR_START_VIEW_CHANGE), forfeits);
         if (forfeits)

@@ -65,7 +65,7 @@ Test(rule_6_1, vote_is_repeated)
             if (f->sent[k].buffer.header->type == VSR_START_VIEW_CHANGE)
                 cr_assert_eq(f->sent[k].to, 0x17u);
     }
-    cr_assert_eq(f->r->counts.votes, 1, "one round");
+    cr_assert_eq(f->r->counters.votes, 1, "one round");
     fixture_end(f);
 }
 
@@ -206,7 +206,7 @@ Test(rule_6_1, one_replica_never_votes)
         fixture_tick(f);
         cr_assert_eq(f->sent_count, 0);
     }
-    cr_assert_eq(f->r->counts.votes, 0);
+    cr_assert_eq(f->r->counters.votes, 0);
     fixture_end(f);
 }
 
@@ -485,7 +485,7 @@ Test(rule_6_7, deaf_primary_falls_silent)
     cr_assert_eq(f->r->log.op, 2, "what waited goes out");
     cr_assert_gt(claims(f, 10), 0);
     vsr_replica_report(f->r, &report);
-    cr_assert_eq(report.abdications, 1);
+    cr_assert_eq(report.counters.abdications, 1);
     fixture_end(f);
 }
 

@@ -103,7 +103,7 @@ Test(rule_5_2, C2_retry_at_the_new_primary_is_executed_once)
     world_heal(&w);
     world_converge(&w, 500);
     world_all_counted(&w, 5, 1);
-    cr_assert_eq(replica(0)->requests_repeated, 0);
+    cr_assert_eq(replica(0)->counters.requests_repeated, 0);
     world_end(&w);
 }
 
@@ -214,7 +214,7 @@ Test(rule_5_2, C5_snapshot_brings_the_client_table)
     }
     world_heal(&w);
     world_converge(&w, 1000);
-    cr_assert_eq(replica(1)->counts.snapshots_loaded, 1);
+    cr_assert_eq(replica(1)->counters.snapshots_loaded, 1);
     world_change_view(&w, (replica(1)->view / 3 + 1) * 3 + 1, 7);
     cr_assert(is_serving(replica(1)));
     const uint32_t before = answered(&d, 1);

@@ -255,7 +255,7 @@ Test(comes_back, under_load)
         cr_assert_lt(ticks, 10 * o.suspect_ticks);
         load(1, 10 * o.suspect_ticks);
     }
-    cr_assert_leq(replica(2)->counts.snapshots_loaded, 3);
+    cr_assert_leq(replica(2)->counters.snapshots_loaded, 3);
     for (uint32_t i = 0; i < 200; i++) {
         load(1, o.suspect_ticks + o.resend_ticks);
         cr_assert_leq(highest_commit(), replica(2)->commit + o.log_ops, "it falls behind again");

@@ -387,4 +387,26 @@ Test(options, names_and_texts_exist)
     for (uint8_t i = 1; i < VSR_MESSAGE_COUNT; i++)
         cr_assert_str_neq(vsr_message_name(i), "?");
     cr_assert_str_eq(vsr_message_name(VSR_MESSAGE_COUNT), "?");
+    for (uint32_t i = 0; i < VSR_COUNTER_COUNT; i++) {
+        cr_assert_str_neq(vsr_counters_name(i), "?");
+        cr_assert_str_neq(vsr_counters_help(i), "?");
+    }
+    cr_assert_str_eq(vsr_counters_name(VSR_COUNTER_COUNT), "?");
+}
+
+/* vsr/counters.h: each is reached by its number, and added to its own. */
+Test(options, counters_are_a_list)
+{
+    const struct vsr_counters some = {.requests_executed = 3, .votes = 5, .snapshots_loaded = 7};
+    struct vsr_counters sum = {.votes = 1};
+    uint64_t total = 0;
+
+    vsr_counters_add(&sum, &some);
+    for (uint32_t i = 0; i < VSR_COUNTER_COUNT; i++) {
+        total += vsr_counters_value(&sum, i);
+        if (strcmp(vsr_counters_name(i), "votes") == 0)
+            cr_assert_eq(vsr_counters_value(&sum, i), 6);
+    }
+    cr_assert_eq(total, 16);
+    cr_assert_eq(vsr_counters_value(&sum, VSR_COUNTER_COUNT), 0);
 }

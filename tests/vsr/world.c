@@ -247,9 +247,9 @@ void world_run(struct world *w, uint32_t ticks)
 
 void world_suspect(struct world *w, uint32_t replica)
 {
-    const uint64_t votes = w->replicas[replica]->r->counts.votes;
+    const uint64_t votes = w->replicas[replica]->r->counters.votes;
 
-    for (uint32_t i = 0; w->replicas[replica]->r->counts.votes == votes; i++) {
+    for (uint32_t i = 0; w->replicas[replica]->r->counters.votes == votes; i++) {
         cr_assert_lt(i, 4096, "replica %u does not vote", replica);
         world_tick(w, replica, 1);
     }

@@ -74,7 +74,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
     if (r->options.checkpoint_ops != 0 && snapshot->op % r->options.checkpoint_ops == 0)
         c->periodic = *snapshot;
     vsr_compare_waiting(r, out);
-    r->counts.snapshots_saved++;
+    r->counters.snapshots_saved++;
     for (uint32_t i = 0; i < r->members.count; i++) {
         if (c->nonce_of[i] == 0) continue;
         if (r->status == VSR_STATUS_NORMAL) send_chunk(r, i, c->nonce_of[i], 0, out);
@@ -190,7 +190,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
         return VSR_DROP_MALFORMED;
     }
     VSR_ASSERT(t->snapshot.op > r->commit);
-    r->counts.snapshots_loaded++;
+    r->counters.snapshots_loaded++;
     r->loads_failed = 0;
     effects_notice(out, VSR_NOTICE_SNAPSHOT_LOADED, t->provider, t->snapshot.op);
     /* Within the view the log may have grown past the snapshot meanwhile, and that is acknowledged.

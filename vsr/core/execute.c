@@ -37,7 +37,7 @@ static void close_sessions(struct vsr_replica *r, const struct vsr_prepare *prep
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
         if (!vsr_client_table_close(&r->clients, request->session, request->slot))
-            r->requests_repeated++;
+            r->counters.requests_repeated++;
         offset += request_bytes(request);
     }
 }
@@ -65,7 +65,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
 
         offset = step_over(offset, request_bytes(request), &size);
         if (entry == NULL || request->number != entry->number + 1) {
-            r->requests_repeated++;
+            r->counters.requests_repeated++;
             continue;
         }
         entry->number = request->number;
@@ -96,7 +96,7 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
         count = list_operations(r, prepare);
     r->is_applying = true;
     r->operation_count = count;
-    r->requests_executed += count;
+    r->counters.requests_executed += count;
     struct vsr_effect *effect = effects_next(out, VSR_EFFECT_APPLY);
     effect->op = prepare->entry.op;
     effect->timestamp = prepare->entry.timestamp;

@@ -109,7 +109,7 @@ static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effect
     r->in_view.is_abdicating = true;
     r->in_view.is_giving_up = is_giving_up;
     r->ticks_abdicating = 0;
-    r->counts.abdications++;
+    r->counters.abdications++;
     effects_notice(out, VSR_NOTICE_ABDICATED, r->members.self, r->log.op);
 }
 

@@ -310,7 +310,7 @@ void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
             /* One of an older view it has to ask for: the heartbeat says that there is one. */
             if (vsr_log_at(&r->log, r->in_view.acked[i] + 1)->header.view != r->view) continue;
             vsr_send_entry(r, r->in_view.acked[i] + 1, vsr_mask_of(i), out);
-            r->prepares_resent++;
+            r->counters.prepares_resent++;
         } else if (!r->in_view.is_behind_log[i]) {
             r->in_view.is_behind_log[i] = true;
             effects_notice(out, VSR_NOTICE_REPLICA_BEHIND_LOG, i, r->in_view.acked[i]);

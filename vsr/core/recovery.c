@@ -84,7 +84,7 @@ void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
     vsr_log_reset(&r->log, 0, 0, 0, &r->options.buffers);
     r->commit = r->applied = r->released = r->confirmed = 0;
     r->commit_checksum = 0;
-    r->requests_executed = r->requests_repeated = 0;
+    r->counters.requests_executed = r->counters.requests_repeated = 0;
     r->divergence.digest = r->divergence.known_from = 0;
     memset(&r->checkpoint, 0, sizeof r->checkpoint);
 }

@@ -329,19 +329,8 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
         .log_start = r->log.start,
         .head_checksum = r->log.head_checksum,
         .results_digest = r->divergence.digest,
-        .requests_executed = r->requests_executed,
-        .requests_repeated = r->requests_repeated,
-        .evictions = r->clients.evictions,
-        .prepares_resent = r->prepares_resent,
-        .view_changes = r->counts.view_changes,
-        .views_started = r->counts.views_started,
-        .votes = r->counts.votes,
-        .forfeits = r->counts.forfeits,
-        .abdications = r->counts.abdications,
-        .recoveries = r->counts.recoveries,
-        .log_transfers = r->counts.log_transfers,
-        .snapshots_saved = r->counts.snapshots_saved,
-        .snapshots_loaded = r->counts.snapshots_loaded,
+        .counters = r->counters,
     };
+    report->counters.evictions = r->clients.evictions;
     memcpy(report->drops, r->drops, sizeof r->drops);
 }

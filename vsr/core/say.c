@@ -31,7 +31,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     if (vsr_members_is_alone(&r->members)) return;
-    if (r->change.votes[self] != r->view + 1) r->counts.votes++;
+    if (r->change.votes[self] != r->view + 1) r->counters.votes++;
     r->change.votes[self] = r->view + 1;
     r->change.has_new_vote = true;
     r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;

@@ -65,8 +65,8 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
         .slots = r->clients.count,
         .free = r->clients.free,
         .evictions = r->clients.evictions,
-        .requests_executed = r->requests_executed,
-        .requests_repeated = r->requests_repeated,
+        .requests_executed = r->counters.requests_executed,
+        .requests_repeated = r->counters.requests_repeated,
         .digest = r->divergence.digest,
     };
 
@@ -162,8 +162,8 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     r->clients.free = head.free;
     if (!is_free_list_whole(&r->clients)) return false;
     r->clients.evictions = head.evictions;
-    r->requests_executed = head.requests_executed;
-    r->requests_repeated = head.requests_repeated;
+    r->counters.requests_executed = head.requests_executed;
+    r->counters.requests_repeated = head.requests_repeated;
     r->divergence.digest = head.digest;
     r->transfer.snapshot_timestamp = head.timestamp;
     return true;

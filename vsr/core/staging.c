@@ -40,6 +40,6 @@ bool vsr_replace_log(struct vsr_replica *r)
         vsr_log_append(&r->log, *place);
         *place = (struct vsr_buffer){0};
     }
-    r->counts.log_transfers += t->op > t->base;
+    r->counters.log_transfers += t->op > t->base;
     return true;
 }

@@ -141,20 +141,7 @@ struct vsr_replica {
     struct vsr_operation *operations; /* batch_requests_max, of the apply effect that is out */
     uint32_t operation_count;         /* of them in use */
 
-    uint64_t requests_executed;
-    uint64_t requests_repeated;
-    uint64_t prepares_resent;
-    struct {
-        uint64_t view_changes;
-        uint64_t views_started;
-        uint64_t votes;
-        uint64_t forfeits;
-        uint64_t abdications;
-        uint64_t recoveries;
-        uint64_t log_transfers;
-        uint64_t snapshots_saved;
-        uint64_t snapshots_loaded;
-    } counts;
+    struct vsr_counters counters; /* evictions: the client table counts them */
     uint64_t drops[VSR_DROP_COUNT];
 };
 

@@ -77,7 +77,7 @@ static void send_prepares(struct vsr_replica *r, vsr_op base, vsr_op end, uint32
         entry.handle = r->options.buffers.ref(r->options.buffers.context, entry.handle);
         if (entry.handle == NULL) return;
         effects_send(out, to_mask, entry);
-        r->prepares_resent++;
+        r->counters.prepares_resent++;
     }
 }
 

@@ -107,7 +107,7 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     if (r->status == VSR_STATUS_NORMAL) {
         if (is_primary(r)) vsr_flush_replies(r, out);
         vsr_note_commit(r, r->commit, r->commit_checksum);
-        r->counts.view_changes++;
+        r->counters.view_changes++;
         effects_notice(out, VSR_NOTICE_VIEW_CHANGE, vsr_members_primary(&r->members, view),
                        r->log.op);
     }

@@ -111,7 +111,7 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
     }
     if (!vsr_log_has(&r->log, log->op, log->checksum) && log->log_start > r->commit) {
         /* We lag by more than that log reaches back: a view whose primary does not is better. */
-        r->counts.forfeits++;
+        r->counters.forfeits++;
         r->change.ticks_left = 0;
         vsr_vote(r, out);
         return;
@@ -123,7 +123,7 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
     const uint32_t self = r->members.self;
 
-    r->counts.views_started++;
+    r->counters.views_started++;
     r->in_view.view_start_op = r->log.op;
     memset(r->peers.applied, 0, sizeof r->peers.applied);
     memset(r->peers.ticks_unheard, 0, sizeof r->peers.ticks_unheard);
@@ -150,7 +150,7 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
     if (r->status == VSR_STATUS_RECOVERING) {
-        r->counts.recoveries++;
+        r->counters.recoveries++;
         effects_notice(out, VSR_NOTICE_RECOVERED, r->members.self, r->log.op);
     }
     r->status = VSR_STATUS_NORMAL;

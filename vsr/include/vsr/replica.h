@@ -10,6 +10,7 @@
 #ifndef VSR_REPLICA_H
 #define VSR_REPLICA_H
 
+#include <vsr/counters.h>
 #include <vsr/drop.h>
 #include <vsr/message.h>
 #include <vsr/notice.h>
@@ -164,19 +165,7 @@ struct vsr_replica_report {
     vsr_op log_start;           /* entries log_start + 1 .. op are held */
     vsr_checksum head_checksum; /* of the entry at op: equal checksum, equal log */
     uint64_t results_digest;    /* of all results up to applied, chained */
-    uint64_t requests_executed;
-    uint64_t requests_repeated; /* in the log, but executed before: a no-op */
-    uint64_t evictions;
-    uint64_t prepares_resent;
-    uint64_t view_changes;  /* views left */
-    uint64_t views_started; /* as their primary */
-    uint64_t votes;         /* StartViewChange rounds */
-    uint64_t forfeits;      /* views given up for want of the log */
-    uint64_t abdications;
-    uint64_t recoveries;    /* completed */
-    uint64_t log_transfers; /* logs installed that another replica sent */
-    uint64_t snapshots_saved;
-    uint64_t snapshots_loaded;
+    struct vsr_counters counters;
     uint64_t drops[VSR_DROP_COUNT];
 };
 
