@@ -260,7 +260,7 @@ Test(cluster, a_forged_control_moves_nobody)
             struct act_message *m = act_message_create(types[i], bytes);
             cr_assert_not_null(m);
             memset(m->body, 0x41, bytes);
-            cr_assert_eq(act_send(node_cluster_peers(cluster)[1], m), 0);
+            cr_assert_eq(act_send(vsr_node_cluster_peers(cluster)[1], m), 0);
         }
     }
     cr_assert_eq(vsr_cluster_look(cluster, 1, &report), 0);

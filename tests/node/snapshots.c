@@ -24,7 +24,7 @@ enum { COUNTERS = 100, CHUNK_BYTES = 128, CLUSTER = 5 };
 
 /** A replica's host without an actor: what its driver would do is done by the test. */
 struct side {
-    struct node_life life;
+    struct vsr_node_life life;
 };
 
 static void drop_send(void *context, uint32_t to_mask, struct vsr_buffer buffer)
@@ -50,7 +50,7 @@ static struct side *create_side(void)
 
 static void destroy_side(struct side *s)
 {
-    node_life_destroy(&s->life);
+    vsr_node_life_destroy(&s->life);
     free(s);
 }
 
@@ -71,12 +71,13 @@ static uint64_t digest(const struct side *s)
 
 static struct vsr_snapshot save(struct side *s)
 {
-    return node_snapshot_save(&s->life.snapshots, s->life.driver.core, &s->life.machine, 0);
+    return vsr_node_snapshot_save(&s->life.snapshots, s->life.driver.core, &s->life.machine, 0);
 }
 
 static bool load(struct side *s, const struct vsr_snapshot *snapshot)
 {
-    return node_snapshot_load(&s->life.snapshots, s->life.driver.core, &s->life.machine, snapshot);
+    return vsr_node_snapshot_load(&s->life.snapshots, s->life.driver.core, &s->life.machine,
+                                  snapshot);
 }
 
 /** Sends the first `bytes` of what one side keeps to another, in chunks. */
@@ -88,8 +89,8 @@ static void ship(const struct side *from, struct side *to, uint64_t bytes)
     for (uint64_t at = 0; at < bytes; at += effect.chunk_bytes) {
         effect.chunk_offset = at;
         effect.chunk_bytes = bytes - at < CHUNK_BYTES ? (uint32_t)(bytes - at) : CHUNK_BYTES;
-        node_snapshot_fill(&from->life.snapshots, &effect);
-        node_snapshot_store(&to->life.snapshots, &effect);
+        vsr_node_snapshot_fill(&from->life.snapshots, &effect);
+        vsr_node_snapshot_store(&to->life.snapshots, &effect);
     }
 }
 

@@ -45,7 +45,7 @@ static void enter(void)
 
 static void leave(void)
 {
-    node_superblock_remove(directory, 1);
+    vsr_node_superblock_remove(directory, 1);
     cr_assert_eq(rmdir(directory), 0);
 #ifdef LEAKS_ARE_CHECKED
     leak_check();
@@ -64,8 +64,8 @@ static int open_as(const struct vsr_superblock_identity *who, struct vsr_superbl
                    struct vsr_error *why)
 {
     struct superblock_file file;
-    int error = node_superblock_open(&file, directory, who, superblock, why);
-    if (error == 0) node_superblock_close(&file);
+    int error = vsr_node_superblock_open(&file, directory, who, superblock, why);
+    if (error == 0) vsr_node_superblock_close(&file);
     return error;
 }
 
@@ -75,12 +75,12 @@ static void write_up_to(uint64_t count)
     struct superblock_file file;
     struct vsr_superblock superblock;
 
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
     for (uint64_t n = 1; n <= count; n++) {
         superblock = superblock_of(n);
-        cr_assert_eq(node_superblock_write(&file, &superblock), 0);
+        cr_assert_eq(vsr_node_superblock_write(&file, &superblock), 0);
     }
-    node_superblock_close(&file);
+    vsr_node_superblock_close(&file);
 }
 
 static void read_file(uint8_t *bytes)
@@ -149,9 +149,9 @@ static size_t write_last(uint64_t last, uint8_t *before, uint8_t *after)
 
     write_up_to(last - 1);
     read_file(before);
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &got, NULL), 0);
-    cr_assert_eq(node_superblock_write(&file, &superblock), 0);
-    node_superblock_close(&file);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_write(&file, &superblock), 0);
+    vsr_node_superblock_close(&file);
     read_file(after);
     return memcmp(before, after, FILE_BYTES / 2) != 0 ? 0 : FILE_BYTES / 2;
 }
@@ -326,10 +326,10 @@ FileTest(second_owner_is_refused)
     struct vsr_superblock got;
     struct vsr_error why;
 
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
     cr_assert_eq(open_as(&identity, &got, &why), -EBUSY);
     cr_assert_not_null(strstr(why.text, "is in use"));
-    node_superblock_close(&file);
+    vsr_node_superblock_close(&file);
     cr_assert_eq(open_as(&identity, &got, NULL), 0);
 }
 
@@ -344,11 +344,11 @@ FileTest(failing_write_is_told)
 
     write_up_to(2);
     signal(SIGXFSZ, SIG_IGN);
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
-    int error = node_superblock_write(&file, &next);
+    int error = vsr_node_superblock_write(&file, &next);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &all), 0);
-    node_superblock_close(&file);
+    vsr_node_superblock_close(&file);
     cr_assert_eq(error, -EFBIG);
     check_reads(2);
 }
@@ -375,7 +375,7 @@ Test(superblock, directory_that_takes_no_file)
     long_name[sizeof long_name - 1] = '\0';
     cr_assert_eq(vsr_superblock_format(long_name, &identity, &why), -ENAMETOOLONG);
     struct superblock_file file;
-    cr_assert_eq(node_superblock_open(&file, long_name, &identity, &got, &why), -ENAMETOOLONG);
+    cr_assert_eq(vsr_node_superblock_open(&file, long_name, &identity, &got, &why), -ENAMETOOLONG);
 }
 
 /* superblock.h: a write is durable when it returns: the disk is waited for each time. */
@@ -385,13 +385,13 @@ FileTest(every_write_waits_for_the_disk)
     struct vsr_superblock superblock;
 
     cr_assert_eq(syncs, 2); /* formatting writes both pairs */
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
     for (uint32_t n = 1; n <= 5; n++) {
         superblock = superblock_of(n);
-        cr_assert_eq(node_superblock_write(&file, &superblock), 0);
+        cr_assert_eq(vsr_node_superblock_write(&file, &superblock), 0);
         cr_assert_eq(syncs, 2 + n);
     }
-    node_superblock_close(&file);
+    vsr_node_superblock_close(&file);
 }
 
 /* vsr/superblock.h: a write goes to the pair that is not the newest, whose bytes stay as they are,
@@ -404,18 +404,18 @@ FileTest(a_write_leaves_the_newest_pair_alone)
     struct superblock_file file;
     struct vsr_superblock superblock;
 
-    cr_assert_eq(node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &superblock, NULL), 0);
     for (uint32_t n = 1; n <= 4; n++) {
         const size_t newest = file.sequence % 2 * PAIR_BYTES;
         const size_t other = PAIR_BYTES - newest;
         read_file(before);
         superblock = superblock_of(n);
-        cr_assert_eq(node_superblock_write(&file, &superblock), 0);
+        cr_assert_eq(vsr_node_superblock_write(&file, &superblock), 0);
         read_file(after);
         cr_assert_arr_eq(after + newest, before + newest, PAIR_BYTES);
         cr_assert_arr_neq(after + other, before + other, SUPERBLOCK_COPY_BYTES);
         cr_assert_arr_eq(after + other, after + other + SUPERBLOCK_COPY_BYTES,
                          SUPERBLOCK_COPY_BYTES);
     }
-    node_superblock_close(&file);
+    vsr_node_superblock_close(&file);
 }

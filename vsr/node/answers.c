@@ -24,7 +24,7 @@ static uint32_t links_offset(uint32_t answer_bytes)
     return (answer_bytes + 7) & ~7u;
 }
 
-uint32_t node_answer_capacity(uint32_t answer_bytes)
+uint32_t vsr_node_answer_capacity(uint32_t answer_bytes)
 {
     return links_offset(answer_bytes) + (uint32_t)sizeof(struct links);
 }
@@ -34,7 +34,7 @@ static struct links *links_of(const struct act_message *m)
     return (struct links *)(void *)((uint8_t *)m->body + links_offset(m->body_bytes));
 }
 
-static struct act_message **queue_of(struct node_answers *answers, act_id to)
+static struct act_message **queue_of(struct vsr_node_answers *answers, act_id to)
 {
     /* Slots follow each other, their generations lie above. */
     struct act_message **at = &answers->queues[(to ^ to >> 24) % ANSWER_QUEUES];
@@ -44,9 +44,9 @@ static struct act_message **queue_of(struct node_answers *answers, act_id to)
     return at;
 }
 
-void node_answers_send(struct node_answers *answers, act_id to, struct act_message *m)
+void vsr_node_answers_send(struct vsr_node_answers *answers, act_id to, struct act_message *m)
 {
-    NODE_ASSERT(act_message_capacity(m) >= node_answer_capacity(m->body_bytes));
+    NODE_ASSERT(act_message_capacity(m) >= vsr_node_answer_capacity(m->body_bytes));
     struct act_message **queue = answers->count > 0 ? queue_of(answers, to) : NULL;
 
     if (queue == NULL || *queue == NULL) {
@@ -72,7 +72,7 @@ void node_answers_send(struct node_answers *answers, act_id to, struct act_messa
 }
 
 /** Sends the first of a queue. Returns false when its receiver has no room. */
-static bool send_first(struct node_answers *answers, struct act_message **queue)
+static bool send_first(struct vsr_node_answers *answers, struct act_message **queue)
 {
     struct act_message *m = *queue;
     const struct links links = *links_of(m);
@@ -93,7 +93,7 @@ static bool send_first(struct node_answers *answers, struct act_message **queue)
 }
 
 /** Sends what each receiver of one list has room for. Returns how many had none. */
-static uint32_t retry_list(struct node_answers *answers, struct act_message **queue)
+static uint32_t retry_list(struct vsr_node_answers *answers, struct act_message **queue)
 {
     uint32_t refusals = 0;
 
@@ -111,7 +111,7 @@ static uint32_t retry_list(struct node_answers *answers, struct act_message **qu
     return refusals;
 }
 
-void node_answers_retry(struct node_answers *answers)
+void vsr_node_answers_retry(struct vsr_node_answers *answers)
 {
     uint32_t refusals = 0;
 
@@ -121,7 +121,7 @@ void node_answers_retry(struct node_answers *answers)
     }
 }
 
-void node_answers_clear(struct node_answers *answers)
+void vsr_node_answers_clear(struct vsr_node_answers *answers)
 {
     for (uint32_t i = 0; i < ANSWER_QUEUES; i++) {
         while (answers->queues[i] != NULL) {

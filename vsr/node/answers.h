@@ -17,27 +17,27 @@
 enum { ANSWER_QUEUES = 64 };
 
 /** Zeroed = empty. */
-struct node_answers {
+struct vsr_node_answers {
     struct act_message *queues[ANSWER_QUEUES]; /* by receiver: the first of each receiver's queue */
     uint32_t next;                             /* the queue to be tried first */
     uint64_t count;                            /* that wait */
 };
 
 /** What a message has to hold for an answer of this size, its struct vsr_answer included. */
-uint32_t node_answer_capacity(uint32_t answer_bytes);
+uint32_t vsr_node_answer_capacity(uint32_t answer_bytes);
 
 /**
  * Sends an answer, or lets it wait until its receiver has room. One to an actor that is gone ends.
  *
  * Ownership: takes m.
- * Shape:     m has node_answer_capacity(m->body_bytes).
+ * Shape:     m has vsr_node_answer_capacity(m->body_bytes).
  */
-void node_answers_send(struct node_answers *answers, act_id to, struct act_message *m);
+void vsr_node_answers_send(struct vsr_node_answers *answers, act_id to, struct act_message *m);
 
 /** Tries again; a bounded number of receivers, others first the next time. */
-void node_answers_retry(struct node_answers *answers);
+void vsr_node_answers_retry(struct vsr_node_answers *answers);
 
 /** Ends all that wait. */
-void node_answers_clear(struct node_answers *answers);
+void vsr_node_answers_clear(struct vsr_node_answers *answers);
 
 #endif

@@ -13,11 +13,11 @@ _Noreturn void vsr_panic(const char *claim, const char *file, int line);
     } while (0)
 
 /** Says which function was called how, and aborts. */
-_Noreturn void node_misuse(const char *function, const char *what);
+_Noreturn void vsr_node_misuse(const char *function, const char *what);
 
 #define NODE_REQUIRE(claim, what)                                                                  \
     do {                                                                                           \
-        if (!(claim)) node_misuse(__func__, what);                                                 \
+        if (!(claim)) vsr_node_misuse(__func__, what);                                             \
     } while (0)
 
 #endif

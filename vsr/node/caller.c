@@ -41,7 +41,7 @@ struct vsr_caller {
 static void require_own_thread(const struct vsr_caller *caller, const char *function)
 {
     if (caller == NULL || act_self() != caller->self)
-        node_misuse(function, "a caller belongs to the thread that opened it");
+        vsr_node_misuse(function, "a caller belongs to the thread that opened it");
 }
 
 int vsr_caller_open(struct act_runtime *runtime, act_id service, struct vsr_caller **caller)
@@ -149,13 +149,13 @@ int vsr_caller_call(struct vsr_caller *caller, const void *payload, uint32_t pay
     const uint64_t start = act_now_ns();
 
     require_own_thread(caller, __func__);
-    const struct node_submit submit = {
+    const struct vsr_node_submit submit = {
         .cookie = ++caller->count | CALL_BIT,
         .deadline_ns = timeout_ns < UINT64_MAX - start ? start + timeout_ns : 0,
         .payload_bytes = payload_bytes,
     };
     if (caller->is_down) return no_result(-ECANCELED, result_bytes);
-    int error = node_service_submit(caller->service, &submit, payload);
+    int error = vsr_node_service_submit(caller->service, &submit, payload);
     if (error != 0) return no_result(error, result_bytes);
 
     for (;;) {
@@ -174,11 +174,11 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
     if (caller->is_down) return -ECANCELED;
 
     const uint32_t place = caller->free[caller->free_count - 1];
-    const struct node_submit submit = {
+    const struct vsr_node_submit submit = {
         .cookie = (caller->count + 1) * VSR_CALLER_SENDS_MAX + place,
         .payload_bytes = payload_bytes,
     };
-    int error = node_service_submit(caller->service, &submit, payload);
+    int error = vsr_node_service_submit(caller->service, &submit, payload);
     if (error != 0) return error;
     caller->count++;
     caller->free_count--;

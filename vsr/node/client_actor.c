@@ -18,12 +18,12 @@ struct vsr_client_actor {
     struct vsr_client *core;
     struct vsr_client_effects effects; /* of received messages and ticks */
     struct vsr_client_effect sends[SENDS_MAX];
-    struct node_outbox outbox;
+    struct vsr_node_outbox outbox;
     const struct vsr_client_callbacks *callbacks;
     void *context;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
-    const struct node_health *health;
+    const struct vsr_node_health *health;
     bool is_gone;
     uint32_t sessions;
     uint32_t closed; /* of them, or refused */
@@ -35,18 +35,18 @@ struct vsr_client_actor {
 
 static void send_request(struct vsr_client_actor *client, const struct vsr_client_effect *e)
 {
-    struct act_message *m = node_message(&e->buffer);
+    struct act_message *m = vsr_node_message(&e->buffer);
     uint32_t to_mask = e->to;
 
     for (uint32_t i = 0; i < client->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
         if (to_mask == 0) {
-            node_outbox_send(&client->outbox, client->peers[i], m);
+            vsr_node_outbox_send(&client->outbox, client->peers[i], m);
             return;
         }
         struct act_message *copy = act_message_ref(m);
-        if (copy != NULL) node_outbox_send(&client->outbox, client->peers[i], copy);
+        if (copy != NULL) vsr_node_outbox_send(&client->outbox, client->peers[i], copy);
     }
     act_message_unref(m);
 }
@@ -168,11 +168,11 @@ static void receive(void *state, struct act_message *m)
         break;
     case NODE_TICK:
         start_tick(client);
-        if (client->is_gone || node_health_is_gone(client->health)) {
+        if (client->is_gone || vsr_node_health_is_gone(client->health)) {
             on_gone(client);
             break;
         }
-        node_outbox_retry(&client->outbox);
+        vsr_node_outbox_retry(&client->outbox);
         vsr_client_tick(client->core, &client->effects);
         perform(client);
         break;
@@ -198,13 +198,13 @@ static void turn_end(void *state)
     if (client->callbacks->turn_end != NULL) client->callbacks->turn_end(client->context, client);
     vsr_client_turn_end(client->core, &sends);
     perform_sends(client, &sends);
-    if (client->outbox.count > 0) node_outbox_retry(&client->outbox);
+    if (client->outbox.count > 0) vsr_node_outbox_retry(&client->outbox);
 }
 
 static void destroy(struct vsr_client_actor *client)
 {
     if (client->core != NULL) vsr_client_deinit(client->core);
-    node_outbox_deinit(&client->outbox);
+    vsr_node_outbox_deinit(&client->outbox);
     free(client->effects.list);
     free(client->memory);
     free(client);
@@ -250,7 +250,7 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options)
 static struct vsr_client_actor *create(const struct vsr_client_actor_options *options,
                                        const struct vsr_client_options *client_options)
 {
-    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
+    const struct vsr_cluster_options *cluster = vsr_node_cluster_options(options->cluster);
     const size_t bytes = (vsr_client_bytes(client_options) + 63) & ~(size_t)63;
     struct vsr_client_actor *client = calloc(1, sizeof *client);
 
@@ -259,15 +259,15 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     client->callbacks = options->callbacks;
     client->context = options->context;
     client->sessions = client_options->sessions;
-    client->health = node_cluster_health(options->cluster);
+    client->health = vsr_node_cluster_health(options->cluster);
     client->peer_count = client_options->replica_count;
     client->tick_ns = cluster->tick_ns;
-    memcpy(client->peers, node_cluster_peers(options->cluster), sizeof client->peers);
+    memcpy(client->peers, vsr_node_cluster_peers(options->cluster), sizeof client->peers);
     client->effects.capacity = vsr_client_effects_max(client_options);
     client->effects.list = calloc(client->effects.capacity, sizeof *client->effects.list);
     client->memory = aligned_alloc(64, bytes);
     if (client->memory != NULL) memset(client->memory, 0, bytes);
-    if (node_outbox_init(&client->outbox, cluster) != 0 || client->effects.list == NULL ||
+    if (vsr_node_outbox_init(&client->outbox, cluster) != 0 || client->effects.list == NULL ||
         client->memory == NULL) {
         destroy(client);
         return NULL;
@@ -312,7 +312,7 @@ static int spawn(const struct vsr_client_actor_options *options, struct vsr_clie
 int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
                            struct vsr_error *why)
 {
-    const struct vsr_cluster_options *cluster = node_cluster_options(options->cluster);
+    const struct vsr_cluster_options *cluster = vsr_node_cluster_options(options->cluster);
     struct vsr_client_options o = options->client;
     struct act_port *port;
 
@@ -320,17 +320,18 @@ int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_i
     o.replica_count = cluster->replica.replica_count;
     o.sessions_max = cluster->replica.sessions_max;
     o.op_bytes_max = cluster->replica.op_bytes_max;
-    o.buffers = node_buffers;
+    o.buffers = vsr_node_buffers;
     o.id[0] = 1; /* The others first: a seed that is claimed stays claimed. */
     int error = vsr_client_options_check(&o, why);
     if (error != 0) return error;
-    error = node_identify(node_cluster_identities(options->cluster), options->seed, o.id, why);
+    error =
+        vsr_node_identify(vsr_node_cluster_identities(options->cluster), options->seed, o.id, why);
     if (error != 0) return error;
-    error = node_port_borrow(cluster->runtime, &port);
+    error = vsr_node_port_borrow(cluster->runtime, &port);
     if (error != 0) return error;
 
     struct vsr_client_actor *client = create(options, &o);
     error = client != NULL ? spawn(options, client, id) : -ENOMEM;
-    node_port_return(port);
+    vsr_node_port_return(port);
     return error;
 }

@@ -15,22 +15,22 @@
 #include <string.h>
 #include <time.h>
 
-const struct vsr_cluster_options *node_cluster_options(const struct vsr_cluster *cluster)
+const struct vsr_cluster_options *vsr_node_cluster_options(const struct vsr_cluster *cluster)
 {
     return &cluster->options;
 }
 
-const act_id *node_cluster_peers(const struct vsr_cluster *cluster)
+const act_id *vsr_node_cluster_peers(const struct vsr_cluster *cluster)
 {
     return cluster->peers;
 }
 
-struct node_identities *node_cluster_identities(struct vsr_cluster *cluster)
+struct vsr_node_identities *vsr_node_cluster_identities(struct vsr_cluster *cluster)
 {
     return &cluster->identities;
 }
 
-struct node_health *node_cluster_health(struct vsr_cluster *cluster)
+struct vsr_node_health *vsr_node_cluster_health(struct vsr_cluster *cluster)
 {
     return &cluster->health;
 }
@@ -52,29 +52,30 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
 
 /* Controls: what a thread asks of a replica's actor. The thread needs a port. */
 
-static int ask(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
+static int ask(struct vsr_cluster *cluster, uint32_t replica, struct vsr_node_control *control)
 {
-    return node_control_ask(&cluster->inboxes[replica], cluster->peers[replica], replica, control);
+    return vsr_node_control_ask(&cluster->inboxes[replica], cluster->peers[replica], replica,
+                                control);
 }
 
-static int await(struct vsr_cluster *cluster, uint32_t replica, struct node_control *control)
+static int await(struct vsr_cluster *cluster, uint32_t replica, struct vsr_node_control *control)
 {
-    return node_control_await(&cluster->inboxes[replica], replica, control);
+    return vsr_node_control_await(&cluster->inboxes[replica], replica, control);
 }
 
-int node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
-                         struct node_control *control)
+int vsr_node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
+                             struct vsr_node_control *control)
 {
     int error = ask(cluster, replica, control);
     return error != 0 ? error : await(cluster, replica, control);
 }
 
-int node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                         struct vsr_cluster_report *report)
+int vsr_node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                             struct vsr_cluster_report *report)
 {
-    struct node_control control = {
+    struct vsr_node_control control = {
         .command = NODE_INSPECT, .report = report, .wants_digest = wants_digest};
-    return node_cluster_command(cluster, replica, &control);
+    return vsr_node_cluster_command(cluster, replica, &control);
 }
 
 /* Start and stop. */
@@ -87,22 +88,23 @@ static int check_pool(const struct vsr_cluster_options *options, struct vsr_erro
         (uint64_t)options->replica.log_ops * options->replica.batch_bytes_max;
 
     if (ring_bytes <= bytes_max) return 0;
-    node_explain(why, "log_ops",
-                 "the log's ring, log_ops %u of up to batch_bytes_max %u bytes, may need %llu "
-                 "bytes; the runtime's pool_bytes_max is %llu: raise that, or lower these",
-                 options->replica.log_ops, options->replica.batch_bytes_max,
-                 (unsigned long long)ring_bytes, (unsigned long long)bytes_max);
+    vsr_node_explain(why, "log_ops",
+                     "the log's ring, log_ops %u of up to batch_bytes_max %u bytes, may need %llu "
+                     "bytes; the runtime's pool_bytes_max is %llu: raise that, or lower these",
+                     options->replica.log_ops, options->replica.batch_bytes_max,
+                     (unsigned long long)ring_bytes, (unsigned long long)bytes_max);
     return -EINVAL;
 }
 
 static int check(const struct vsr_cluster_options *options, struct vsr_error *why)
 {
     if (options->storage != NULL && options->superblock_directory != NULL) {
-        node_explain(why, "storage", "storage and superblock_directory: a cluster has one of them");
+        vsr_node_explain(why, "storage",
+                         "storage and superblock_directory: a cluster has one of them");
         return -EINVAL;
     }
     if (options->is_formatting && options->superblock_directory == NULL) {
-        node_explain(why, "is_formatting", "is_formatting needs a superblock_directory");
+        vsr_node_explain(why, "is_formatting", "is_formatting needs a superblock_directory");
         return -EINVAL;
     }
     if (options->runtime == NULL || options->create_machine == NULL || options->tick_ns < 100000) {
@@ -137,20 +139,20 @@ static uint32_t default_place(const struct act_runtime *runtime, uint32_t replic
 static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
 {
     const struct vsr_cluster_options *o = &cluster->options;
-    struct node_replica *replica = node_replica_create(o, i, cluster->storage, &cluster->inboxes[i],
-                                                       &cluster->stopped[i], &cluster->health);
+    struct vsr_node_replica *replica = vsr_node_replica_create(
+        o, i, cluster->storage, &cluster->inboxes[i], &cluster->stopped[i], &cluster->health);
 
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
         &(struct act_spawn_options){
-            .behaviour = &node_replica_behaviour,
+            .behaviour = &vsr_node_replica_behaviour,
             .state = replica,
             .place = o->places != NULL ? o->places[i] : default_place(o->runtime, i),
             .mailbox_max = o->mailbox_max,
         },
         &cluster->peers[i]);
     if (error != 0) {
-        node_replica_destroy(replica);
+        vsr_node_replica_destroy(replica);
         return error;
     }
     cluster->spawned++;
@@ -186,20 +188,20 @@ static int agree_on_results(struct vsr_cluster *cluster, uint32_t replica, uint3
     return -EINVAL;
 }
 
-int node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
-                         struct node_control *control, struct vsr_error *why)
+int vsr_node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
+                             struct vsr_node_control *control, struct vsr_error *why)
 {
     struct vsr_superblock superblock;
-    struct node_life *life = &control->life;
+    struct vsr_node_life *life = &control->life;
 
-    *control = (struct node_control){.command = NODE_BEGIN, .peers = cluster->peers};
-    int error = node_storage_read(cluster->storage, replica, &superblock, why);
+    *control = (struct vsr_node_control){.command = NODE_BEGIN, .peers = cluster->peers};
+    int error = vsr_node_storage_read(cluster->storage, replica, &superblock, why);
     if (error != 0) return error;
-    error = node_life_create_machine(&cluster->options, replica, life, why);
+    error = vsr_node_life_create_machine(&cluster->options, replica, life, why);
     if (error != 0) return error;
     error = agree_on_results(cluster, replica, life->machine.result_bytes_max, why);
-    if (error == 0) return node_life_create_core(&cluster->options, replica, &superblock, life);
-    node_life_destroy(life);
+    if (error == 0) return vsr_node_life_create_core(&cluster->options, replica, &superblock, life);
+    vsr_node_life_destroy(life);
     return error;
 }
 
@@ -208,16 +210,16 @@ static int check_first_life(struct vsr_cluster *cluster, struct vsr_error *why)
 {
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_superblock superblock;
-        int error = node_storage_read(cluster->storage, i, &superblock, why);
+        int error = vsr_node_storage_read(cluster->storage, i, &superblock, why);
         if (error != 0) return error;
         if (superblock.incarnation == 0) continue;
-        node_explain(why, cluster->options.storage != NULL ? "storage" : "superblock_directory",
-                     "replica %u ran before, and all replicas were stopped at once: their logs "
-                     "were in memory and are gone. To begin with an empty cluster remove the "
-                     "superblocks of all replicas (%s) and format",
-                     i,
-                     cluster->options.storage != NULL ? "of the storage"
-                                                      : cluster->options.superblock_directory);
+        vsr_node_explain(why, cluster->options.storage != NULL ? "storage" : "superblock_directory",
+                         "replica %u ran before, and all replicas were stopped at once: their logs "
+                         "were in memory and are gone. To begin with an empty cluster remove the "
+                         "superblocks of all replicas (%s) and format",
+                         i,
+                         cluster->options.storage != NULL ? "of the storage"
+                                                          : cluster->options.superblock_directory);
         return -ENOTRECOVERABLE;
     }
     return 0;
@@ -227,14 +229,14 @@ static int check_first_life(struct vsr_cluster *cluster, struct vsr_error *why)
 static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 {
     const uint32_t count = vsr_cluster_replica_count(cluster);
-    struct node_control controls[VSR_REPLICAS_MAX];
+    struct vsr_node_control controls[VSR_REPLICAS_MAX];
     uint32_t asked = 0;
     uint32_t made = 0;
     int error = 0;
 
     error = check_first_life(cluster, why);
     while (made < count && error == 0) {
-        error = node_cluster_prepare(cluster, made, &controls[made], why);
+        error = vsr_node_cluster_prepare(cluster, made, &controls[made], why);
         made += error == 0;
     }
     while (asked < made && error == 0) {
@@ -247,30 +249,31 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
     }
     /* A replica that has begun has taken its life and left an empty one. */
     for (uint32_t i = 0; i < made; i++)
-        node_life_destroy(&controls[i].life);
+        vsr_node_life_destroy(&controls[i].life);
     return error;
 }
 
 /** Waits until every replica's first superblock is durable. */
 static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 {
-    struct node_wait wait = node_wait_begin("a replica's first superblock", 0);
+    struct vsr_node_wait wait = vsr_node_wait_begin("a replica's first superblock", 0);
 
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster);) {
         struct vsr_cluster_report report;
-        int error = node_cluster_inspect(cluster, i, false, &report);
+        int error = vsr_node_cluster_inspect(cluster, i, false, &report);
         if (error != 0) return error;
         if (report.run_state == VSR_FAILED) {
             const char *directory = cluster->options.superblock_directory;
-            node_explain(why, directory != NULL ? "superblock_directory" : "storage",
-                         "replica %u: its superblock could not be written; look at %s", i,
-                         directory != NULL ? directory : "the storage");
+            vsr_node_explain(why, directory != NULL ? "superblock_directory" : "storage",
+                             "replica %u: its superblock could not be written; look at %s", i,
+                             directory != NULL ? directory : "the storage");
             return -EIO;
         }
         if (report.replica.status != VSR_STATUS_STARTING) {
-            wait = node_wait_begin(wait.what, ++i);
-        } else if (!node_wait_pause(&wait)) {
-            node_explain(why, "storage", "replica %u: its first superblock is not durable yet", i);
+            wait = vsr_node_wait_begin(wait.what, ++i);
+        } else if (!vsr_node_wait_pause(&wait)) {
+            vsr_node_explain(why, "storage", "replica %u: its first superblock is not durable yet",
+                             i);
             return -ETIMEDOUT;
         }
     }
@@ -281,26 +284,26 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 static void stop_replicas(struct vsr_cluster *cluster)
 {
     for (uint32_t i = 0; i < cluster->spawned; i++) {
-        struct node_wait wait = node_wait_begin("a replica's mailbox, to stop it", i);
+        struct vsr_node_wait wait = vsr_node_wait_begin("a replica's mailbox, to stop it", i);
         while (act_stop(cluster->peers[i], 0) != 0)
-            node_wait_pause(&wait);
+            vsr_node_wait_pause(&wait);
     }
     /* No deadline: an actor that lives on would use what is freed here. It is named. */
     for (uint32_t i = 0; i < cluster->spawned; i++) {
-        struct node_wait wait = node_wait_begin("a replica's actor, to end", i);
-        while (!node_event_wait_for(&cluster->stopped[i], NODE_WAIT_SAY_NS))
-            node_wait_look(&wait);
+        struct vsr_node_wait wait = vsr_node_wait_begin("a replica's actor, to end", i);
+        while (!vsr_node_event_wait_for(&cluster->stopped[i], NODE_WAIT_SAY_NS))
+            vsr_node_wait_look(&wait);
     }
 }
 
 static void destroy(struct vsr_cluster *cluster)
 {
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        node_event_deinit(&cluster->stopped[i]);
-        node_inbox_deinit(&cluster->inboxes[i]);
+        vsr_node_event_deinit(&cluster->stopped[i]);
+        vsr_node_inbox_deinit(&cluster->inboxes[i]);
     }
     pthread_mutex_destroy(&cluster->mutex);
-    node_identities_deinit(&cluster->identities);
+    vsr_node_identities_deinit(&cluster->identities);
     free(cluster);
 }
 
@@ -327,26 +330,26 @@ static int start(const struct vsr_cluster_options *options, struct vsr_cluster *
     if (c == NULL) return -ENOMEM;
     c->options = *options;
     pthread_mutex_init(&c->mutex, NULL);
-    node_identities_init(&c->identities);
-    node_health_init(&c->health, &c->options.replica);
+    vsr_node_identities_init(&c->identities);
+    vsr_node_health_init(&c->health, &c->options.replica);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++) {
-        node_event_init(&c->stopped[i]);
-        node_inbox_init(&c->inboxes[i]);
+        vsr_node_event_init(&c->stopped[i]);
+        vsr_node_inbox_init(&c->inboxes[i]);
     }
-    error = node_port_borrow(c->options.runtime, &port);
+    error = vsr_node_port_borrow(c->options.runtime, &port);
     if (error != 0) goto undo;
-    error = node_storage_create(&c->options, &c->storage, why);
+    error = vsr_node_storage_create(&c->options, &c->storage, why);
     if (error != 0) goto undo_port;
     error = start_replicas(c, why);
     if (error != 0) goto undo_storage;
-    node_port_return(port);
+    vsr_node_port_return(port);
     *cluster = c;
     return 0;
 
 undo_storage:
-    node_storage_undo(c->storage);
+    vsr_node_storage_undo(c->storage);
 undo_port:
-    node_port_return(port);
+    vsr_node_port_return(port);
 undo:
     destroy(c);
     return error;
@@ -357,7 +360,7 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
 {
     if (why != NULL) *why = (struct vsr_error){.rule = ""};
     int error = start(options, cluster, why);
-    node_error_finish(why, error);
+    vsr_node_error_finish(why, error);
     return error;
 }
 
@@ -365,16 +368,16 @@ void vsr_cluster_stop(struct vsr_cluster *cluster)
 {
     int error;
     struct act_port *port;
-    struct node_wait wait = node_wait_begin("a port, to stop a cluster", 0);
+    struct vsr_node_wait wait = vsr_node_wait_begin("a port, to stop a cluster", 0);
 
     VSR_ASSERT(!act_on_worker()); /* The caller's mistake: it would wait for itself. */
     /* A port gets free when another thread closes its own. */
-    while ((error = node_port_borrow(cluster->options.runtime, &port)) != 0) {
+    while ((error = vsr_node_port_borrow(cluster->options.runtime, &port)) != 0) {
         VSR_ASSERT(error != -EINVAL); /* The caller has a port of another runtime. */
-        node_wait_pause(&wait);
+        vsr_node_wait_pause(&wait);
     }
     stop_replicas(cluster);
-    node_storage_destroy(cluster->storage);
+    vsr_node_storage_destroy(cluster->storage);
     destroy(cluster);
-    node_port_return(port);
+    vsr_node_port_return(port);
 }

@@ -12,23 +12,24 @@ struct vsr_cluster {
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t spawned;      /* actors: the first so many */
     bool has_result_bytes; /* options.replica.result_bytes_max is the state machines' */
-    struct node_storage *storage;
-    struct node_inbox inboxes[VSR_REPLICAS_MAX];
-    struct node_event stopped[VSR_REPLICAS_MAX];
+    struct vsr_node_storage *storage;
+    struct vsr_node_inbox inboxes[VSR_REPLICAS_MAX];
+    struct vsr_node_event stopped[VSR_REPLICAS_MAX];
     pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
-    struct node_identities identities;
-    struct node_health health;
+    struct vsr_node_identities identities;
+    struct vsr_node_health health;
 };
 
 /* For threads with a port. */
 
-/** Asks a replica's actor and waits. Returns what node_control_ask and node_control_await do. */
-int node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
-                         struct node_control *control);
-int node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                         struct vsr_cluster_report *report);
+/** Asks a replica's actor and waits. Returns what vsr_node_control_ask and vsr_node_control_await
+ * do. */
+int vsr_node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
+                             struct vsr_node_control *control);
+int vsr_node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
+                             struct vsr_cluster_report *report);
 /** Makes what a replica begins with. Returns 0, or a negative errno and *why. */
-int node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
-                         struct node_control *control, struct vsr_error *why);
+int vsr_node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
+                             struct vsr_node_control *control, struct vsr_error *why);
 
 #endif

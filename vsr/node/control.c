@@ -10,21 +10,21 @@
 
 #include <errno.h>
 
-void node_inbox_init(struct node_inbox *inbox)
+void vsr_node_inbox_init(struct vsr_node_inbox *inbox)
 {
-    *inbox = (struct node_inbox){0};
+    *inbox = (struct vsr_node_inbox){0};
     pthread_mutex_init(&inbox->mutex, NULL);
 }
 
-void node_inbox_deinit(struct node_inbox *inbox)
+void vsr_node_inbox_deinit(struct vsr_node_inbox *inbox)
 {
     VSR_ASSERT(inbox->first == NULL); /* Whoever asked has waited. */
     pthread_mutex_destroy(&inbox->mutex);
 }
 
-static void put(struct node_inbox *inbox, struct node_control *control)
+static void put(struct vsr_node_inbox *inbox, struct vsr_node_control *control)
 {
-    struct node_control **end;
+    struct vsr_node_control **end;
 
     VSR_ASSERT(control->next == NULL);
     pthread_mutex_lock(&inbox->mutex);
@@ -36,19 +36,19 @@ static void put(struct node_inbox *inbox, struct node_control *control)
     pthread_mutex_unlock(&inbox->mutex);
 }
 
-struct node_control *node_inbox_take(struct node_inbox *inbox)
+struct vsr_node_control *vsr_node_inbox_take(struct vsr_node_inbox *inbox)
 {
     pthread_mutex_lock(&inbox->mutex);
-    struct node_control *control = inbox->first;
+    struct vsr_node_control *control = inbox->first;
     if (control != NULL) inbox->first = control->next;
     pthread_mutex_unlock(&inbox->mutex);
     return control;
 }
 
 /** Takes a control back. Returns false when the actor has it already. */
-static bool withdraw(struct node_inbox *inbox, const struct node_control *control)
+static bool withdraw(struct vsr_node_inbox *inbox, const struct vsr_node_control *control)
 {
-    struct node_control **at;
+    struct vsr_node_control **at;
     bool is_there = false;
 
     pthread_mutex_lock(&inbox->mutex);
@@ -63,36 +63,37 @@ static bool withdraw(struct node_inbox *inbox, const struct node_control *contro
     return is_there;
 }
 
-int node_control_ask(struct node_inbox *inbox, act_id to, uint32_t replica,
-                     struct node_control *control)
+int vsr_node_control_ask(struct vsr_node_inbox *inbox, act_id to, uint32_t replica,
+                         struct vsr_node_control *control)
 {
     VSR_ASSERT(!act_on_worker());
-    struct node_wait wait = node_wait_begin("a replica's mailbox", replica);
+    struct vsr_node_wait wait = vsr_node_wait_begin("a replica's mailbox", replica);
     struct act_message *m = act_message_create(NODE_CONTROL, 0);
 
     if (m == NULL) return -ENOMEM;
-    node_event_init(&control->done);
+    vsr_node_event_init(&control->done);
     put(inbox, control);
     while (act_send(to, m) != 0) {
-        if (node_wait_pause(&wait)) continue;
+        if (vsr_node_wait_pause(&wait)) continue;
         act_message_unref(m);
         if (!withdraw(inbox, control)) return 0; /* Another's message made the actor look. */
-        node_event_deinit(&control->done);
+        vsr_node_event_deinit(&control->done);
         return -ETIMEDOUT;
     }
     return 0;
 }
 
-int node_control_await(struct node_inbox *inbox, uint32_t replica, struct node_control *control)
+int vsr_node_control_await(struct vsr_node_inbox *inbox, uint32_t replica,
+                           struct vsr_node_control *control)
 {
-    struct node_wait wait = node_wait_begin("a replica's actor", replica);
+    struct vsr_node_wait wait = vsr_node_wait_begin("a replica's actor", replica);
     int error = 0;
 
-    while (!node_event_wait_for(&control->done, NODE_WAIT_SAY_NS)) {
-        if (node_wait_look(&wait) || !withdraw(inbox, control)) continue;
+    while (!vsr_node_event_wait_for(&control->done, NODE_WAIT_SAY_NS)) {
+        if (vsr_node_wait_look(&wait) || !withdraw(inbox, control)) continue;
         error = -ETIMEDOUT;
         break;
     }
-    node_event_deinit(&control->done);
+    vsr_node_event_deinit(&control->done);
     return error != 0 ? error : control->error;
 }

@@ -9,38 +9,39 @@
 
 #include "node.h"
 
-enum node_command { NODE_BEGIN, NODE_KILL, NODE_PAUSE, NODE_RESUME, NODE_INSPECT };
+enum vsr_node_command { NODE_BEGIN, NODE_KILL, NODE_PAUSE, NODE_RESUME, NODE_INSPECT };
 
 /** What one thread asks of a replica's actor, and waits for. */
-struct node_control {
-    enum node_command command;
-    int error;             /* the answer */
-    struct node_life life; /* BEGIN: the new one. The answer, of KILL too: the old one */
-    const act_id *peers;   /* BEGIN */
+struct vsr_node_control {
+    enum vsr_node_command command;
+    int error;                 /* the answer */
+    struct vsr_node_life life; /* BEGIN: the new one. The answer, of KILL too: the old one */
+    const act_id *peers;       /* BEGIN */
     struct vsr_cluster_report *report; /* INSPECT */
     bool wants_digest;                 /* INSPECT: a large state machine takes its time for it */
-    struct node_event done;
-    struct node_control *next; /* in the inbox */
+    struct vsr_node_event done;
+    struct vsr_node_control *next; /* in the inbox */
 };
 
 /** Controls that wait for one replica's actor. Any thread puts, the actor takes. */
-struct node_inbox {
+struct vsr_node_inbox {
     pthread_mutex_t mutex;
-    struct node_control *first;
+    struct vsr_node_control *first;
 };
 
-void node_inbox_init(struct node_inbox *inbox);
-void node_inbox_deinit(struct node_inbox *inbox);
+void vsr_node_inbox_init(struct vsr_node_inbox *inbox);
+void vsr_node_inbox_deinit(struct vsr_node_inbox *inbox);
 /** The oldest control, or NULL. Only from the actor, which then sets control->done. */
-struct node_control *node_inbox_take(struct node_inbox *inbox);
+struct vsr_node_control *vsr_node_inbox_take(struct vsr_node_inbox *inbox);
 
 /**
- * Asks; the thread needs a port. Ownership: borrows control until node_control_await has returned.
+ * Asks; the thread needs a port. Ownership: borrows control until vsr_node_control_await has
+ * returned.
  *
  * Returns: 0; -ENOMEM; -ETIMEDOUT when the actor had no room for the message, which stderr says.
  */
-int node_control_ask(struct node_inbox *inbox, act_id to, uint32_t replica,
-                     struct node_control *control) ACT_MUST_CHECK;
+int vsr_node_control_ask(struct vsr_node_inbox *inbox, act_id to, uint32_t replica,
+                         struct vsr_node_control *control) ACT_MUST_CHECK;
 
 /**
  * Waits for the answer to a control that was asked.
@@ -48,7 +49,7 @@ int node_control_ask(struct node_inbox *inbox, act_id to, uint32_t replica,
  * Returns: the answer; -ETIMEDOUT when the actor has not looked after NODE_WAIT_NS: the control is
  *          taken back. One that the actor has begun is waited for. stderr names the replica.
  */
-int node_control_await(struct node_inbox *inbox, uint32_t replica,
-                       struct node_control *control) ACT_MUST_CHECK;
+int vsr_node_control_await(struct vsr_node_inbox *inbox, uint32_t replica,
+                           struct vsr_node_control *control) ACT_MUST_CHECK;
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-void node_health_init(struct node_health *health, const struct vsr_replica_options *options)
+void vsr_node_health_init(struct vsr_node_health *health, const struct vsr_replica_options *options)
 {
     const uint32_t n = options->replica_count;
     const uint32_t majority = n / 2 + 1;
@@ -19,7 +19,7 @@ void node_health_init(struct node_health *health, const struct vsr_replica_optio
     health->needed = answers < qr ? answers : qr;
 }
 
-void node_health_note(struct node_health *health, uint32_t replica, bool is_lost)
+void vsr_node_health_note(struct vsr_node_health *health, uint32_t replica, bool is_lost)
 {
     const unsigned bit = 1u << replica;
     const unsigned lost = is_lost ? atomic_fetch_or(&health->lost, bit) | bit     /* H1 */
@@ -33,7 +33,7 @@ void node_health_note(struct node_health *health, uint32_t replica, bool is_lost
             health->replica_count - left, health->replica_count);
 }
 
-bool node_health_is_gone(const struct node_health *health)
+bool vsr_node_health_is_gone(const struct vsr_node_health *health)
 {
     return atomic_load_explicit(&health->is_gone, memory_order_acquire); /* H2 */
 }

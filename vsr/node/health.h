@@ -16,19 +16,20 @@
 
 #include <stdatomic.h>
 
-struct node_health {
+struct vsr_node_health {
     atomic_uint lost; /* a bit for each replica */
     atomic_bool is_gone;
     uint32_t replica_count;
     uint32_t needed; /* replicas with a log: one less, and it is over */
 };
 
-void node_health_init(struct node_health *health, const struct vsr_replica_options *options);
+void vsr_node_health_init(struct vsr_node_health *health,
+                          const struct vsr_replica_options *options);
 
 /** Threads: the replica's actor. */
-void node_health_note(struct node_health *health, uint32_t replica, bool is_lost);
+void vsr_node_health_note(struct vsr_node_health *health, uint32_t replica, bool is_lost);
 
 /** Threads: any. */
-bool node_health_is_gone(const struct node_health *health);
+bool vsr_node_health_is_gone(const struct vsr_node_health *health);
 
 #endif

@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-void node_identities_init(struct node_identities *identities)
+void vsr_node_identities_init(struct vsr_node_identities *identities)
 {
-    *identities = (struct node_identities){0};
+    *identities = (struct vsr_node_identities){0};
     pthread_mutex_init(&identities->mutex, NULL);
 }
 
-void node_identities_deinit(struct node_identities *identities)
+void vsr_node_identities_deinit(struct vsr_node_identities *identities)
 {
     pthread_mutex_destroy(&identities->mutex);
     free(identities->seeds);
@@ -49,7 +49,7 @@ static uint64_t mix(uint64_t z)
 }
 
 /** Notes a seed. Returns 0, -EEXIST when it was given before, -ENOMEM. */
-static int claim(struct node_identities *identities, uint64_t seed)
+static int claim(struct vsr_node_identities *identities, uint64_t seed)
 {
     for (uint32_t i = 0; i < identities->count; i++)
         if (identities->seeds[i] == seed) return -EEXIST;
@@ -64,8 +64,8 @@ static int claim(struct node_identities *identities, uint64_t seed)
     return 0;
 }
 
-int node_identify(struct node_identities *identities, uint64_t seed, uint64_t id[2],
-                  struct vsr_error *why)
+int vsr_node_identify(struct vsr_node_identities *identities, uint64_t seed, uint64_t id[2],
+                      struct vsr_error *why)
 {
     if (seed == 0) return draw(id, why);
 

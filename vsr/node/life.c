@@ -36,22 +36,22 @@ static int check_machine(const struct vsr_state_machine *machine, uint32_t repli
     return -EINVAL;
 }
 
-int node_life_create_machine(const struct vsr_cluster_options *options, uint32_t replica,
-                             struct node_life *life, struct vsr_error *why)
+int vsr_node_life_create_machine(const struct vsr_cluster_options *options, uint32_t replica,
+                                 struct vsr_node_life *life, struct vsr_error *why)
 {
-    *life = (struct node_life){0};
+    *life = (struct vsr_node_life){0};
     int error = options->create_machine(options->machine_context, replica, &life->machine);
     if (error != 0) {
-        *life = (struct node_life){0}; /* nothing was made, whatever stands there */
+        *life = (struct vsr_node_life){0}; /* nothing was made, whatever stands there */
         return error;
     }
     error = check_machine(&life->machine, replica, why);
-    if (error != 0) node_life_destroy(life);
+    if (error != 0) vsr_node_life_destroy(life);
     return error;
 }
 
-int node_life_create_core(const struct vsr_cluster_options *options, uint32_t replica,
-                          const struct vsr_superblock *superblock, struct node_life *life)
+int vsr_node_life_create_core(const struct vsr_cluster_options *options, uint32_t replica,
+                              const struct vsr_superblock *superblock, struct vsr_node_life *life)
 {
     struct vsr_replica_options o = options->replica;
 
@@ -61,16 +61,16 @@ int node_life_create_core(const struct vsr_cluster_options *options, uint32_t re
     life->snapshots.cluster = o.cluster;
     o.replica = replica;
     o.incarnation = superblock->incarnation + 1;
-    o.buffers = node_buffers;
-    int error = vsr_driver_create(&life->driver, &o, &node_replica_host, NULL);
-    if (error != 0) node_life_destroy(life);
+    o.buffers = vsr_node_buffers;
+    int error = vsr_driver_create(&life->driver, &o, &vsr_node_replica_host, NULL);
+    if (error != 0) vsr_node_life_destroy(life);
     return error;
 }
 
-void node_life_destroy(struct node_life *life)
+void vsr_node_life_destroy(struct vsr_node_life *life)
 {
     vsr_driver_destroy(&life->driver);
     if (life->machine.destroy != NULL) life->machine.destroy(life->machine.state);
-    node_snapshots_deinit(&life->snapshots);
-    *life = (struct node_life){0};
+    vsr_node_snapshots_deinit(&life->snapshots);
+    *life = (struct vsr_node_life){0};
 }

@@ -16,7 +16,7 @@ static void print(uint32_t replica, const char *text)
             (unsigned long long)(us % 1000000), replica, text);
 }
 
-void node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m)
+void vsr_node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m)
 {
     char line[512];
     int used;
@@ -27,7 +27,7 @@ void node_log_message(uint32_t replica, const char *direction, const struct vsr_
     print(replica, line);
 }
 
-void node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op)
+void vsr_node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op)
 {
     char line[512];
 
@@ -36,7 +36,7 @@ void node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, v
     print(replica, line);
 }
 
-void node_log_event(uint32_t replica, const char *what)
+void vsr_node_log_event(uint32_t replica, const char *what)
 {
     print(replica, what);
 }

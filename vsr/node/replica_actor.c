@@ -22,20 +22,20 @@
 #include <string.h>
 #include <time.h>
 
-struct node_replica {
+struct vsr_node_replica {
     bool is_watched; /* not running, or logged: messages are looked at before the core gets them */
     enum vsr_run_state run_state;
-    struct node_life life;
-    struct node_outbox outbox;
+    struct vsr_node_life life;
+    struct vsr_node_outbox outbox;
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
     bool sends_plainly; /* nobody between the replicas has a hand on their messages */
     uint32_t index;
     uint64_t tick_ns;
-    struct node_storage *storage;
-    struct node_inbox *inbox;
-    struct node_event *stopped;
-    struct node_health *health;
+    struct vsr_node_storage *storage;
+    struct vsr_node_inbox *inbox;
+    struct vsr_node_event *stopped;
+    struct vsr_node_health *health;
     bool is_lost;            /* as the cluster's health has it */
     bool may_have_turned;    /* that may not be so any more */
     uint64_t changed_ns;     /* when run_state did */
@@ -56,15 +56,15 @@ static void print_notice(void *context, uint32_t replica, enum vsr_notice what, 
             about, (unsigned long long)op);
 }
 
-static void notice(struct node_replica *n, enum vsr_notice what, uint32_t about, vsr_op op)
+static void notice(struct vsr_node_replica *n, enum vsr_notice what, uint32_t about, vsr_op op)
 {
-    if (vsr_log_level() >= VSR_LOG_INFO) node_log_notice(n->index, what, about, op);
+    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_log_notice(n->index, what, about, op);
     n->on_notice(n->notice_context, n->index, what, about, op);
     n->may_have_turned = true; /* No status that matters changes without a notice. */
 }
 
 /** Tells the clients' side whether this replica has a log. */
-static void note_health(struct node_replica *n)
+static void note_health(struct vsr_node_replica *n)
 {
     bool is_lost = n->run_state == VSR_DOWN || n->run_state == VSR_FAILED;
 
@@ -75,11 +75,11 @@ static void note_health(struct node_replica *n)
             is_lost || report.status == VSR_STATUS_RECOVERING || report.status == VSR_STATUS_HALTED;
     }
     n->may_have_turned = false;
-    if (is_lost != n->is_lost) node_health_note(n->health, n->index, is_lost);
+    if (is_lost != n->is_lost) vsr_node_health_note(n->health, n->index, is_lost);
     n->is_lost = is_lost;
 }
 
-static void set_run_state(struct node_replica *n, enum vsr_run_state state)
+static void set_run_state(struct vsr_node_replica *n, enum vsr_run_state state)
 {
     static const char *const texts[] = {[VSR_RUNNING] = "runs",
                                         [VSR_PAUSED] = "is paused",
@@ -90,32 +90,32 @@ static void set_run_state(struct node_replica *n, enum vsr_run_state state)
     n->changed_ns = act_now_ns();
     n->is_watched = state != VSR_RUNNING || n->is_logged;
     n->may_have_turned = true;
-    if (vsr_log_level() >= VSR_LOG_INFO) node_log_event(n->index, texts[state]);
+    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_log_event(n->index, texts[state]);
 }
 
 /** Ends a replica whose superblock may not be durable: it promises nothing more. */
-static void fail(struct node_replica *n)
+static void fail(struct vsr_node_replica *n)
 {
     VSR_ASSERT(n->run_state == VSR_RUNNING);
     set_run_state(n, VSR_FAILED);
     notice(n, VSR_NOTICE_STORAGE_FAILED, n->index, 0);
 }
 
-static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct act_message *m)
+static void send_to_replicas(struct vsr_node_replica *n, uint32_t to_mask, struct act_message *m)
 {
     VSR_ASSERT(to_mask != 0 && to_mask >> n->peer_count == 0);
-    if (n->is_logged) node_log_message(n->index, "->", m->body);
+    if (n->is_logged) vsr_node_log_message(n->index, "->", m->body);
     for (uint32_t i = 0; i < n->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
         if (to_mask == 0) {
-            node_outbox_send(&n->outbox, n->peers[i], m);
+            vsr_node_outbox_send(&n->outbox, n->peers[i], m);
             return;
         }
         /* Out of handles: this replica misses the message, as if a network had lost it. */
         struct act_message *copy = act_message_ref(m);
         if (copy != NULL)
-            node_outbox_send(&n->outbox, n->peers[i], copy);
+            vsr_node_outbox_send(&n->outbox, n->peers[i], copy);
         else
             n->outbox.dropped++;
     }
@@ -126,20 +126,20 @@ static void send_to_replicas(struct node_replica *n, uint32_t to_mask, struct ac
 
 static void send_to_mask(void *context, uint32_t to_mask, struct vsr_buffer buffer)
 {
-    send_to_replicas(context, to_mask, node_message(&buffer));
+    send_to_replicas(context, to_mask, vsr_node_message(&buffer));
 }
 
 static void send_to_client(void *context, vsr_address address, struct vsr_buffer buffer)
 {
-    struct node_replica *n = context;
+    struct vsr_node_replica *n = context;
 
-    if (n->is_logged) node_log_message(n->index, "->", buffer.header);
-    node_outbox_send(&n->outbox, address, node_message(&buffer));
+    if (n->is_logged) vsr_node_log_message(n->index, "->", buffer.header);
+    vsr_node_outbox_send(&n->outbox, address, vsr_node_message(&buffer));
 }
 
 static bool apply(void *context, const struct vsr_effect *e)
 {
-    struct node_replica *n = context;
+    struct vsr_node_replica *n = context;
 
     vsr_driver_apply(&n->life.machine, e);
     return true;
@@ -147,8 +147,8 @@ static bool apply(void *context, const struct vsr_effect *e)
 
 static bool persist(void *context, const struct vsr_superblock *superblock)
 {
-    struct node_replica *n = context;
-    int error = node_storage_persist(n->storage, n->index, superblock);
+    struct vsr_node_replica *n = context;
+    int error = vsr_node_storage_persist(n->storage, n->index, superblock);
 
     if (error != 0 && error != -EINPROGRESS) fail(n);
     return error == 0;
@@ -156,31 +156,32 @@ static bool persist(void *context, const struct vsr_superblock *superblock)
 
 static bool save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
 {
-    struct node_life *life = &((struct node_replica *)context)->life;
+    struct vsr_node_life *life = &((struct vsr_node_replica *)context)->life;
 
     /* Away, which the core has said just before, has to leave before this worker is busy, or the
      * others take the silence for a sign. Source: rule 6.8. */
     act_flush();
-    *snapshot = node_snapshot_save(&life->snapshots, life->driver.core, &life->machine, op);
+    *snapshot = vsr_node_snapshot_save(&life->snapshots, life->driver.core, &life->machine, op);
     return true;
 }
 
 static void fill_chunk(void *context, const struct vsr_effect *e)
 {
-    node_snapshot_fill(&((struct node_replica *)context)->life.snapshots, e);
+    vsr_node_snapshot_fill(&((struct vsr_node_replica *)context)->life.snapshots, e);
 }
 
 static void store_chunk(void *context, const struct vsr_effect *e)
 {
-    node_snapshot_store(&((struct node_replica *)context)->life.snapshots, e);
+    vsr_node_snapshot_store(&((struct vsr_node_replica *)context)->life.snapshots, e);
 }
 
 static bool load(void *context, const struct vsr_snapshot *snapshot, bool *is_loaded)
 {
-    struct node_life *life = &((struct node_replica *)context)->life;
+    struct vsr_node_life *life = &((struct vsr_node_replica *)context)->life;
 
     act_flush(); /* As in save. */
-    *is_loaded = node_snapshot_load(&life->snapshots, life->driver.core, &life->machine, snapshot);
+    *is_loaded =
+        vsr_node_snapshot_load(&life->snapshots, life->driver.core, &life->machine, snapshot);
     return true;
 }
 
@@ -189,7 +190,7 @@ static void on_notice_effect(void *context, const struct vsr_effect *e)
     notice(context, e->notice, e->replica, e->at_op);
 }
 
-const struct vsr_host node_replica_host = {
+const struct vsr_host vsr_node_replica_host = {
     .send = send_to_mask,
     .send_client = send_to_client,
     .apply = apply,
@@ -201,39 +202,39 @@ const struct vsr_host node_replica_host = {
     .notice = on_notice_effect,
 };
 
-static void step(struct node_replica *n, const struct vsr_event *event)
+static void step(struct vsr_node_replica *n, const struct vsr_event *event)
 {
     vsr_driver_step(&n->life.driver, event);
 }
 
-static void start_tick(struct node_replica *n)
+static void start_tick(struct vsr_node_replica *n)
 {
     /* The pool's bound is the only reason to fail; a timer itself takes nothing from it. */
     if (act_timer_start(n->tick_ns, NODE_TICK, 0, NULL) != 0)
         fprintf(stderr, "vsr: replica %u: no memory for its timer; it stops retrying\n", n->index);
 }
 
-static void on_tick(struct node_replica *n)
+static void on_tick(struct vsr_node_replica *n)
 {
     struct timespec now;
 
     start_tick(n);
     if (n->run_state != VSR_RUNNING) return;
     clock_gettime(CLOCK_REALTIME, &now);
-    node_outbox_retry(&n->outbox);
+    vsr_node_outbox_retry(&n->outbox);
     step(n,
          &(struct vsr_event){.kind = VSR_EVENT_TICK,
                              .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec});
 }
 
 /** The storage may have an answer; it keeps it until the replica runs. */
-static void on_persisted(struct node_replica *n)
+static void on_persisted(struct vsr_node_replica *n)
 {
     struct vsr_superblock superblock;
     int error;
 
     if (n->run_state != VSR_RUNNING) return;
-    if (!node_storage_take(n->storage, n->index, &superblock, &error)) return;
+    if (!vsr_node_storage_take(n->storage, n->index, &superblock, &error)) return;
     if (error == 0)
         step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = superblock});
     else
@@ -243,17 +244,17 @@ static void on_persisted(struct node_replica *n)
 /* What the cluster's owner asks. Each returns the answer. */
 
 /** Puts one life in the place of another. Ownership: takes life, gives the old one in its place. */
-static void exchange(struct node_replica *n, struct node_life *life)
+static void exchange(struct vsr_node_replica *n, struct vsr_node_life *life)
 {
     VSR_ASSERT(n->run_state != VSR_RUNNING || life->driver.core == NULL);
-    const struct node_life old = n->life;
+    const struct vsr_node_life old = n->life;
 
     n->life = *life;
     *life = old;
-    node_outbox_clear(&n->outbox);
+    vsr_node_outbox_clear(&n->outbox);
 }
 
-static int on_begin(struct node_replica *n, struct node_control *c)
+static int on_begin(struct vsr_node_replica *n, struct vsr_node_control *c)
 {
     if (n->run_state != VSR_DOWN && n->run_state != VSR_FAILED) return -EALREADY;
     memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
@@ -269,7 +270,7 @@ static int on_begin(struct node_replica *n, struct node_control *c)
     return 0;
 }
 
-static int on_kill(struct node_replica *n, struct node_control *c)
+static int on_kill(struct vsr_node_replica *n, struct vsr_node_control *c)
 {
     if (n->run_state == VSR_DOWN) return -EALREADY;
     exchange(n, &c->life);
@@ -277,7 +278,7 @@ static int on_kill(struct node_replica *n, struct node_control *c)
     return 0;
 }
 
-static int on_pause(struct node_replica *n)
+static int on_pause(struct vsr_node_replica *n)
 {
     if (n->run_state == VSR_PAUSED) return -EALREADY;
     if (n->run_state != VSR_RUNNING) return -ESRCH;
@@ -285,7 +286,7 @@ static int on_pause(struct node_replica *n)
     return 0;
 }
 
-static int on_resume(struct node_replica *n)
+static int on_resume(struct vsr_node_replica *n)
 {
     if (n->run_state == VSR_RUNNING) return -EALREADY;
     if (n->run_state != VSR_PAUSED) return -ESRCH;
@@ -294,7 +295,7 @@ static int on_resume(struct node_replica *n)
     return 0;
 }
 
-static int on_inspect(struct node_replica *n, const struct node_control *c)
+static int on_inspect(struct vsr_node_replica *n, const struct vsr_node_control *c)
 {
     *c->report = (struct vsr_cluster_report){
         .run_state = n->run_state,
@@ -308,7 +309,7 @@ static int on_inspect(struct node_replica *n, const struct node_control *c)
     return 0;
 }
 
-static void answer(struct node_replica *n, struct node_control *c)
+static void answer(struct vsr_node_replica *n, struct vsr_node_control *c)
 {
     switch (c->command) {
     case NODE_BEGIN:
@@ -327,31 +328,31 @@ static void answer(struct node_replica *n, struct node_control *c)
         c->error = on_inspect(n, c);
         break;
     }
-    node_event_set(&c->done); /* the last look at *c */
+    vsr_node_event_set(&c->done); /* the last look at *c */
 }
 
-static void on_control(struct node_replica *n)
+static void on_control(struct vsr_node_replica *n)
 {
-    struct node_control *c;
+    struct vsr_node_control *c;
 
-    while ((c = node_inbox_take(n->inbox)) != NULL)
+    while ((c = vsr_node_inbox_take(n->inbox)) != NULL)
         answer(n, c);
 }
 
 /** A message to a replica that does not run, or is logged. Returns whether the core gets it. */
-static bool watch(struct node_replica *n, const struct act_message *m)
+static bool watch(struct vsr_node_replica *n, const struct act_message *m)
 {
     if (n->run_state != VSR_RUNNING) {
         n->messages_ended++;
         return false;
     }
-    node_log_message(n->index, "<-", m->body);
+    vsr_node_log_message(n->index, "<-", m->body);
     return true;
 }
 
 static void receive(void *state, struct act_message *m)
 {
-    struct node_replica *n = state;
+    struct vsr_node_replica *n = state;
 
     if (m->type == NODE_MESSAGE) {
         /* A body that is no whole message never reaches the core. */
@@ -380,44 +381,45 @@ static void receive(void *state, struct act_message *m)
 
 static void turn_end(void *state)
 {
-    struct node_replica *n = state;
+    struct vsr_node_replica *n = state;
 
     if (n->may_have_turned) note_health(n);
     if (n->run_state != VSR_RUNNING) return;
     VSR_ASSERT(n->life.driver.core != NULL);
     vsr_driver_turn_end(&n->life.driver);
-    if (n->outbox.count > 0) node_outbox_retry(&n->outbox);
+    if (n->outbox.count > 0) vsr_node_outbox_retry(&n->outbox);
 }
 
 static void stopped(void *state, int reason)
 {
-    struct node_replica *n = state;
-    struct node_event *event = n->stopped;
+    struct vsr_node_replica *n = state;
+    struct vsr_node_event *event = n->stopped;
 
     (void)reason;
-    node_replica_destroy(n);
-    node_event_set(event);
+    vsr_node_replica_destroy(n);
+    vsr_node_event_set(event);
 }
 
-const struct act_behaviour node_replica_behaviour = {
+const struct act_behaviour vsr_node_replica_behaviour = {
     .receive = receive,
     .turn_end = turn_end,
     .stopped = stopped,
 };
 
-void node_replica_destroy(struct node_replica *n)
+void vsr_node_replica_destroy(struct vsr_node_replica *n)
 {
-    node_life_destroy(&n->life);
-    node_outbox_deinit(&n->outbox);
+    vsr_node_life_destroy(&n->life);
+    vsr_node_outbox_deinit(&n->outbox);
     free(n);
 }
 
-struct node_replica *node_replica_create(const struct vsr_cluster_options *options,
-                                         uint32_t replica, struct node_storage *storage,
-                                         struct node_inbox *inbox, struct node_event *stopped_event,
-                                         struct node_health *health)
+struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_options *options,
+                                                 uint32_t replica, struct vsr_node_storage *storage,
+                                                 struct vsr_node_inbox *inbox,
+                                                 struct vsr_node_event *stopped_event,
+                                                 struct vsr_node_health *health)
 {
-    struct node_replica *n = calloc(1, sizeof *n);
+    struct vsr_node_replica *n = calloc(1, sizeof *n);
 
     VSR_ASSERT(replica < options->replica.replica_count);
     if (n == NULL) return NULL;
@@ -434,7 +436,7 @@ struct node_replica *node_replica_create(const struct vsr_cluster_options *optio
     n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;
     n->notice_context = options->notice_context;
-    if (node_outbox_init(&n->outbox, options) == 0) return n;
+    if (vsr_node_outbox_init(&n->outbox, options) == 0) return n;
     free(n);
     return NULL;
 }

@@ -52,12 +52,12 @@ struct service {
     bool is_closed;
     bool is_gone; /* the cluster is */
     uint64_t stop_due_ns;
-    struct node_answers answers;
+    struct vsr_node_answers answers;
 };
 
-static struct node_submit submit_of(const struct act_message *m)
+static struct vsr_node_submit submit_of(const struct act_message *m)
 {
-    struct node_submit submit;
+    struct vsr_node_submit submit;
     memcpy(&submit, m->body, sizeof submit);
     return submit;
 }
@@ -80,7 +80,7 @@ static void answer(struct service *s, struct operation o, int32_t status, const 
     m->body_bytes = (uint32_t)sizeof head + result_bytes;
     memcpy(m->body, &head, sizeof head);
     if (result_bytes > 0) memcpy((uint8_t *)m->body + sizeof head, result, result_bytes);
-    node_answers_send(&s->answers, to, m);
+    vsr_node_answers_send(&s->answers, to, m);
 }
 
 static struct operation take_waiting(struct service *s)
@@ -102,7 +102,7 @@ static bool is_late(const struct operation *o, uint64_t now_ns)
 static bool reserve(const struct service *s, struct operation *o)
 {
     const uint32_t bytes =
-        node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + s->result_bytes_max);
+        vsr_node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + s->result_bytes_max);
 
     if (o->answer != NULL || act_message_capacity(o->submit) >= bytes) return true;
     o->answer = act_message_create(VSR_TYPE_ANSWER, bytes);
@@ -115,7 +115,7 @@ static void dispatch(struct service *s, struct vsr_client_actor *client)
     while (s->free_count > 0 && s->waiting_count > 0) {
         const uint32_t session = s->free_sessions[s->free_count - 1];
         struct operation o = take_waiting(s);
-        const struct node_submit submit = submit_of(o.submit);
+        const struct vsr_node_submit submit = submit_of(o.submit);
         const uint8_t *payload = (const uint8_t *)o.submit->body + sizeof submit;
 
         if (submit.deadline_ns != 0 && is_late(&o, act_now_ns())) {
@@ -278,8 +278,8 @@ static void on_message(void *context, struct vsr_client_actor *client, struct ac
 {
     struct service *s = context;
 
-    if (m->type == NODE_SUBMIT && m->body_bytes >= sizeof(struct node_submit) &&
-        submit_of(m).payload_bytes <= m->body_bytes - sizeof(struct node_submit)) {
+    if (m->type == NODE_SUBMIT && m->body_bytes >= sizeof(struct vsr_node_submit) &&
+        submit_of(m).payload_bytes <= m->body_bytes - sizeof(struct vsr_node_submit)) {
         on_submit(s, client, m);
         return;
     }
@@ -297,14 +297,14 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
     struct service *s = context;
 
     (void)client;
-    if (s->answers.count > 0) node_answers_retry(&s->answers);
+    if (s->answers.count > 0) vsr_node_answers_retry(&s->answers);
     if (s->is_stopping && s->is_closed && s->answers.count == 0 && act_now_ns() >= s->stop_due_ns)
         act_exit(0);
 }
 
 static void destroy(struct service *s)
 {
-    node_answers_clear(&s->answers);
+    vsr_node_answers_clear(&s->answers);
     free(s->waiting);
     free(s->outstanding);
     free(s->free_sessions);
@@ -346,7 +346,7 @@ static struct service *create(const struct vsr_service_options *options)
     s->sessions = options->sessions;
     s->waiting_max = options->waiting_max;
     s->waiting_mask = size - 1;
-    s->result_bytes_max = node_cluster_options(options->cluster)->replica.result_bytes_max;
+    s->result_bytes_max = vsr_node_cluster_options(options->cluster)->replica.result_bytes_max;
     s->free_sessions = calloc(options->sessions, sizeof *s->free_sessions);
     s->outstanding = calloc(options->sessions, sizeof *s->outstanding);
     s->waiting = calloc(size, sizeof *s->waiting);
@@ -406,7 +406,7 @@ struct stopper {
     uint64_t timeout_ns;
     bool has_asked;
     int error;
-    struct node_event done;
+    struct vsr_node_event done;
 };
 
 /** Asks the service to stop. Returns 0 or a negative errno. */
@@ -469,7 +469,7 @@ static void stopper_stopped(void *state, int reason)
     struct stopper *stopper = state;
 
     (void)reason;
-    node_event_set(&stopper->done);
+    vsr_node_event_set(&stopper->done);
 }
 
 static const struct act_behaviour stopper_behaviour = {
@@ -494,7 +494,7 @@ static int stop_with_port(struct stopper *stopper)
     }
     while (act_send(id, m) != 0)
         sched_yield(); /* The lane to a worker empties by itself. */
-    node_event_wait(&stopper->done);
+    vsr_node_event_wait(&stopper->done);
     return stopper->error;
 }
 
@@ -504,21 +504,22 @@ int vsr_service_stop(struct act_runtime *runtime, act_id service, uint64_t timeo
     struct act_port *port;
 
     if (act_on_worker()) return -EDEADLK;
-    int error = node_port_borrow(runtime, &port);
+    int error = vsr_node_port_borrow(runtime, &port);
     if (error != 0) return error;
-    node_event_init(&stopper.done);
+    vsr_node_event_init(&stopper.done);
     error = stop_with_port(&stopper);
-    node_event_deinit(&stopper.done);
-    node_port_return(port);
+    vsr_node_event_deinit(&stopper.done);
+    vsr_node_port_return(port);
     return error;
 }
 
-int node_service_submit(act_id service, const struct node_submit *submit, const void *payload)
+int vsr_node_service_submit(act_id service, const struct vsr_node_submit *submit,
+                            const void *payload)
 {
     const uint32_t payload_bytes = submit->payload_bytes;
     const uint32_t bytes = (uint32_t)sizeof *submit + payload_bytes;
     const uint32_t least =
-        node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + RESULT_BYTES_OWN);
+        vsr_node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + RESULT_BYTES_OWN);
 
     if (payload_bytes > VSR_OP_BYTES_MAX) return -EMSGSIZE;
     if (payload == NULL && payload_bytes > 0) return -EINVAL;
@@ -534,8 +535,8 @@ int node_service_submit(act_id service, const struct node_submit *submit, const 
 
 int vsr_service_send(act_id service, uint64_t cookie, const void *payload, uint32_t payload_bytes)
 {
-    const struct node_submit submit = {.cookie = cookie, .payload_bytes = payload_bytes};
-    return node_service_submit(service, &submit, payload);
+    const struct vsr_node_submit submit = {.cookie = cookie, .payload_bytes = payload_bytes};
+    return vsr_node_service_submit(service, &submit, payload);
 }
 
 static const struct {

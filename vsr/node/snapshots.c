@@ -10,11 +10,11 @@
 
 /** A stream over a blob: written to its end, or read from `at`. */
 struct stream {
-    struct node_blob *blob;
+    struct vsr_node_blob *blob;
     size_t at;
 };
 
-static bool reserve(struct node_blob *blob, size_t bytes)
+static bool reserve(struct vsr_node_blob *blob, size_t bytes)
 {
     if (bytes <= blob->capacity) return true;
     size_t capacity = blob->capacity > 0 ? blob->capacity : 4096;
@@ -48,8 +48,9 @@ static bool read_blob(void *context, void *bytes, size_t count)
     return true;
 }
 
-struct vsr_snapshot node_snapshot_save(struct node_snapshots *s, const struct vsr_replica *core,
-                                       const struct vsr_state_machine *machine, vsr_op op)
+struct vsr_snapshot vsr_node_snapshot_save(struct vsr_node_snapshots *s,
+                                           const struct vsr_replica *core,
+                                           const struct vsr_state_machine *machine, vsr_op op)
 {
     struct stream stream = {.blob = &s->kept};
 
@@ -64,7 +65,7 @@ struct vsr_snapshot node_snapshot_save(struct node_snapshots *s, const struct vs
     };
 }
 
-void node_snapshot_fill(const struct node_snapshots *s, const struct vsr_effect *effect)
+void vsr_node_snapshot_fill(const struct vsr_node_snapshots *s, const struct vsr_effect *effect)
 {
     uint8_t *body = (uint8_t *)effect->buffer.header + sizeof(struct vsr_chunk);
 
@@ -73,7 +74,7 @@ void node_snapshot_fill(const struct node_snapshots *s, const struct vsr_effect 
     memcpy(body, s->kept.bytes + effect->chunk_offset, effect->chunk_bytes);
 }
 
-void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effect)
+void vsr_node_snapshot_store(struct vsr_node_snapshots *s, const struct vsr_effect *effect)
 {
     const uint8_t *body = (const uint8_t *)effect->buffer.header + sizeof(struct vsr_chunk);
     struct stream stream = {.blob = &s->incoming};
@@ -83,12 +84,12 @@ void node_snapshot_store(struct node_snapshots *s, const struct vsr_effect *effe
     if (s->incoming.count == effect->chunk_offset) write_blob(&stream, body, effect->chunk_bytes);
 }
 
-bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
-                        const struct vsr_state_machine *machine,
-                        const struct vsr_snapshot *snapshot)
+bool vsr_node_snapshot_load(struct vsr_node_snapshots *s, struct vsr_replica *core,
+                            const struct vsr_state_machine *machine,
+                            const struct vsr_snapshot *snapshot)
 {
     struct stream stream = {.blob = &s->incoming};
-    struct node_blob kept = s->kept;
+    struct vsr_node_blob kept = s->kept;
 
     if (s->incoming.count != snapshot->bytes ||
         vsr_snapshot_id(s->cluster, s->incoming.bytes, s->incoming.count) != snapshot->id)
@@ -102,7 +103,7 @@ bool node_snapshot_load(struct node_snapshots *s, struct vsr_replica *core,
     return true;
 }
 
-void node_snapshots_deinit(struct node_snapshots *s)
+void vsr_node_snapshots_deinit(struct vsr_node_snapshots *s)
 {
     free(s->kept.bytes);
     free(s->incoming.bytes);

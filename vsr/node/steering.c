@@ -44,7 +44,7 @@ static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_cluster_report report;
         if (i == replica) continue;
-        int error = node_cluster_inspect(cluster, i, false, &report);
+        int error = vsr_node_cluster_inspect(cluster, i, false, &report);
         if (error != 0) return error;
         lost += is_lost(&report);
     }
@@ -57,67 +57,67 @@ static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     if (act_on_worker()) return -EDEADLK;
     pthread_mutex_lock(&cluster->mutex);
-    int error = node_port_borrow(cluster->options.runtime, port);
+    int error = vsr_node_port_borrow(cluster->options.runtime, port);
     if (error != 0) pthread_mutex_unlock(&cluster->mutex);
     return error;
 }
 
 static void leave(struct vsr_cluster *cluster, struct act_port *port)
 {
-    node_port_return(port);
+    vsr_node_port_return(port);
     pthread_mutex_unlock(&cluster->mutex);
 }
 
 int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kill how)
 {
-    struct node_control control = {.command = NODE_KILL};
+    struct vsr_node_control control = {.command = NODE_KILL};
     struct vsr_cluster_report report;
     struct act_port *port;
     int error = enter(cluster, replica, &port);
     if (error != 0) return error;
 
-    error = node_cluster_inspect(cluster, replica, false, &report);
+    error = vsr_node_cluster_inspect(cluster, replica, false, &report);
     if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
     if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
-    if (error == 0) error = node_cluster_command(cluster, replica, &control);
+    if (error == 0) error = vsr_node_cluster_command(cluster, replica, &control);
     /* Here and not by the actor: a large state machine takes its time, which other actors of the
      * worker would miss. */
-    node_life_destroy(&control.life);
+    vsr_node_life_destroy(&control.life);
     leave(cluster, port);
     return error;
 }
 
 int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vsr_error *why)
 {
-    struct node_control control = {.command = NODE_BEGIN};
+    struct vsr_node_control control = {.command = NODE_BEGIN};
     struct vsr_cluster_report report;
     struct act_port *port;
     if (why != NULL) *why = (struct vsr_error){.rule = ""};
     int error = enter(cluster, replica, &port);
     if (error != 0) {
-        node_error_finish(why, error);
+        vsr_node_error_finish(why, error);
         return error;
     }
 
-    error = node_cluster_inspect(cluster, replica, false, &report);
+    error = vsr_node_cluster_inspect(cluster, replica, false, &report);
     if (error == 0 && report.run_state != VSR_DOWN && report.run_state != VSR_FAILED)
         error = -EALREADY;
-    if (error == 0) error = node_cluster_prepare(cluster, replica, &control, why);
-    if (error == 0) error = node_cluster_command(cluster, replica, &control);
-    node_life_destroy(&control.life);
-    node_error_finish(why, error);
+    if (error == 0) error = vsr_node_cluster_prepare(cluster, replica, &control, why);
+    if (error == 0) error = vsr_node_cluster_command(cluster, replica, &control);
+    vsr_node_life_destroy(&control.life);
+    vsr_node_error_finish(why, error);
     leave(cluster, port);
     return error;
 }
 
-static int tell(struct vsr_cluster *cluster, uint32_t replica, enum node_command what)
+static int tell(struct vsr_cluster *cluster, uint32_t replica, enum vsr_node_command what)
 {
-    struct node_control control = {.command = what};
+    struct vsr_node_control control = {.command = what};
     struct act_port *port;
     int error = enter(cluster, replica, &port);
     if (error != 0) return error;
 
-    error = node_cluster_command(cluster, replica, &control);
+    error = vsr_node_cluster_command(cluster, replica, &control);
     leave(cluster, port);
     return error;
 }
@@ -141,10 +141,10 @@ static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, b
 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     if (act_on_worker()) return -EDEADLK;
-    int error = node_port_borrow(cluster->options.runtime, &port);
+    int error = vsr_node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
-    error = node_cluster_inspect(cluster, replica, wants_digest, report);
-    node_port_return(port);
+    error = vsr_node_cluster_inspect(cluster, replica, wants_digest, report);
+    vsr_node_port_return(port);
     return error;
 }
 
@@ -180,7 +180,7 @@ static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_sett
     *is_settled = true;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_cluster_report report;
-        int error = node_cluster_inspect(cluster, i, with_digests, &report);
+        int error = vsr_node_cluster_inspect(cluster, i, with_digests, &report);
         if (error != 0) return error;
         if (report.run_state != VSR_RUNNING) continue;
         if (running++ == 0) first = report;
@@ -200,7 +200,7 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
     bool is_settled = false;
 
     if (act_on_worker()) return -EDEADLK;
-    int error = node_port_borrow(cluster->options.runtime, &port);
+    int error = vsr_node_port_borrow(cluster->options.runtime, &port);
     if (error != 0) return error;
     while ((error = compare(cluster, false, &is_settled)) == 0) {
         if (is_settled) error = compare(cluster, true, &is_settled);
@@ -211,6 +211,6 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
         }
         nanosleep(&pause, NULL);
     }
-    node_port_return(port);
+    vsr_node_port_return(port);
     return error;
 }

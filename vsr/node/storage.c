@@ -26,16 +26,16 @@ struct place {
     bool is_written; /* the answer waits */
 };
 
-struct node_storage {
+struct vsr_node_storage {
     struct act_runtime *runtime;
     struct vsr_storage storage;
-    struct node_storage_memory memory;
-    struct node_storage_files *files; /* NULL = memory, or the embedder's */
+    struct vsr_node_storage_memory memory;
+    struct vsr_node_storage_files *files; /* NULL = memory, or the embedder's */
     uint32_t replica_count;
     struct place places[VSR_REPLICAS_MAX];
     pthread_t thread;
     bool has_thread;
-    struct node_event started;
+    struct vsr_node_event started;
     int start_error; /* of the thread, before `started` */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -45,7 +45,7 @@ struct node_storage {
 /* The writer. */
 
 /** The first replica that wants something written, or UINT32_MAX when the storage ends. Waits. */
-static uint32_t next_place(struct node_storage *s)
+static uint32_t next_place(struct vsr_node_storage *s)
 {
     for (;;) {
         for (uint32_t i = 0; i < s->replica_count; i++)
@@ -56,7 +56,7 @@ static uint32_t next_place(struct node_storage *s)
 }
 
 /** Wakes the replica's actor. Without room or memory it tries again: the replica waits for it. */
-static void wake(struct node_storage *s, act_id to)
+static void wake(struct vsr_node_storage *s, act_id to)
 {
     const struct timespec pause = {.tv_nsec = 100000};
     struct act_message *m = NULL;
@@ -82,7 +82,7 @@ static void look_at_port(struct act_port *port)
         act_message_unref(m);
 }
 
-static void write_until_stopped(struct node_storage *s, struct act_port *port)
+static void write_until_stopped(struct vsr_node_storage *s, struct act_port *port)
 {
     uint32_t replica;
 
@@ -113,12 +113,12 @@ static void write_until_stopped(struct node_storage *s, struct act_port *port)
 
 static void *run(void *context)
 {
-    struct node_storage *s = context;
+    struct vsr_node_storage *s = context;
     struct act_port *port;
 
     s->start_error = act_port_open(s->runtime, &port);
     const bool has_port = s->start_error == 0;
-    node_event_set(&s->started); /* the last look at start_error */
+    vsr_node_event_set(&s->started); /* the last look at start_error */
     if (!has_port) return NULL;
     write_until_stopped(s, port);
     act_port_close(port);
@@ -127,25 +127,25 @@ static void *run(void *context)
 
 /* Start and end. */
 
-static int start_thread(struct node_storage *s, struct vsr_error *why)
+static int start_thread(struct vsr_node_storage *s, struct vsr_error *why)
 {
     int error = -pthread_create(&s->thread, NULL, run, s);
     if (error == 0) {
         s->has_thread = true;
-        node_event_wait(&s->started);
+        vsr_node_event_wait(&s->started);
         error = s->start_error;
     }
     if (error != 0)
-        node_explain(why, "storage", "the storage's thread cannot start: %s",
-                     error == -EAGAIN ? "no port is free; raise the runtime's ports_max"
-                                      : strerror(-error));
+        vsr_node_explain(why, "storage", "the storage's thread cannot start: %s",
+                         error == -EAGAIN ? "no port is free; raise the runtime's ports_max"
+                                          : strerror(-error));
     return error;
 }
 
-int node_storage_create(const struct vsr_cluster_options *options, struct node_storage **storage,
-                        struct vsr_error *why)
+int vsr_node_storage_create(const struct vsr_cluster_options *options,
+                            struct vsr_node_storage **storage, struct vsr_error *why)
 {
-    struct node_storage *s = calloc(1, sizeof *s);
+    struct vsr_node_storage *s = calloc(1, sizeof *s);
     int error = 0;
 
     if (s == NULL) return -ENOMEM;
@@ -153,32 +153,32 @@ int node_storage_create(const struct vsr_cluster_options *options, struct node_s
     s->replica_count = options->replica.replica_count;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
-    node_event_init(&s->started);
+    vsr_node_event_init(&s->started);
     if (options->superblock_directory != NULL)
-        error = node_storage_files_create(options, &s->files, &s->storage, why);
+        error = vsr_node_storage_files_create(options, &s->files, &s->storage, why);
     else if (options->storage != NULL)
         s->storage = *options->storage;
     else
-        s->storage = node_storage_memory_of(&s->memory);
+        s->storage = vsr_node_storage_memory_of(&s->memory);
     if (error == 0 && s->storage.may_block) error = start_thread(s, why);
     if (error == 0) {
         *storage = s;
         return 0;
     }
-    node_storage_undo(s);
+    vsr_node_storage_undo(s);
     return error;
 }
 
-void node_storage_undo(struct node_storage *s)
+void vsr_node_storage_undo(struct vsr_node_storage *s)
 {
-    struct node_storage_files *files = s->files;
+    struct vsr_node_storage_files *files = s->files;
 
     s->files = NULL;
-    node_storage_destroy(s);
-    if (files != NULL) node_storage_files_undo(files);
+    vsr_node_storage_destroy(s);
+    if (files != NULL) vsr_node_storage_files_undo(files);
 }
 
-void node_storage_destroy(struct node_storage *s)
+void vsr_node_storage_destroy(struct vsr_node_storage *s)
 {
     if (s->has_thread) {
         pthread_mutex_lock(&s->mutex);
@@ -187,8 +187,8 @@ void node_storage_destroy(struct node_storage *s)
         pthread_mutex_unlock(&s->mutex);
         pthread_join(s->thread, NULL);
     }
-    if (s->files != NULL) node_storage_files_destroy(s->files);
-    node_event_deinit(&s->started);
+    if (s->files != NULL) vsr_node_storage_files_destroy(s->files);
+    vsr_node_event_deinit(&s->started);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
     free(s);
@@ -196,8 +196,8 @@ void node_storage_destroy(struct node_storage *s)
 
 /* Use. */
 
-int node_storage_persist(struct node_storage *s, uint32_t replica,
-                         const struct vsr_superblock *superblock)
+int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica,
+                             const struct vsr_superblock *superblock)
 {
     struct place *place = &s->places[replica];
 
@@ -213,8 +213,8 @@ int node_storage_persist(struct node_storage *s, uint32_t replica,
     return -EINPROGRESS;
 }
 
-bool node_storage_take(struct node_storage *s, uint32_t replica, struct vsr_superblock *superblock,
-                       int *error)
+bool vsr_node_storage_take(struct vsr_node_storage *s, uint32_t replica,
+                           struct vsr_superblock *superblock, int *error)
 {
     struct place *place = &s->places[replica];
 
@@ -230,8 +230,8 @@ bool node_storage_take(struct node_storage *s, uint32_t replica, struct vsr_supe
     return is_written;
 }
 
-int node_storage_read(struct node_storage *s, uint32_t replica, struct vsr_superblock *superblock,
-                      struct vsr_error *why)
+int vsr_node_storage_read(struct vsr_node_storage *s, uint32_t replica,
+                          struct vsr_superblock *superblock, struct vsr_error *why)
 {
     struct place *place = &s->places[replica];
 

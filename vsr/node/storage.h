@@ -10,62 +10,63 @@
 #include <vsr/storage.h>
 
 struct vsr_cluster_options;
-struct node_storage;
+struct vsr_node_storage;
 
 /**
  * Makes what the options ask for; with files, opens or formats them. Returns 0, or as
  * vsr_cluster_start.
  */
-int node_storage_create(const struct vsr_cluster_options *options, struct node_storage **storage,
-                        struct vsr_error *why);
-void node_storage_destroy(struct node_storage *storage);
+int vsr_node_storage_create(const struct vsr_cluster_options *options,
+                            struct vsr_node_storage **storage, struct vsr_error *why);
+void vsr_node_storage_destroy(struct vsr_node_storage *storage);
 /** Destroys it, and removes the files that were formatted: the cluster did not start. */
-void node_storage_undo(struct node_storage *storage);
+void vsr_node_storage_undo(struct vsr_node_storage *storage);
 
 /**
  * Makes a superblock durable. Only from the replica's actor, one at a time.
  *
  * Returns: 0: it is durable. -EINPROGRESS: a NODE_PERSISTED comes to the actor, which then calls
- *          node_storage_take. Else why it may not be durable.
+ *          vsr_node_storage_take. Else why it may not be durable.
  */
-int node_storage_persist(struct node_storage *storage, uint32_t replica,
-                         const struct vsr_superblock *superblock);
+int vsr_node_storage_persist(struct vsr_node_storage *storage, uint32_t replica,
+                             const struct vsr_superblock *superblock);
 
 /**
- * Takes the answer to the last node_storage_persist of this life. Only from the replica's actor.
+ * Takes the answer to the last vsr_node_storage_persist of this life. Only from the replica's
+ * actor.
  *
  * Returns: whether there was one: *superblock, and in *error 0 or why it may not be durable.
  */
-bool node_storage_take(struct node_storage *storage, uint32_t replica,
-                       struct vsr_superblock *superblock, int *error);
+bool vsr_node_storage_take(struct vsr_node_storage *storage, uint32_t replica,
+                           struct vsr_superblock *superblock, int *error);
 
 /**
  * The superblock of a replica that is not running; all zero: it never ran. What it had asked for
  * last may or may not have become durable, and is not answered any more. Blocks.
  */
-int node_storage_read(struct node_storage *storage, uint32_t replica,
-                      struct vsr_superblock *superblock, struct vsr_error *why);
+int vsr_node_storage_read(struct vsr_node_storage *storage, uint32_t replica,
+                          struct vsr_superblock *superblock, struct vsr_error *why);
 
 /** Superblocks in memory. Zeroed = no replica ran. */
-struct node_storage_memory {
+struct vsr_node_storage_memory {
     struct vsr_superblock superblocks[VSR_REPLICAS_MAX];
 };
 
-struct vsr_storage node_storage_memory_of(struct node_storage_memory *memory);
+struct vsr_storage vsr_node_storage_memory_of(struct vsr_node_storage_memory *memory);
 
 /** Superblocks in the files of a directory. */
-struct node_storage_files;
+struct vsr_node_storage_files;
 
 /**
  * Opens the files of all replicas, formatted before if asked for: all, or none.
  *
  * Returns: 0 and *storage, or as vsr_cluster_start.
  */
-int node_storage_files_create(const struct vsr_cluster_options *options,
-                              struct node_storage_files **files, struct vsr_storage *storage,
-                              struct vsr_error *why);
-void node_storage_files_destroy(struct node_storage_files *files);
+int vsr_node_storage_files_create(const struct vsr_cluster_options *options,
+                                  struct vsr_node_storage_files **files,
+                                  struct vsr_storage *storage, struct vsr_error *why);
+void vsr_node_storage_files_destroy(struct vsr_node_storage_files *files);
 /** Likewise, and removes the files if they were formatted by create. */
-void node_storage_files_undo(struct node_storage_files *files);
+void vsr_node_storage_files_undo(struct vsr_node_storage_files *files);
 
 #endif

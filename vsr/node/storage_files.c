@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct node_storage_files {
+struct vsr_node_storage_files {
     char *directory;
     struct vsr_superblock_identity identity; /* of replica 0 */
     struct superblock_file files[VSR_REPLICAS_MAX];
     bool is_formatted; /* here, just now */
 };
 
-static struct vsr_superblock_identity identity_of(const struct node_storage_files *s,
+static struct vsr_superblock_identity identity_of(const struct vsr_node_storage_files *s,
                                                   uint32_t replica)
 {
     struct vsr_superblock_identity identity = s->identity;
@@ -32,32 +32,32 @@ static struct vsr_superblock_identity identity_of(const struct node_storage_file
 static int write_superblock(void *context, uint32_t replica,
                             const struct vsr_superblock *superblock)
 {
-    struct node_storage_files *s = context;
+    struct vsr_node_storage_files *s = context;
 
     VSR_ASSERT(replica < s->identity.replica_count);
     VSR_ASSERT(s->files[replica].fd >= 0);
-    return node_superblock_write(&s->files[replica], superblock);
+    return vsr_node_superblock_write(&s->files[replica], superblock);
 }
 
 /** Opens the file anew: what another hand has done to it since counts. */
 static int read_superblock(void *context, uint32_t replica, struct vsr_superblock *superblock,
                            struct vsr_error *why)
 {
-    struct node_storage_files *s = context;
+    struct vsr_node_storage_files *s = context;
     const struct vsr_superblock_identity identity = identity_of(s, replica);
 
-    node_superblock_close(&s->files[replica]);
-    return node_superblock_open(&s->files[replica], s->directory, &identity, superblock, why);
+    vsr_node_superblock_close(&s->files[replica]);
+    return vsr_node_superblock_open(&s->files[replica], s->directory, &identity, superblock, why);
 }
 
-static void remove_files(struct node_storage_files *s, uint32_t count)
+static void remove_files(struct vsr_node_storage_files *s, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        node_superblock_remove(s->directory, i);
+        vsr_node_superblock_remove(s->directory, i);
 }
 
 /** Makes the files of a new cluster: all of them, or none. */
-static int format(struct node_storage_files *s, struct vsr_error *why)
+static int format(struct vsr_node_storage_files *s, struct vsr_error *why)
 {
     for (uint32_t i = 0; i < s->identity.replica_count; i++) {
         const struct vsr_superblock_identity identity = identity_of(s, i);
@@ -70,11 +70,11 @@ static int format(struct node_storage_files *s, struct vsr_error *why)
     return 0;
 }
 
-int node_storage_files_create(const struct vsr_cluster_options *options,
-                              struct node_storage_files **files, struct vsr_storage *storage,
-                              struct vsr_error *why)
+int vsr_node_storage_files_create(const struct vsr_cluster_options *options,
+                                  struct vsr_node_storage_files **files,
+                                  struct vsr_storage *storage, struct vsr_error *why)
 {
-    struct node_storage_files *s = calloc(1, sizeof *s);
+    struct vsr_node_storage_files *s = calloc(1, sizeof *s);
     struct vsr_superblock superblock;
     int error = 0;
 
@@ -91,7 +91,7 @@ int node_storage_files_create(const struct vsr_cluster_options *options,
     for (uint32_t i = 0; i < s->identity.replica_count && error == 0; i++)
         error = read_superblock(s, i, &superblock, why);
     if (error != 0) {
-        node_storage_files_undo(s);
+        vsr_node_storage_files_undo(s);
         return error;
     }
     *files = s;
@@ -104,16 +104,16 @@ int node_storage_files_create(const struct vsr_cluster_options *options,
     return 0;
 }
 
-void node_storage_files_undo(struct node_storage_files *s)
+void vsr_node_storage_files_undo(struct vsr_node_storage_files *s)
 {
     if (s->is_formatted) remove_files(s, s->identity.replica_count);
-    node_storage_files_destroy(s);
+    vsr_node_storage_files_destroy(s);
 }
 
-void node_storage_files_destroy(struct node_storage_files *s)
+void vsr_node_storage_files_destroy(struct vsr_node_storage_files *s)
 {
     for (uint32_t i = 0; i < VSR_REPLICAS_MAX; i++)
-        node_superblock_close(&s->files[i]);
+        vsr_node_superblock_close(&s->files[i]);
     free(s->directory);
     free(s);
 }

@@ -8,7 +8,7 @@
 static int write_superblock(void *context, uint32_t replica,
                             const struct vsr_superblock *superblock)
 {
-    struct node_storage_memory *memory = context;
+    struct vsr_node_storage_memory *memory = context;
 
     VSR_ASSERT(replica < VSR_REPLICAS_MAX);
     memory->superblocks[replica] = *superblock;
@@ -18,7 +18,7 @@ static int write_superblock(void *context, uint32_t replica,
 static int read_superblock(void *context, uint32_t replica, struct vsr_superblock *superblock,
                            struct vsr_error *why)
 {
-    const struct node_storage_memory *memory = context;
+    const struct vsr_node_storage_memory *memory = context;
 
     (void)why;
     VSR_ASSERT(replica < VSR_REPLICAS_MAX);
@@ -26,7 +26,7 @@ static int read_superblock(void *context, uint32_t replica, struct vsr_superbloc
     return 0;
 }
 
-struct vsr_storage node_storage_memory_of(struct node_storage_memory *memory)
+struct vsr_storage vsr_node_storage_memory_of(struct vsr_node_storage_memory *memory)
 {
     return (struct vsr_storage){
         .context = memory,

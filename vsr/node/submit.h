@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /** Body of a NODE_SUBMIT; the payload follows. The message has room for its answer, too. */
-struct node_submit {
+struct vsr_node_submit {
     uint64_t cookie;
     uint64_t deadline_ns; /* of act_now_ns: a session that is free later is too late; 0 = none */
     uint32_t payload_bytes;
@@ -17,6 +17,7 @@ struct node_submit {
 };
 
 /** As vsr_service_send, with a deadline. */
-int node_service_submit(act_id service, const struct node_submit *submit, const void *payload);
+int vsr_node_service_submit(act_id service, const struct vsr_node_submit *submit,
+                            const void *payload);
 
 #endif

@@ -141,7 +141,7 @@ int vsr_superblock_format(const char *directory, const struct vsr_superblock_ide
     return explain(why, error, "%s: cannot be written: %s", path, strerror(-error));
 }
 
-void node_superblock_remove(const char *directory, uint32_t replica)
+void vsr_node_superblock_remove(const char *directory, uint32_t replica)
 {
     char path[SUPERBLOCK_PATH_MAX];
     if (set_path(path, directory, replica, NULL) == 0) unlink(path);
@@ -257,9 +257,9 @@ static int read_newest(const struct superblock_file *file, struct superblock_cop
     return check_identity(file, newest, why);
 }
 
-int node_superblock_open(struct superblock_file *file, const char *directory,
-                         const struct vsr_superblock_identity *identity,
-                         struct vsr_superblock *superblock, struct vsr_error *why)
+int vsr_node_superblock_open(struct superblock_file *file, const char *directory,
+                             const struct vsr_superblock_identity *identity,
+                             struct vsr_superblock *superblock, struct vsr_error *why)
 {
     struct superblock_copy newest;
 
@@ -269,7 +269,7 @@ int node_superblock_open(struct superblock_file *file, const char *directory,
     if (error == 0) error = lock_file(file, why);
     if (error == 0) error = read_newest(file, &newest, why);
     if (error != 0) {
-        node_superblock_close(file);
+        vsr_node_superblock_close(file);
         return error;
     }
     file->sequence = newest.sequence;
@@ -282,7 +282,7 @@ int node_superblock_open(struct superblock_file *file, const char *directory,
     return 0;
 }
 
-int node_superblock_write(struct superblock_file *file, const struct vsr_superblock *superblock)
+int vsr_node_superblock_write(struct superblock_file *file, const struct vsr_superblock *superblock)
 {
     VSR_ASSERT(file->fd >= 0 && file->sequence >= 2); /* Formatting has written two. */
     VSR_ASSERT(superblock->log_view <= superblock->view);
@@ -293,7 +293,7 @@ int node_superblock_write(struct superblock_file *file, const struct vsr_superbl
     return error;
 }
 
-void node_superblock_close(struct superblock_file *file)
+void vsr_node_superblock_close(struct superblock_file *file)
 {
     if (file->fd >= 0) close(file->fd);
     file->fd = -1;

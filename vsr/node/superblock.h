@@ -47,9 +47,10 @@ struct superblock_file {
  *          cluster or replica; -EBUSY: another process has it; another negative errno of the file
  *          system. Then file->fd is -1, and why->text (why may be NULL) says what to do.
  */
-int node_superblock_open(struct superblock_file *file, const char *directory,
-                         const struct vsr_superblock_identity *identity,
-                         struct vsr_superblock *superblock, struct vsr_error *why) VSR_MUST_CHECK;
+int vsr_node_superblock_open(struct superblock_file *file, const char *directory,
+                             const struct vsr_superblock_identity *identity,
+                             struct vsr_superblock *superblock,
+                             struct vsr_error *why) VSR_MUST_CHECK;
 
 /**
  * Makes a superblock durable. Blocks for as long as the disk takes.
@@ -57,12 +58,12 @@ int node_superblock_open(struct superblock_file *file, const char *directory,
  * Returns: 0, or a negative errno: then what the file holds is not known, also when a later write
  *          seems to succeed, and the replica must not go on.
  */
-int node_superblock_write(struct superblock_file *file,
-                          const struct vsr_superblock *superblock) VSR_MUST_CHECK;
+int vsr_node_superblock_write(struct superblock_file *file,
+                              const struct vsr_superblock *superblock) VSR_MUST_CHECK;
 
-void node_superblock_close(struct superblock_file *file);
+void vsr_node_superblock_close(struct superblock_file *file);
 
 /** Takes back a file just made by vsr_superblock_format. */
-void node_superblock_remove(const char *directory, uint32_t replica);
+void vsr_node_superblock_remove(const char *directory, uint32_t replica);
 
 #endif

@@ -40,15 +40,15 @@ static void unref(void *context, void *handle)
     act_message_unref(handle);
 }
 
-_Noreturn void node_misuse(const char *function, const char *what)
+_Noreturn void vsr_node_misuse(const char *function, const char *what)
 {
     fprintf(stderr, "vsr: %s is called wrongly: %s\n", function, what);
     abort();
 }
 
-const struct vsr_buffers node_buffers = {.take = take, .ref = ref, .unref = unref};
+const struct vsr_buffers vsr_node_buffers = {.take = take, .ref = ref, .unref = unref};
 
-struct act_message *node_message(const struct vsr_buffer *buffer)
+struct act_message *vsr_node_message(const struct vsr_buffer *buffer)
 {
     struct act_message *m = buffer->handle;
     VSR_DCHECK(buffer->header->bytes <= act_message_capacity(m));
@@ -56,7 +56,7 @@ struct act_message *node_message(const struct vsr_buffer *buffer)
     return m;
 }
 
-int node_port_borrow(struct act_runtime *runtime, struct act_port **port)
+int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 {
     int error = act_port_open(runtime, port);
     if (error == -EBUSY) {
@@ -68,12 +68,12 @@ int node_port_borrow(struct act_runtime *runtime, struct act_port **port)
     return error;
 }
 
-void node_port_return(struct act_port *port)
+void vsr_node_port_return(struct act_port *port)
 {
     if (port != NULL) act_port_close(port);
 }
 
-void node_explain(struct vsr_error *why, const char *option, const char *format, ...)
+void vsr_node_explain(struct vsr_error *why, const char *option, const char *format, ...)
 {
     va_list arguments;
 
@@ -84,7 +84,7 @@ void node_explain(struct vsr_error *why, const char *option, const char *format,
     va_end(arguments);
 }
 
-void node_error_finish(struct vsr_error *why, int error)
+void vsr_node_error_finish(struct vsr_error *why, int error)
 {
     if (why == NULL || error == 0 || why->text[0] != '\0') return;
     if (why->option == NULL) {
@@ -97,14 +97,14 @@ void node_error_finish(struct vsr_error *why, int error)
              (unsigned long long)why->max, why->rule[0] != '\0' ? ": " : "", why->rule);
 }
 
-struct node_wait node_wait_begin(const char *what, uint32_t replica)
+struct vsr_node_wait vsr_node_wait_begin(const char *what, uint32_t replica)
 {
     const uint64_t now_ns = act_now_ns();
-    return (struct node_wait){
+    return (struct vsr_node_wait){
         .what = what, .replica = replica, .start_ns = now_ns, .said_ns = now_ns};
 }
 
-bool node_wait_look(struct node_wait *wait)
+bool vsr_node_wait_look(struct vsr_node_wait *wait)
 {
     const uint64_t now_ns = act_now_ns();
 
@@ -116,15 +116,15 @@ bool node_wait_look(struct node_wait *wait)
     return now_ns - wait->start_ns < NODE_WAIT_NS;
 }
 
-bool node_wait_pause(struct node_wait *wait)
+bool vsr_node_wait_pause(struct vsr_node_wait *wait)
 {
     const struct timespec pause = {.tv_nsec = 100000};
 
     nanosleep(&pause, NULL);
-    return node_wait_look(wait);
+    return vsr_node_wait_look(wait);
 }
 
-void node_event_init(struct node_event *event)
+void vsr_node_event_init(struct vsr_node_event *event)
 {
     pthread_condattr_t attributes;
 
@@ -136,7 +136,7 @@ void node_event_init(struct node_event *event)
     event->is_set = false;
 }
 
-void node_event_set(struct node_event *event)
+void vsr_node_event_set(struct vsr_node_event *event)
 {
     pthread_mutex_lock(&event->mutex);
     event->is_set = true;
@@ -144,7 +144,7 @@ void node_event_set(struct node_event *event)
     pthread_mutex_unlock(&event->mutex);
 }
 
-void node_event_wait(struct node_event *event)
+void vsr_node_event_wait(struct vsr_node_event *event)
 {
     pthread_mutex_lock(&event->mutex);
     while (!event->is_set)
@@ -152,7 +152,7 @@ void node_event_wait(struct node_event *event)
     pthread_mutex_unlock(&event->mutex);
 }
 
-bool node_event_wait_for(struct node_event *event, uint64_t timeout_ns)
+bool vsr_node_event_wait_for(struct vsr_node_event *event, uint64_t timeout_ns)
 {
     struct timespec end;
 
@@ -169,7 +169,7 @@ bool node_event_wait_for(struct node_event *event, uint64_t timeout_ns)
     return is_set;
 }
 
-void node_event_deinit(struct node_event *event)
+void vsr_node_event_deinit(struct vsr_node_event *event)
 {
     pthread_cond_destroy(&event->changed);
     pthread_mutex_destroy(&event->mutex);
@@ -181,9 +181,9 @@ static int send_plainly(void *context, act_id to, struct act_message *m)
     return act_send(to, m);
 }
 
-int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_options *options)
+int vsr_node_outbox_init(struct vsr_node_outbox *outbox, const struct vsr_cluster_options *options)
 {
-    *outbox = (struct node_outbox){
+    *outbox = (struct vsr_node_outbox){
         .parcels = calloc(OUTBOX_MAX, sizeof *outbox->parcels),
         .send = options != NULL && options->send != NULL ? options->send : send_plainly,
         .send_context = options != NULL ? options->send_context : NULL,
@@ -191,20 +191,20 @@ int node_outbox_init(struct node_outbox *outbox, const struct vsr_cluster_option
     return outbox->parcels != NULL ? 0 : -ENOMEM;
 }
 
-void node_outbox_clear(struct node_outbox *outbox)
+void vsr_node_outbox_clear(struct vsr_node_outbox *outbox)
 {
     for (uint32_t i = 0; i < outbox->count; i++)
         act_message_unref(outbox->parcels[i].message);
     outbox->count = 0;
 }
 
-void node_outbox_deinit(struct node_outbox *outbox)
+void vsr_node_outbox_deinit(struct vsr_node_outbox *outbox)
 {
-    node_outbox_clear(outbox);
+    vsr_node_outbox_clear(outbox);
     free(outbox->parcels);
 }
 
-void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message *m)
+void vsr_node_outbox_send(struct vsr_node_outbox *outbox, act_id to, struct act_message *m)
 {
     VSR_ASSERT(m != NULL && outbox->send != NULL);
     VSR_ASSERT(outbox->count <= OUTBOX_MAX);
@@ -222,15 +222,15 @@ void node_outbox_send(struct node_outbox *outbox, act_id to, struct act_message 
     if (outbox->count == 0 && act_await_room(to) != 0) {
         /* Without the notice the next tick tries again. */
     }
-    outbox->parcels[outbox->count++] = (struct node_parcel){.to = to, .message = m};
+    outbox->parcels[outbox->count++] = (struct vsr_node_parcel){.to = to, .message = m};
 }
 
-void node_outbox_retry(struct node_outbox *outbox)
+void vsr_node_outbox_retry(struct vsr_node_outbox *outbox)
 {
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < outbox->count; i++) {
-        struct node_parcel parcel = outbox->parcels[i];
+        struct vsr_node_parcel parcel = outbox->parcels[i];
         if (outbox->send(outbox->send_context, parcel.to, parcel.message) != 0)
             outbox->parcels[kept++] = parcel;
     }
