@@ -3,7 +3,8 @@
  */
 #include "leak_check.h"
 
-#include "node.h"
+#include "cluster_parts.h"
+#include "messages.h"
 
 #include <act/port.h>
 #include <act/runtime.h>

@@ -3,7 +3,8 @@
  */
 #include "leak_check.h"
 
-#include "node.h"
+#include "life.h"
+#include "snapshots.h"
 
 #include <act/actor.h>
 #include <act/runtime.h>

@@ -4,8 +4,9 @@
  */
 #include "leak_check.h"
 
+#include "cluster_parts.h"
 #include "disk.h"
-#include "node.h"
+#include "messages.h"
 
 #include <act/port.h>
 #include <act/runtime.h>

@@ -1,10 +1,11 @@
 /**
  * Callers: a thread's way to a service. See vsr/caller.h.
  */
+#include <act/actor.h>
+#include <act/message.h>
 #include <vsr/caller.h>
 
 #include "assert.h"
-#include "node.h"
 #include "submit.h"
 
 #include <act/port.h>

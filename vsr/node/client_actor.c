@@ -1,10 +1,21 @@
 /**
  * A client as an actor: sessions for an embedder's callbacks.
  */
-#include "node.h"
+#include "buffers.h"
+#include "cluster_parts.h"
+#include "health.h"
+#include "identity.h"
+#include "messages.h"
+#include "outbox.h"
+#include "ports.h"
 
+#include <act/actor.h>
+#include <act/message.h>
+#include <act/port.h>
 #include <act/timer.h>
 #include <vsr/client_actor.h>
+#include <vsr/cluster.h>
+#include <vsr/message.h>
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,8 +6,20 @@
 
 #include "../core/assert.h"
 #include "../core/options.h"
+#include "errors.h"
+#include "health.h"
+#include "identity.h"
+#include "life.h"
+#include "ports.h"
+#include "replica_actor.h"
+#include "storage.h"
+#include "wait.h"
 
+#include <act/actor.h>
+#include <act/port.h>
+#include <act/runtime.h>
 #include <act/timer.h>
+#include <vsr/cluster.h>
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,12 @@
 #define VSR_NODE_CLUSTER_PARTS_H
 
 #include "control.h"
-#include "node.h"
+#include "health.h"
+#include "identity.h"
+#include "storage.h"
+#include "wait.h"
+
+#include <vsr/cluster.h>
 
 struct vsr_cluster {
     struct vsr_cluster_options options;
@@ -19,6 +24,12 @@ struct vsr_cluster {
     struct vsr_node_identities identities;
     struct vsr_node_health health;
 };
+
+/** The cluster's options, and its replicas' ids: peers()[0 .. replica_count-1]. */
+const struct vsr_cluster_options *vsr_node_cluster_options(const struct vsr_cluster *cluster);
+const act_id *vsr_node_cluster_peers(const struct vsr_cluster *cluster);
+struct vsr_node_identities *vsr_node_cluster_identities(struct vsr_cluster *cluster);
+struct vsr_node_health *vsr_node_cluster_health(struct vsr_cluster *cluster);
 
 /* For threads with a port. */
 

@@ -4,8 +4,11 @@
 #include "control.h"
 
 #include "../core/assert.h"
+#include "messages.h"
+#include "wait.h"
 
 #include <act/actor.h>
+#include <act/message.h>
 #include <act/timer.h>
 
 #include <errno.h>

@@ -7,7 +7,8 @@
 #ifndef VSR_NODE_CONTROL_H
 #define VSR_NODE_CONTROL_H
 
-#include "node.h"
+#include "life.h"
+#include "wait.h"
 
 enum vsr_node_command { NODE_BEGIN, NODE_KILL, NODE_PAUSE, NODE_RESUME, NODE_INSPECT };
 

@@ -1,7 +1,7 @@
 /**
  * Who a client is: ids from the system's random source, or from a seed that is given once.
  */
-#include "node.h"
+#include "identity.h"
 
 #include <errno.h>
 #include <stdio.h>

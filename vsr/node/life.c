@@ -1,7 +1,10 @@
 /**
  * One life of a replica: its state machine, its core, its snapshots.
  */
-#include "node.h"
+#include "life.h"
+#include "buffers.h"
+#include "replica_actor.h"
+#include "snapshots.h"
 
 #include "../core/assert.h"
 

@@ -1,7 +1,7 @@
 /**
  * What VSR_LOG shows: one line on stderr for an event, a notice or a message.
  */
-#include "node.h"
+#include "log.h"
 
 #include <act/timer.h>
 #include <vsr/trace.h>

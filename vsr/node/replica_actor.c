@@ -7,12 +7,23 @@
  * what it is sent, as the network of a dead process would; restarted, it has a new one that knows
  * the superblock only.
  */
+#include "replica_actor.h"
+#include "buffers.h"
 #include "control.h"
-#include "node.h"
+#include "health.h"
+#include "life.h"
+#include "log.h"
+#include "messages.h"
+#include "outbox.h"
+#include "snapshots.h"
+#include "storage.h"
+#include "wait.h"
 
 #include "../core/assert.h"
 
+#include <act/message.h>
 #include <act/timer.h>
+#include <vsr/message.h>
 #include <vsr/replica.h>
 #include <vsr/trace.h>
 

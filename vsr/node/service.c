@@ -5,24 +5,27 @@
  * operation was sent. For results that do not fit another message is taken before the operation
  * gets a session; without one it is not executed, and its own message says so.
  */
+#include <act/actor.h>
+#include <act/message.h>
+#include <act/port.h>
 #include <vsr/service.h>
 
 #include "../core/options.h"
 #include "answers.h"
 #include "assert.h"
-#include "node.h"
+#include "cluster_parts.h"
+#include "messages.h"
+#include "ports.h"
+#include "stopper.h"
 #include "submit.h"
 
 #include <act/timer.h>
 #include <vsr/client_actor.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-/** The result of an operation fits into its own message up to here. */
-enum { RESULT_BYTES_OWN = 48 };
 /** A full queue is searched for what is too late this often at most. */
 #define SWEEP_NS 1000000ull
 /** A service that stops ends when nothing was sent to it for so long: it is answered, not lost. */
@@ -399,166 +402,14 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, str
     return error;
 }
 
-/* Stopping one: an actor waits for the service's end, so that no thread waits for ever. */
-
-struct stopper {
-    act_id service;
-    uint64_t timeout_ns;
-    bool has_asked;
-    int error;
-    struct vsr_node_event done;
-};
-
-/** Asks the service to stop. Returns 0 or a negative errno. */
-static int ask_to_stop(act_id service)
-{
-    struct act_message *m = act_message_create(NODE_STOP, 0);
-
-    if (m == NULL) return -ENOMEM;
-    const int error = act_send(service, m);
-    if (error != 0) act_message_unref(m);
-    return error;
-}
-
-/** Until the service's mailbox has room for it. */
-static int stopper_ask(struct stopper *stopper)
-{
-    if (stopper->has_asked) return 0;
-    stopper->has_asked = ask_to_stop(stopper->service) == 0;
-    return stopper->has_asked ? 0 : act_timer_start(SWEEP_NS, NODE_SUBMIT, 0, NULL);
-}
-
-static int stopper_begin(struct stopper *stopper)
-{
-    int error = act_monitor(stopper->service);
-    if (error != 0) return error;
-    if (stopper->timeout_ns != UINT64_MAX) {
-        error = act_timer_start(stopper->timeout_ns, NODE_TICK, 0, NULL);
-        if (error != 0) return error;
-    }
-    return stopper_ask(stopper);
-}
-
-static void stopper_receive(void *state, struct act_message *m)
-{
-    struct stopper *stopper = state;
-
-    switch (m->type) {
-    case NODE_START:
-        stopper->error = stopper_begin(stopper);
-        if (stopper->error != 0) act_exit(0);
-        break;
-    case NODE_SUBMIT: /* of its own timer */
-        if (stopper_ask(stopper) != 0) act_exit(stopper->error = -ENOMEM);
-        break;
-    case NODE_TICK:
-        stopper->error = -ETIMEDOUT;
-        if (act_stop(stopper->service, 0) != 0 &&
-            act_timer_start(SWEEP_NS, NODE_TICK, 0, NULL) != 0)
-            act_exit(0); /* Neither: the runtime's stop ends the service. */
-        break;
-    case ACT_TYPE_DOWN:
-        act_exit(0);
-        break;
-    }
-    act_message_unref(m);
-}
-
-static void stopper_stopped(void *state, int reason)
-{
-    struct stopper *stopper = state;
-
-    (void)reason;
-    vsr_node_event_set(&stopper->done);
-}
-
-static const struct act_behaviour stopper_behaviour = {
-    .receive = stopper_receive,
-    .stopped = stopper_stopped,
-};
-
-static int stop_with_port(struct stopper *stopper)
-{
-    const struct act_spawn_options o = {
-        .behaviour = &stopper_behaviour, .state = stopper, .mailbox_max = 16};
-    struct act_message *m = act_message_create(NODE_START, 0);
-    act_id id;
-
-    if (m == NULL) return -ENOMEM;
-    /* From here first: what this thread has sent before is received before. */
-    stopper->has_asked = ask_to_stop(stopper->service) == 0;
-    int error = act_spawn(&o, &id);
-    if (error != 0) {
-        act_message_unref(m);
-        return error;
-    }
-    while (act_send(id, m) != 0)
-        sched_yield(); /* The lane to a worker empties by itself. */
-    vsr_node_event_wait(&stopper->done);
-    return stopper->error;
-}
-
 int vsr_service_stop(struct act_runtime *runtime, act_id service, uint64_t timeout_ns)
 {
-    struct stopper stopper = {.service = service, .timeout_ns = timeout_ns};
     struct act_port *port;
 
     if (act_on_worker()) return -EDEADLK;
     int error = vsr_node_port_borrow(runtime, &port);
     if (error != 0) return error;
-    vsr_node_event_init(&stopper.done);
-    error = stop_with_port(&stopper);
-    vsr_node_event_deinit(&stopper.done);
+    error = vsr_node_stop_service(service, timeout_ns);
     vsr_node_port_return(port);
     return error;
-}
-
-int vsr_node_service_submit(act_id service, const struct vsr_node_submit *submit,
-                            const void *payload)
-{
-    const uint32_t payload_bytes = submit->payload_bytes;
-    const uint32_t bytes = (uint32_t)sizeof *submit + payload_bytes;
-    const uint32_t least =
-        vsr_node_answer_capacity((uint32_t)sizeof(struct vsr_answer) + RESULT_BYTES_OWN);
-
-    if (payload_bytes > VSR_OP_BYTES_MAX) return -EMSGSIZE;
-    if (payload == NULL && payload_bytes > 0) return -EINVAL;
-    if (act_self() == ACT_ID_NONE) return -EINVAL;
-    struct act_message *m = act_message_create(NODE_SUBMIT, bytes < least ? least : bytes);
-    if (m == NULL) return -ENOMEM;
-    memcpy(m->body, submit, sizeof *submit);
-    if (payload_bytes > 0) memcpy((uint8_t *)m->body + sizeof *submit, payload, payload_bytes);
-    int error = act_send(service, m);
-    if (error != 0) act_message_unref(m);
-    return error;
-}
-
-int vsr_service_send(act_id service, uint64_t cookie, const void *payload, uint32_t payload_bytes)
-{
-    const struct vsr_node_submit submit = {.cookie = cookie, .payload_bytes = payload_bytes};
-    return vsr_node_service_submit(service, &submit, payload);
-}
-
-static const struct {
-    int status;
-    bool may_be_executed;
-    const char *text;
-} statuses[] = {
-#define X(status, may_be_executed, text) {status, may_be_executed, text},
-    VSR_STATUSES(X)
-#undef X
-};
-
-bool vsr_status_may_be_executed(int status)
-{
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-        if (statuses[i].status == status) return statuses[i].may_be_executed;
-    return true;
-}
-
-const char *vsr_status_text(int status)
-{
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-        if (statuses[i].status == status) return statuses[i].text;
-    return "?";
 }

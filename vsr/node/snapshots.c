@@ -1,7 +1,7 @@
 /**
  * The snapshots that a replica's host keeps: the last one taken, and one on its way in.
  */
-#include "node.h"
+#include "snapshots.h"
 
 #include "../core/assert.h"
 

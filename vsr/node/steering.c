@@ -4,8 +4,14 @@
 #include "cluster_parts.h"
 
 #include "../core/assert.h"
+#include "errors.h"
+#include "life.h"
+#include "ports.h"
 
+#include <act/actor.h>
+#include <act/port.h>
 #include <act/timer.h>
+#include <vsr/cluster.h>
 
 #include <errno.h>
 #include <time.h>

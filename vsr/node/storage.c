@@ -8,7 +8,14 @@
 #include "storage.h"
 
 #include "../core/assert.h"
-#include "node.h"
+#include "errors.h"
+#include "messages.h"
+#include "wait.h"
+
+#include <act/actor.h>
+#include <act/message.h>
+#include <act/port.h>
+#include <vsr/cluster.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -16,6 +16,9 @@ struct vsr_node_submit {
     uint32_t reserved;
 };
 
+/** The result of an operation fits into its own message up to here. */
+enum { RESULT_BYTES_OWN = 48 };
+
 /** As vsr_service_send, with a deadline. */
 int vsr_node_service_submit(act_id service, const struct vsr_node_submit *submit,
                             const void *payload);

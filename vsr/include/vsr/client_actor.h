@@ -97,6 +97,7 @@ int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, c
  */
 void vsr_client_actor_close(struct vsr_client_actor *client);
 
+/** How many sessions it has, open or not: they are numbered from 0. Only from its callbacks. */
 uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client);
 
 /** Counters of this client. Only from its callbacks. */

@@ -16,43 +16,7 @@
 #include <act/actor.h>
 #include <act/runtime.h>
 #include <vsr/cluster.h>
-
-/**
- * Status, whether the operation may have been executed, text: what an answer or a call says.
- *
- * One that was never executed may be sent again. One that is unknown was executed once or not at
- * all, and nobody can tell which from here.
- */
-#define VSR_STATUSES(X)                                                                            \
-    X(0, true, "executed; the result is there")                                                    \
-    X(-EAGAIN, false,                                                                              \
-      "never executed: too many operations wait, or a mailbox is full; send it "                   \
-      "again later")                                                                               \
-    X(-ENOMEM, false, "never executed: the message pool is at its bound; send it again later")     \
-    X(-EMSGSIZE, false, "never executed: the operation is longer than op_bytes_max")               \
-    X(-EINVAL, false, "never executed: an argument is wrong")                                      \
-    X(-ECANCELED, false,                                                                           \
-      "never executed: the service stops or has stopped, or the call's time "                      \
-      "was over before a session was free")                                                        \
-    X(-ENOTRECOVERABLE, false,                                                                     \
-      "never executed: the cluster has lost too many replicas at once "                            \
-      "and is gone for good")                                                                      \
-    X(-ECONNRESET, true, "unknown: the session was evicted, or the service ended meanwhile")       \
-    X(-ETIMEDOUT, true, "unknown: no answer came in time")                                         \
-    X(-EOWNERDEAD, true,                                                                           \
-      "unknown: the cluster has lost too many replicas at once and is gone "                       \
-      "for good")
-
-/**
- * Whether an operation with this status may have been executed.
- *
- * Threads: any. Returns: false when it never was and never will be; true for 0, and for a status
- * that is not in the list.
- */
-bool vsr_status_may_be_executed(int status);
-
-/** The text of a status in the list; "?" for another. Threads: any. */
-const char *vsr_status_text(int status);
+#include <vsr/status.h>
 
 /**
  * The type of the message that a service answers with. Body: struct vsr_answer, then the result.
@@ -92,9 +56,9 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id,
  * Stops a service and waits for its end.
  *
  * What waits for a session, and what comes until nothing has come for 2 ms, is answered -ECANCELED;
- * what is outstanding gets its answer, if it comes in time. A service that is not done after timeout_ns is ended: then
- * what is outstanding is answered -ECONNRESET, and answers that their receivers have no room for
- * are lost (their receivers are told of its end).
+ * what is outstanding gets its answer, if it comes in time. A service that is not done after
+ * timeout_ns is ended: then what is outstanding is answered -ECONNRESET, and answers that their
+ * receivers have no room for are lost (their receivers are told of its end).
  *
  * act_stop(id) ends a service at once, as if the time were over, and does not wait.
  *

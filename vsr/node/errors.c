@@ -1,0 +1,32 @@
+/**
+ * Errors in words. See errors.h.
+ */
+#include "errors.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void vsr_node_explain(struct vsr_error *why, const char *option, const char *format, ...)
+{
+    va_list arguments;
+
+    if (why == NULL) return;
+    *why = (struct vsr_error){.option = option, .rule = ""};
+    va_start(arguments, format);
+    vsnprintf(why->text, sizeof why->text, format, arguments);
+    va_end(arguments);
+}
+
+void vsr_node_error_finish(struct vsr_error *why, int error)
+{
+    if (why == NULL || error == 0 || why->text[0] != '\0') return;
+    if (why->option == NULL) {
+        why->option = "";
+        snprintf(why->text, sizeof why->text, "%s", strerror(-error));
+        return;
+    }
+    snprintf(why->text, sizeof why->text, "%s is %llu; accepted is %llu to %llu%s%s", why->option,
+             (unsigned long long)why->value, (unsigned long long)why->min,
+             (unsigned long long)why->max, why->rule[0] != '\0' ? ": " : "", why->rule);
+}

@@ -1,0 +1,16 @@
+/**
+ * Errors whose text is always filled.
+ */
+#ifndef VSR_NODE_ERRORS_H
+#define VSR_NODE_ERRORS_H
+
+#include <vsr/types.h>
+
+/** Fills in *why (may be NULL): an option, and all of it in words. */
+__attribute__((format(printf, 3, 4))) void
+vsr_node_explain(struct vsr_error *why, const char *option, const char *format, ...);
+
+/** Fills in the text of an error that a call ends with, if nobody has. Zeroed at its beginning. */
+void vsr_node_error_finish(struct vsr_error *why, int error);
+
+#endif

@@ -1,0 +1,80 @@
+/**
+ * Outboxes. See outbox.h.
+ */
+#include "outbox.h"
+
+#include "assert.h"
+
+#include <act/message.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+/** A message of this size is work for its receiver that should begin while this turn goes on. */
+enum { LARGE_BYTES = 2048 };
+
+static int send_plainly(void *context, act_id to, struct act_message *m)
+{
+    (void)context;
+    return act_send(to, m);
+}
+
+int vsr_node_outbox_init(struct vsr_node_outbox *outbox, const struct vsr_cluster_options *options)
+{
+    *outbox = (struct vsr_node_outbox){
+        .parcels = calloc(OUTBOX_MAX, sizeof *outbox->parcels),
+        .send = options != NULL && options->send != NULL ? options->send : send_plainly,
+        .send_context = options != NULL ? options->send_context : NULL,
+    };
+    return outbox->parcels != NULL ? 0 : -ENOMEM;
+}
+
+void vsr_node_outbox_clear(struct vsr_node_outbox *outbox)
+{
+    for (uint32_t i = 0; i < outbox->count; i++)
+        act_message_unref(outbox->parcels[i].message);
+    outbox->count = 0;
+}
+
+void vsr_node_outbox_deinit(struct vsr_node_outbox *outbox)
+{
+    vsr_node_outbox_clear(outbox);
+    free(outbox->parcels);
+}
+
+void vsr_node_outbox_send(struct vsr_node_outbox *outbox, act_id to, struct act_message *m)
+{
+    NODE_ASSERT(m != NULL && outbox->send != NULL);
+    NODE_ASSERT(outbox->count <= OUTBOX_MAX);
+    const bool is_large = m->body_bytes >= LARGE_BYTES;
+
+    if (outbox->send(outbox->send_context, to, m) == 0) {
+        if (is_large) act_flush();
+        return;
+    }
+    if (outbox->count == OUTBOX_MAX) {
+        outbox->dropped++;
+        act_message_unref(m);
+        return;
+    }
+    if (outbox->count == 0 && act_await_room(to) != 0) {
+        /* Without the notice the next tick tries again. */
+    }
+    outbox->parcels[outbox->count++] = (struct vsr_node_parcel){.to = to, .message = m};
+}
+
+void vsr_node_outbox_retry(struct vsr_node_outbox *outbox)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < outbox->count; i++) {
+        struct vsr_node_parcel parcel = outbox->parcels[i];
+        if (outbox->send(outbox->send_context, parcel.to, parcel.message) != 0)
+            outbox->parcels[kept++] = parcel;
+    }
+    NODE_ASSERT(kept <= outbox->count);
+    outbox->count = kept;
+    if (kept > 0 && act_await_room(outbox->parcels[0].to) != 0) {
+        /* As above. */
+    }
+}
