@@ -418,6 +418,31 @@ Test(rule_6_4, pending_is_rebuilt)
     fixture_end(drops);
 }
 
+/* 5.2: a request of the adopted log that is not its session's next is a no-op. Once it is executed
+ * nothing of it is pending, or its session would wait for it for ever. */
+Test(rule_6_4, adopted_request_out_of_order_does_not_stay_pending)
+{
+    struct fixture *f = start(3, 1);
+    struct chain c = chain_make(3, 3);
+
+    chain_feed(f, &c, 3, 3); /* requests 1 and 2 */
+    fixture_message(f,
+                    make_prepare(f, log_prepare(&c.entry[3]), 3, chain_checksum(&c, 3), 1, 0, 9));
+    fixture_turn_end(f);
+    leave(f, 1);
+    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 3));
+    cr_assert(is_serving(f->r));
+    cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->pending, 9);
+    fixture_message(f, make_prepare_ok(f, 2, 4));
+    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->pending, 2);
+    fixture_message(f, make_request(f, 1, 0, 3, 1));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, 5, "the session goes on");
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 6.4.5: the new primary answers the clients of ops that it is the first to execute. */
 Test(rule_6_4, new_primary_answers_clients)
 {

@@ -47,9 +47,11 @@ static void close_sessions(struct vsr_replica *r, const struct vsr_prepare *prep
  *
  * A request that is not its session's next one is a no-op: the primary's checks make that
  * impossible, and if it happened all the same, every replica would decide alike, from its log.
- * Returns: how many operations there are.
+ * Returns: how many operations there are; in *is_pending_wrong, whether one of a session that is
+ * open was passed over.
  */
-static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare *prepare)
+static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare *prepare,
+                                bool *is_pending_wrong)
 {
     /* Copies, so that no store in the loop makes the compiler load them again. */
     const struct vsr_client_table clients = r->clients;
@@ -57,6 +59,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
     struct vsr_operation *next = r->operations;
     uint32_t offset = sizeof *prepare;
     uint32_t size = 0;
+    bool is_skipped = false;
 
     for (uint32_t left = prepare->header.count; left > 0; left--) {
         const struct vsr_request *request = request_at(prepare, offset);
@@ -66,6 +69,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
         offset = step_over(offset, request_bytes(request), &size);
         if (entry == NULL || request->number != entry->number + 1) {
             r->counters.requests_repeated++;
+            is_skipped |= entry != NULL;
             continue;
         }
         entry->number = request->number;
@@ -76,6 +80,8 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
             .payload_bytes = request->payload_bytes,
         };
     }
+    /* Its number was pending, and is no more: the session would wait behind it for ever. */
+    *is_pending_wrong = is_skipped;
     return (uint32_t)(next - r->operations);
 }
 
@@ -87,14 +93,16 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
     uint32_t count = 0;
+    bool is_pending_wrong = false;
 
     if (prepare->entry.kind == VSR_KIND_REGISTER)
         open_sessions(r, prepare);
     else if (prepare->entry.kind == VSR_KIND_CLOSE)
         close_sessions(r, prepare);
     else
-        count = list_operations(r, prepare);
+        count = list_operations(r, prepare, &is_pending_wrong);
     r->is_applying = true;
+    if (is_pending_wrong && is_serving(r)) vsr_rebuild_pending(r);
     r->operation_count = count;
     r->counters.requests_executed += count;
     struct vsr_effect *effect = effects_next(out, VSR_EFFECT_APPLY);

@@ -9,21 +9,29 @@
 #include "message.h"
 #include "state.h"
 
-/** Notes the requests that the log holds after `op`; of one op's sessions, or of all (0). */
+/** Notes `count` requests of a batch; of one session, or of all (0). */
+static void note_requests(struct vsr_replica *r, const void *batch, uint32_t count,
+                          vsr_session session)
+{
+    uint32_t offset = sizeof(struct vsr_prepare);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vsr_request *request = request_at(batch, offset);
+        offset += request_bytes(request);
+        if (request->kind != VSR_KIND_OPERATION) continue;
+        if (session != 0 && request->session != session) continue;
+        struct vsr_client_entry *entry =
+            vsr_client_table_find(&r->clients, request->session, request->slot);
+        if (entry != NULL && request->number > entry->pending) entry->pending = request->number;
+    }
+}
+
+/** Notes the requests that the log holds after `op`; of one session, or of all (0). */
 static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
 {
     while (++op <= r->log.op) {
         const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
-        uint32_t offset = sizeof *prepare;
-        for (uint32_t i = 0; i < prepare->header.count; i++) {
-            const struct vsr_request *request = request_at(prepare, offset);
-            offset += request_bytes(request);
-            if (request->kind != VSR_KIND_OPERATION) continue;
-            if (session != 0 && request->session != session) continue;
-            struct vsr_client_entry *entry =
-                vsr_client_table_find(&r->clients, request->session, request->slot);
-            if (entry != NULL && request->number > entry->pending) entry->pending = request->number;
-        }
+        note_requests(r, prepare, prepare->header.count, session);
     }
 }
 
@@ -34,6 +42,7 @@ void vsr_rebuild_pending(struct vsr_replica *r)
         if (entry->session != 0) entry->pending = entry->number;
     }
     note_pending(r, r->applied + (r->is_applying ? 1 : 0), 0);
+    if (r->batch.buffer.header != NULL) note_requests(r, r->batch.buffer.header, r->batch.count, 0);
 }
 
 void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened)
