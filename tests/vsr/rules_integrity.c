@@ -82,6 +82,31 @@ Test(rule_g0, damaged_prepare_is_not_taken)
     chain_free(&c);
 }
 
+/* G0: a repetition of what is held, damaged on its way, proves no fork: it is dropped like any.
+ * With the op damaged it names one that we hold, or no longer hold. */
+Test(rule_g0, damaged_repetition_proves_no_fork)
+{
+    struct chain c = chain_make(3, 4);
+
+    for (uint32_t how = 2; how < 4; how++) {
+        struct fixture *f = backup(&c, 4, 3);
+        struct vsr_buffer b = damaged(&c.entry[4], how);
+        if (how == 3) {
+            BODY(b, vsr_prepare)->entry = log_prepare(&c.entry[4])->entry;
+            BODY(b, vsr_prepare)->entry.op = 2;
+            BODY(b, vsr_prepare)->commit = 0;
+        }
+        cr_assert_eq(fixture_message(f, b), VSR_DROP_DAMAGED, "%u", how);
+        cr_assert(fixture_noticed(f, VSR_NOTICE_DAMAGED));
+        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        cr_assert(chain_is_log(&c, f, 4));
+        fixture_turn_end(f);
+        cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0, "nothing was repeated");
+        fixture_free(f);
+    }
+    chain_free(&c);
+}
+
 /* G0: what another core of this process sends from its log it has verified: not again. */
 Test(rule_g0, entry_from_a_log_of_this_process_is_taken_as_it_is)
 {

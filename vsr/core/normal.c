@@ -73,15 +73,11 @@ static void append_early(struct vsr_replica *r, struct vsr_effects *out)
     }
 }
 
-/** An op that we have must be the same entry: then only the acknowledgement was lost. */
-static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_entry *entry,
-                                       struct vsr_effects *out)
+/** Whether the log has an entry of this name at its op. */
+static bool is_held(const struct vsr_replica *r, const struct vsr_entry *entry)
 {
-    if (vsr_log_holds(&r->log, entry->op) &&
-        vsr_log_at(&r->log, entry->op)->entry.checksum != entry->checksum)
-        return note_fork(r, entry->op, out);
-    r->in_view.is_ack_due = true;
-    return VSR_DROP_STALE;
+    return vsr_log_holds(&r->log, entry->op) &&
+           vsr_log_at(&r->log, entry->op)->entry.checksum == entry->checksum;
 }
 
 /**
@@ -97,6 +93,16 @@ static bool is_undamaged(const struct vsr_replica *r, const struct vsr_prepare *
     if (r->is_local || prepare->entry.checksum == vsr_entry_checksum(prepare)) return true;
     effects_notice(out, VSR_NOTICE_DAMAGED, (uint32_t)prepare->header.from, prepare->entry.op);
     return false;
+}
+
+/** An op that we have must be the same entry: then only the acknowledgement was lost. */
+static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_entry *entry,
+                                       struct vsr_effects *out)
+{
+    if (vsr_log_holds(&r->log, entry->op) && !is_held(r, entry))
+        return note_fork(r, entry->op, out);
+    r->in_view.is_ack_due = true;
+    return VSR_DROP_STALE;
 }
 
 /**
@@ -115,7 +121,8 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
         return VSR_DROP_MALFORMED;
 
     VSR_ASSERT(!is_primary(r));
-    if (entry->op > r->log.op && !is_undamaged(r, prepare, out)) return VSR_DROP_DAMAGED;
+    /* Before anything follows from it: a damaged repetition would pass for another entry. */
+    if (!is_held(r, entry) && !is_undamaged(r, prepare, out)) return VSR_DROP_DAMAGED;
     hear_primary(r, out);
     const vsr_op commit = prepare->commit;
     const vsr_op released = prepare->released;
