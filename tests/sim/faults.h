@@ -60,7 +60,7 @@ enum fault {
     X(PAYLOADS, SWITCHED_ON, "payloads of random words, of a hash's constants, long ones")         \
     X(HIGH_NUMBERS, SWITCHED_ON, "views, incarnations and times near 2^32, 2^63 and 2^64")         \
     X(TWINS, SWITCHED_OFF, "two clients with one id")                                              \
-    X(MALFORMED, SWITCHED_OFF, "messages cut short and with fields that cannot be")                \
+    X(MALFORMED, SWITCHED_ON, "messages cut short and with fields that cannot be")                 \
     X(LIES, SWITCHED_OFF, "messages with any bit flipped: nothing may crash, no more is asked")    \
     X(CROWD, SWITCHED_OFF, "hundreds of sessions of one client")                                   \
     X(STAYS, SWITCHED_OFF, "nobody leaves a view, ever: nothing is wrong")                         \

@@ -73,7 +73,7 @@ const struct profile sim_profiles[] = {
     {"twins", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(PARTITION) | BIT(CLIENT_RESTART), 10, 30,
      ABOUT(TWINS), false, "two clients with one id: one of them is refused"},
     {"malformed", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(CLOG) | BIT(SINGLETON), 5, 50,
-     ABOUT(MALFORMED) | ABOUT(PAYLOADS), false, "messages that are dropped"},
+     ABOUT(MALFORMED) | ABOUT(PAYLOADS), true, "messages that are dropped"},
     {"lies", BIT(CRASH) | BIT(CRASH_PRIMARY) | BIT(CLOG) | BIT(SINGLETON), 5, 50,
      ABOUT(LIES) | ABOUT(PAYLOADS), true, "messages with wrong bits; only a crash is a failure"},
     {"amnesia", BIT(AMNESIA) | BIT(CRASH) | BIT(SINGLETON) | BIT(REPLAY) | BIT(CLOG), 10, 30, 0,
