@@ -250,6 +250,29 @@ Test(rule_7_3, gap_keeps_its_nonce)
     fixture_end(f);
 }
 
+/* 7.3: an answer of no use is none. Where a round trip is longer than the first patience, who has
+ * no more than we do may answer first, each time; the answer behind it is to the same question. */
+Test(rule_7_3, empty_answer_to_a_gap_leaves_the_question_out)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 4);
+    struct vsr_buffer commit = make_commit(f, 0, 0);
+
+    BODY(commit, vsr_commit)->op = 4;
+    fixture_message(f, commit);
+    fixture_turn_end(f);
+    struct vsr_buffer late = make_new_state(f, 0, &c, 0, 4, 4, 4);
+    cr_assert_eq(tick_until_sent(f, VSR_GET_STATE, 100), o.resend_ticks);
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
+    cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 0, 0, 0, 0)), VSR_DROP_STALE);
+    fixture_turn_end(f);
+    cr_assert_eq(fixture_message(f, late), VSR_DROP_NONE);
+    cr_assert_eq(f->r->log.op, 4);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 7.3, 8.3: and with a Recovery. */
 Test(rule_8_3_patience, recovery_keeps_its_nonce)
 {

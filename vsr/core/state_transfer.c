@@ -177,9 +177,15 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     struct vsr_fetch *fetch = &r->in_view.fetch;
 
     if (!fetch->is_waiting) return VSR_DROP_WRONG_NONCE;
+    if (state->op > fetch->op_heard) fetch->op_heard = state->op;
+    if (state->op <= r->log.op) {
+        /* It has no more than we do, and that answers nothing: another one's answer to the same
+         * question may be on its way, and the next one is asked when the patience is over. */
+        return vsr_learn_commit(r, state->commit, state->commit_checksum, out) ? VSR_DROP_STALE
+                                                                               : VSR_DROP_FORKED;
+    }
     fetch->is_waiting = false;
     fetch->target = state->end;
-    if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->base > r->log.op) {
         effects_notice(out, VSR_NOTICE_BEHIND_LOG, r->members.self, r->log.op);
         /* Rather from another backup: a primary that saves holds all of them up. */
@@ -188,11 +194,6 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
             provider = vsr_next_provider(r, provider);
         vsr_transfer_start(r, TRANSFER_BEHIND, provider, UINT64_MAX, 0, out);
         return VSR_DROP_NONE;
-    }
-    if (state->op <= r->log.op) {
-        /* It has no more than we do. Two that lack the same would ask each other for ever. */
-        fetch->provider = vsr_next_provider(r, fetch->provider);
-        fetch->target = UINT64_MAX; /* not at once */
     }
     enum vsr_drop why = append_body(r, state, out);
     if (!vsr_learn_commit(r, state->commit, state->commit_checksum, out)) return VSR_DROP_FORKED;
