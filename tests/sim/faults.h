@@ -59,7 +59,7 @@ enum fault {
     X(NEVER_SAVES, SWITCHED_OFF, "a replica whose saves all fail")                                 \
     X(PAYLOADS, SWITCHED_ON, "payloads of random words, of a hash's constants, long ones")         \
     X(HIGH_NUMBERS, SWITCHED_ON, "views, incarnations and times near 2^32, 2^63 and 2^64")         \
-    X(TWINS, SWITCHED_OFF, "two clients with one id")                                              \
+    X(TWINS, SWITCHED_ON, "two clients with one id")                                               \
     X(MALFORMED, SWITCHED_ON, "messages cut short and with fields that cannot be")                 \
     X(LIES, SWITCHED_OFF, "messages with any bit flipped: nothing may crash, no more is asked")    \
     X(CROWD, SWITCHED_OFF, "hundreds of sessions of one client")                                   \

@@ -32,7 +32,6 @@ void host_init(struct world *w, uint32_t index)
     struct random *r = &w->disk_random;
     const uint32_t skew = w->scenario.skew_percent;
 
-    h->index = index;
     h->source = (struct pool_source){
         .pool = &w->pool,
         .random = random_stream(w->scenario.seed, STREAM_POOL + index),

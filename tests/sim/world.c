@@ -23,6 +23,8 @@ void world_init(struct world *w)
     if (w->scenario.standing.outsiders != 0 && w->scenario.standing.trigger == 0)
         queue_push(&w->queue, (struct event){.time = w->scenario.standing.from_ticks * TICK,
                                              .kind = EVENT_CUT});
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        w->hosts[i].index = i; /* The first may crash at once, and the others count by it. */
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         host_init(w, i);
         host_start(w, &w->hosts[i]);
