@@ -248,7 +248,7 @@ bool run_start_clients(struct run *run)
         struct vsr_error why = {.option = "memory", .rule = ""};
         if (!init_client(run, i)) return run_fail(run, "no memory for client %u", i);
         vsr_client_actor_options_init(&o);
-        o.cluster = run->groups[run->clients[i].group];
+        o.peers = vsr_cluster_peers(run->groups[run->clients[i].group]);
         o.client.sessions = b->sessions;
         o.client.requests_per_message = b->requests_per_message;
         o.seed = b->seed + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15ull;

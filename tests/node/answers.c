@@ -67,7 +67,7 @@ static void start(struct world *w, struct shape shape)
     c.replica.reply_bytes_max += shape.result_bytes_max;
     cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
-    s.cluster = w->cluster;
+    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = shape.sessions;
     s.waiting_max = shape.waiting_max;
     s.place = ACT_PLACE_ON(SERVICE_WORKER);
@@ -454,8 +454,8 @@ Test(answers, misuse_is_refused)
                  "above the cluster's op_bytes_max");
     vsr_service_options_init(&o);
     cr_assert_eq(vsr_service_spawn(&o, &id, &why), -EINVAL);
-    cr_assert_str_eq(why.option, "cluster");
-    o.cluster = w.cluster;
+    cr_assert_str_eq(why.option, "peers");
+    o.peers = vsr_cluster_peers(w.cluster);
     o.waiting_max = 0;
     cr_assert_eq(vsr_service_spawn(&o, &id, &why), -EINVAL);
     cr_assert_str_eq(why.text, "waiting_max is 0; accepted is 1 to 4194304");

@@ -3,7 +3,6 @@
  */
 #include "leak_check.h"
 
-#include "cluster_parts.h"
 #include "messages.h"
 
 #include <act/port.h>
@@ -261,7 +260,7 @@ Test(cluster, a_forged_control_moves_nobody)
             struct act_message *m = act_message_create(types[i], bytes);
             cr_assert_not_null(m);
             memset(m->body, 0x41, bytes);
-            cr_assert_eq(act_send(vsr_node_cluster_peers(cluster)[1], m), 0);
+            cr_assert_eq(act_send(vsr_peers_id(vsr_cluster_peers(cluster), 1), m), 0);
         }
     }
     cr_assert_eq(vsr_cluster_look(cluster, 1, &report), 0);

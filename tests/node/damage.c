@@ -95,7 +95,7 @@ Test(damage, changed_entries_enter_no_log)
     c.notice_context = &network;
     cr_assert_eq(vsr_cluster_start(&c, &cluster, NULL), 0);
     vsr_service_options_init(&s);
-    s.cluster = cluster;
+    s.peers = vsr_cluster_peers(cluster);
     s.sessions = 4;
     s.seed = 77;
     cr_assert_eq(vsr_service_spawn(&s, &service, NULL), 0);

@@ -88,7 +88,7 @@ void load_start(struct load *load, struct vsr_cluster *cluster, uint32_t request
         struct vsr_client_actor_options o;
         struct load_client *l = &load->clients[i];
         vsr_client_actor_options_init(&o);
-        o.cluster = cluster;
+        o.peers = vsr_cluster_peers(cluster);
         o.client.sessions = LOAD_SESSIONS;
         o.client.requests_per_message = requests_per_message;
         o.client.retry_ticks = 8;

@@ -65,7 +65,7 @@ static void serve(struct world *w)
 
     cr_assert_eq(vsr_cluster_start(&w->options, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
-    s.cluster = w->cluster;
+    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = 4;
     s.seed = 77;
     cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);

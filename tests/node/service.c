@@ -52,7 +52,7 @@ static void start_with(struct world *w, uint32_t replicas, uint32_t sessions, ui
     c.replica.result_bytes_max = 8;
     cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
-    s.cluster = w->cluster;
+    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = sessions;
     s.waiting_max = waiting_max;
     cr_assert_eq(act_port_open(w->runtime, &port), 0);
@@ -87,7 +87,7 @@ static int spawn_beside(struct world *w, uint64_t seed, act_id *id, struct vsr_e
     struct act_port *port;
 
     vsr_service_options_init(&s);
-    s.cluster = w->cluster;
+    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = 1;
     s.seed = seed;
     cr_assert_eq(act_port_open(w->runtime, &port), 0);
@@ -162,7 +162,7 @@ Test(service, services_come_and_go_beside_an_idle_one)
         act_id id;
 
         vsr_service_options_init(&s);
-        s.cluster = w.cluster;
+        s.peers = vsr_cluster_peers(w.cluster);
         cr_assert_eq(act_port_open(w.runtime, &port), 0);
         cr_assert_eq(vsr_service_spawn(&s, &id, NULL), 0);
         act_port_close(port);

@@ -229,7 +229,7 @@ Test(snapshots, two_in_one_life_under_real_actors)
     co.replica.log_ops = 32;
     cr_assert_eq(vsr_cluster_start(&co, &cluster, NULL), 0);
     vsr_service_options_init(&so);
-    so.cluster = cluster;
+    so.peers = vsr_cluster_peers(cluster);
     so.sessions = 4;
     cr_assert_eq(vsr_service_spawn(&so, &service, NULL), 0);
     cr_assert_eq(vsr_caller_open(runtime, service, &caller), 0);

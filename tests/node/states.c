@@ -80,7 +80,7 @@ static void begin(struct world *w, struct oddity *odd)
     w->options.replica.cluster = 3;
     cr_assert_eq(vsr_cluster_start(&w->options, &w->cluster, NULL), 0);
     vsr_service_options_init(&s);
-    s.cluster = w->cluster;
+    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = 4;
     s.seed = 77;
     cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);

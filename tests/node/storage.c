@@ -4,7 +4,6 @@
  */
 #include "leak_check.h"
 
-#include "cluster_parts.h"
 #include "disk.h"
 #include "messages.h"
 
@@ -301,7 +300,7 @@ static void wake(struct world *w, uint32_t replica)
     cr_assert_eq(act_port_open(w->runtime, &port), 0);
     struct act_message *m = act_message_create(NODE_PERSISTED, 0);
     cr_assert_not_null(m);
-    cr_assert_eq(act_send(vsr_node_cluster_peers(w->cluster)[replica], m), 0);
+    cr_assert_eq(act_send(vsr_peers_id(vsr_cluster_peers(w->cluster), replica), m), 0);
     act_port_close(port);
 }
 

@@ -34,7 +34,7 @@ int main(void)
     if (vsr_cluster_start(&cluster_options, &cluster, &error) != 0) return puts(error.text), 1;
 
     vsr_service_options_init(&service_options); /* takes operations from any thread */
-    service_options.cluster = cluster;
+    service_options.peers = vsr_cluster_peers(cluster);
     if (vsr_service_spawn(&service_options, &service, NULL) != 0) return 1;
 
     /* Every thread that calls opens a caller of its own. */

@@ -2,11 +2,12 @@
  * A client as an actor: sessions for an embedder's callbacks.
  */
 #include "buffers.h"
-#include "cluster_parts.h"
+#include "errors.h"
 #include "health.h"
 #include "identity.h"
 #include "messages.h"
 #include "outbox.h"
+#include "peers.h"
 #include "ports.h"
 
 #include <act/actor.h>
@@ -179,7 +180,8 @@ static void receive(void *state, struct act_message *m)
         break;
     case NODE_TICK:
         start_tick(client);
-        if (client->is_gone || vsr_node_health_is_gone(client->health)) {
+        if (client->is_gone ||
+            (client->health != NULL && vsr_node_health_is_gone(client->health))) {
             on_gone(client);
             break;
         }
@@ -261,7 +263,7 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options)
 static struct vsr_client_actor *create(const struct vsr_client_actor_options *options,
                                        const struct vsr_client_options *client_options)
 {
-    const struct vsr_cluster_options *cluster = vsr_node_cluster_options(options->cluster);
+    struct vsr_peers *peers = options->peers;
     const size_t bytes = (vsr_client_bytes(client_options) + 63) & ~(size_t)63;
     struct vsr_client_actor *client = calloc(1, sizeof *client);
 
@@ -270,16 +272,17 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     client->callbacks = options->callbacks;
     client->context = options->context;
     client->sessions = client_options->sessions;
-    client->health = vsr_node_cluster_health(options->cluster);
+    client->health = peers->health;
     client->peer_count = client_options->replica_count;
-    client->tick_ns = cluster->tick_ns;
-    memcpy(client->peers, vsr_node_cluster_peers(options->cluster), sizeof client->peers);
+    client->tick_ns = peers->options.tick_ns;
+    memcpy(client->peers, peers->ids, sizeof client->peers);
     client->effects.capacity = vsr_client_effects_max(client_options);
     client->effects.list = calloc(client->effects.capacity, sizeof *client->effects.list);
     client->memory = aligned_alloc(64, bytes);
     if (client->memory != NULL) memset(client->memory, 0, bytes);
-    if (vsr_node_outbox_init(&client->outbox, cluster) != 0 || client->effects.list == NULL ||
-        client->memory == NULL) {
+    if (vsr_node_outbox_init(&client->outbox, peers->options.send, peers->options.send_context) !=
+            0 ||
+        client->effects.list == NULL || client->memory == NULL) {
         destroy(client);
         return NULL;
     }
@@ -320,29 +323,49 @@ static int spawn(const struct vsr_client_actor_options *options, struct vsr_clie
     return error;
 }
 
-int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
-                           struct vsr_error *why)
+static int check(const struct vsr_client_actor_options *options, struct vsr_error *why)
 {
-    const struct vsr_cluster_options *cluster = vsr_node_cluster_options(options->cluster);
+    if (options->peers != NULL && options->callbacks != NULL) return 0;
+    vsr_node_explain(why, options->peers == NULL ? "peers" : "callbacks",
+                     "%s is NULL; it has no default",
+                     options->peers == NULL ? "peers" : "callbacks");
+    return -EINVAL;
+}
+
+static int spawn_client(const struct vsr_client_actor_options *options, act_id *id,
+                        struct vsr_error *why)
+{
     struct vsr_client_options o = options->client;
     struct act_port *port;
+    int error = check(options, why);
+    if (error != 0) return error;
 
-    o.cluster = cluster->replica.cluster;
-    o.replica_count = cluster->replica.replica_count;
-    o.sessions_max = cluster->replica.sessions_max;
-    o.op_bytes_max = cluster->replica.op_bytes_max;
+    const struct vsr_peers_options *peers = &options->peers->options;
+    o.cluster = peers->cluster;
+    o.replica_count = peers->replica_count;
+    o.sessions_max = peers->sessions_max;
+    o.op_bytes_max = peers->op_bytes_max;
     o.buffers = vsr_node_buffers;
     o.id[0] = 1; /* The others first: a seed that is claimed stays claimed. */
-    int error = vsr_client_options_check(&o, why);
+    error = vsr_client_options_check(&o, why);
     if (error != 0) return error;
-    error =
-        vsr_node_identify(vsr_node_cluster_identities(options->cluster), options->seed, o.id, why);
+    error = vsr_node_identify(&options->peers->identities, options->seed, o.id, why);
     if (error != 0) return error;
-    error = vsr_node_port_borrow(cluster->runtime, &port);
+    error = vsr_node_port_borrow(peers->runtime, &port);
     if (error != 0) return error;
 
     struct vsr_client_actor *client = create(options, &o);
     error = client != NULL ? spawn(options, client, id) : -ENOMEM;
     vsr_node_port_return(port);
+    return error;
+}
+
+int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
+                           struct vsr_error *why)
+{
+    if (why != NULL) *why = (struct vsr_error){.rule = ""};
+    const int error = spawn_client(options, id, why);
+
+    vsr_node_error_finish(why, error);
     return error;
 }

@@ -2,7 +2,7 @@
  * A cluster in one process: starts and stops its replicas. What is done to them meanwhile is
  * steering.c's.
  */
-#include "cluster_parts.h"
+#include "steering.h"
 
 #include "../core/assert.h"
 #include "../core/options.h"
@@ -27,29 +27,14 @@
 #include <string.h>
 #include <time.h>
 
-const struct vsr_cluster_options *vsr_node_cluster_options(const struct vsr_cluster *cluster)
+struct vsr_peers *vsr_cluster_peers(struct vsr_cluster *cluster)
 {
-    return &cluster->options;
-}
-
-const act_id *vsr_node_cluster_peers(const struct vsr_cluster *cluster)
-{
-    return cluster->peers;
-}
-
-struct vsr_node_identities *vsr_node_cluster_identities(struct vsr_cluster *cluster)
-{
-    return &cluster->identities;
-}
-
-struct vsr_node_health *vsr_node_cluster_health(struct vsr_cluster *cluster)
-{
-    return &cluster->health;
+    return &cluster->peers;
 }
 
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster)
 {
-    return cluster->options.replica.replica_count;
+    return cluster->common.options.replica.replica_count;
 }
 
 void vsr_cluster_options_init(struct vsr_cluster_options *options)
@@ -60,34 +45,6 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
     /* Threads that share their cores with others lose them for tens of milliseconds. */
     options->replica.suspect_ticks = 100;
     options->replica.abdicate_ticks = 150;
-}
-
-/* Controls: what a thread asks of a replica's actor. The thread needs a port. */
-
-static int ask(struct vsr_cluster *cluster, uint32_t replica, struct vsr_node_control *control)
-{
-    return vsr_node_control_ask(&cluster->inboxes[replica], cluster->peers[replica], replica,
-                                control);
-}
-
-static int await(struct vsr_cluster *cluster, uint32_t replica, struct vsr_node_control *control)
-{
-    return vsr_node_control_await(&cluster->inboxes[replica], replica, control);
-}
-
-int vsr_node_cluster_command(struct vsr_cluster *cluster, uint32_t replica,
-                             struct vsr_node_control *control)
-{
-    int error = ask(cluster, replica, control);
-    return error != 0 ? error : await(cluster, replica, control);
-}
-
-int vsr_node_cluster_inspect(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
-                             struct vsr_cluster_report *report)
-{
-    struct vsr_node_control control = {
-        .command = NODE_INSPECT, .report = report, .wants_digest = wants_digest};
-    return vsr_node_cluster_command(cluster, replica, &control);
 }
 
 /* Start and stop. */
@@ -141,97 +98,22 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
     return error != 0 ? error : check_pool(options, why);
 }
 
-/** From the last worker on: what a thread spawns next, a service, is not beside the primary. */
-static uint32_t default_place(const struct act_runtime *runtime, uint32_t replica)
-{
-    const uint32_t workers = act_runtime_workers(runtime);
-    return ACT_PLACE_ON(workers - 1 - replica % workers);
-}
-
-static int spawn_replica(struct vsr_cluster *cluster, uint32_t i)
-{
-    const struct vsr_cluster_options *o = &cluster->options;
-    struct vsr_node_replica *replica = vsr_node_replica_create(
-        o, i, cluster->storage, &cluster->inboxes[i], &cluster->stopped[i], &cluster->health);
-
-    if (replica == NULL) return -ENOMEM;
-    int error = act_spawn(
-        &(struct act_spawn_options){
-            .behaviour = &vsr_node_replica_behaviour,
-            .state = replica,
-            .place = o->places != NULL ? o->places[i] : default_place(o->runtime, i),
-            .mailbox_max = o->mailbox_max,
-        },
-        &cluster->peers[i]);
-    if (error != 0) {
-        vsr_node_replica_destroy(replica);
-        return error;
-    }
-    cluster->spawned++;
-    return 0;
-}
-
-/**
- * Takes the size of results from the first state machine that is made; all others, those of later
- * lives too, give the same: the places of results are part of a snapshot.
- */
-static int agree_on_results(struct vsr_cluster *cluster, uint32_t replica, uint32_t bytes_max,
-                            struct vsr_error *why)
-{
-    struct vsr_replica_options *o = &cluster->options.replica;
-
-    if (!cluster->has_result_bytes) {
-        o->result_bytes_max = bytes_max;
-        cluster->has_result_bytes = true;
-        return vsr_replica_options_check(o, why);
-    }
-    if (bytes_max == o->result_bytes_max) return 0;
-    if (why != NULL) {
-        *why = (struct vsr_error){.option = "result_bytes_max",
-                                  .value = bytes_max,
-                                  .min = o->result_bytes_max,
-                                  .max = o->result_bytes_max,
-                                  .rule = "the same for all replicas"};
-        snprintf(why->text, sizeof why->text,
-                 "the state machine of replica %u gives results of up to %u bytes, the first one "
-                 "made gave %u; create_machine has to make the same for all replicas",
-                 replica, bytes_max, o->result_bytes_max);
-    }
-    return -EINVAL;
-}
-
-int vsr_node_cluster_prepare(struct vsr_cluster *cluster, uint32_t replica,
-                             struct vsr_node_control *control, struct vsr_error *why)
-{
-    struct vsr_superblock superblock;
-    struct vsr_node_life *life = &control->life;
-
-    *control = (struct vsr_node_control){.command = NODE_BEGIN, .peers = cluster->peers};
-    int error = vsr_node_storage_read(cluster->storage, replica, &superblock, why);
-    if (error != 0) return error;
-    error = vsr_node_life_create_machine(&cluster->options, replica, life, why);
-    if (error != 0) return error;
-    error = agree_on_results(cluster, replica, life->machine.result_bytes_max, why);
-    if (error == 0) return vsr_node_life_create_core(&cluster->options, replica, &superblock, life);
-    vsr_node_life_destroy(life);
-    return error;
-}
-
 /** Replicas that all start have no log; when one of them had one it is gone, with what it held. */
 static int check_first_life(struct vsr_cluster *cluster, struct vsr_error *why)
 {
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_superblock superblock;
-        int error = vsr_node_storage_read(cluster->storage, i, &superblock, why);
+        int error = vsr_node_storage_read(cluster->common.storage, i, &superblock, why);
         if (error != 0) return error;
         if (superblock.incarnation == 0) continue;
-        vsr_node_explain(why, cluster->options.storage != NULL ? "storage" : "superblock_directory",
-                         "replica %u ran before, and all replicas were stopped at once: their logs "
-                         "were in memory and are gone. To begin with an empty cluster remove the "
-                         "superblocks of all replicas (%s) and format",
-                         i,
-                         cluster->options.storage != NULL ? "of the storage"
-                                                          : cluster->options.superblock_directory);
+        vsr_node_explain(
+            why, cluster->common.options.storage != NULL ? "storage" : "superblock_directory",
+            "replica %u ran before, and all replicas were stopped at once: their logs "
+            "were in memory and are gone. To begin with an empty cluster remove the "
+            "superblocks of all replicas (%s) and format",
+            i,
+            cluster->common.options.storage != NULL ? "of the storage"
+                                                    : cluster->common.options.superblock_directory);
         return -ENOTRECOVERABLE;
     }
     return 0;
@@ -248,15 +130,15 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
 
     error = check_first_life(cluster, why);
     while (made < count && error == 0) {
-        error = vsr_node_cluster_prepare(cluster, made, &controls[made], why);
+        error = vsr_node_prepare(&cluster->nodes[made], &cluster->peers, &controls[made], why);
         made += error == 0;
     }
     while (asked < made && error == 0) {
-        error = ask(cluster, asked, &controls[asked]);
+        error = vsr_node_ask(&cluster->nodes[asked], &controls[asked]);
         asked += error == 0;
     }
     for (uint32_t i = 0; i < asked; i++) {
-        int answer = await(cluster, i, &controls[i]);
+        int answer = vsr_node_await(&cluster->nodes[i], &controls[i]);
         if (error == 0) error = answer;
     }
     /* A replica that has begun has taken its life and left an empty one. */
@@ -272,10 +154,10 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster);) {
         struct vsr_cluster_report report;
-        int error = vsr_node_cluster_inspect(cluster, i, false, &report);
+        int error = vsr_node_inspect(&cluster->nodes[i], false, &report);
         if (error != 0) return error;
         if (report.run_state == VSR_FAILED) {
-            const char *directory = cluster->options.superblock_directory;
+            const char *directory = cluster->common.options.superblock_directory;
             vsr_node_explain(why, directory != NULL ? "superblock_directory" : "storage",
                              "replica %u: its superblock could not be written; look at %s", i,
                              directory != NULL ? directory : "the storage");
@@ -295,27 +177,43 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 /** Stops the actors; the storage is left. */
 static void stop_replicas(struct vsr_cluster *cluster)
 {
-    for (uint32_t i = 0; i < cluster->spawned; i++) {
-        struct vsr_node_wait wait = vsr_node_wait_begin("a replica's mailbox, to stop it", i);
-        while (act_stop(cluster->peers[i], 0) != 0)
-            vsr_node_wait_pause(&wait);
-    }
-    /* No deadline: an actor that lives on would use what is freed here. It is named. */
-    for (uint32_t i = 0; i < cluster->spawned; i++) {
-        struct vsr_node_wait wait = vsr_node_wait_begin("a replica's actor, to end", i);
-        while (!vsr_node_event_wait_for(&cluster->stopped[i], NODE_WAIT_SAY_NS))
-            vsr_node_wait_look(&wait);
-    }
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
+        vsr_node_stop(&cluster->nodes[i]);
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
+        vsr_node_join(&cluster->nodes[i]);
+}
+
+static struct vsr_cluster *create(const struct vsr_cluster_options *options)
+{
+    const struct vsr_replica_options *r = &options->replica;
+    const struct vsr_peers_options peers = {
+        .runtime = options->runtime,
+        .replica_count = r->replica_count,
+        .cluster = r->cluster,
+        .sessions_max = r->sessions_max,
+        .op_bytes_max = r->op_bytes_max,
+        .tick_ns = options->tick_ns,
+        .send = options->send,
+        .send_context = options->send_context,
+    };
+    struct vsr_cluster *c = calloc(1, sizeof *c);
+
+    if (c == NULL) return NULL;
+    c->common.options = *options;
+    pthread_mutex_init(&c->mutex, NULL);
+    vsr_node_health_init(&c->common.health, r);
+    vsr_node_peers_init(&c->peers, &peers, &c->common.health);
+    for (uint32_t i = 0; i < r->replica_count; i++)
+        vsr_node_init(&c->nodes[i], &c->common, i);
+    return c;
 }
 
 static void destroy(struct vsr_cluster *cluster)
 {
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
-        vsr_node_event_deinit(&cluster->stopped[i]);
-        vsr_node_inbox_deinit(&cluster->inboxes[i]);
-    }
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
+        vsr_node_deinit(&cluster->nodes[i]);
+    vsr_node_peers_deinit(&cluster->peers);
     pthread_mutex_destroy(&cluster->mutex);
-    vsr_node_identities_deinit(&cluster->identities);
     free(cluster);
 }
 
@@ -323,9 +221,12 @@ static int start_replicas(struct vsr_cluster *cluster, struct vsr_error *why)
 {
     int error = 0;
 
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster) && error == 0; i++)
-        error = spawn_replica(cluster, i);
+    for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster) && error == 0; i++) {
+        error = vsr_node_spawn(&cluster->nodes[i]);
+        cluster->peers.ids[i] = cluster->nodes[i].address;
+    }
     if (error == 0) error = begin(cluster, why);
+    cluster->peers.options.result_bytes_max = cluster->common.options.replica.result_bytes_max;
     if (error == 0) error = await_started(cluster, why);
     if (error != 0) stop_replicas(cluster);
     return error;
@@ -338,19 +239,11 @@ static int start(const struct vsr_cluster_options *options, struct vsr_cluster *
     int error = act_on_worker() ? -EDEADLK : check(options, why);
     if (error != 0) return error;
 
-    struct vsr_cluster *c = calloc(1, sizeof *c);
+    struct vsr_cluster *c = create(options);
     if (c == NULL) return -ENOMEM;
-    c->options = *options;
-    pthread_mutex_init(&c->mutex, NULL);
-    vsr_node_identities_init(&c->identities);
-    vsr_node_health_init(&c->health, &c->options.replica);
-    for (uint32_t i = 0; i < vsr_cluster_replica_count(c); i++) {
-        vsr_node_event_init(&c->stopped[i]);
-        vsr_node_inbox_init(&c->inboxes[i]);
-    }
-    error = vsr_node_port_borrow(c->options.runtime, &port);
+    error = vsr_node_port_borrow(c->common.options.runtime, &port);
     if (error != 0) goto undo;
-    error = vsr_node_storage_create(&c->options, &c->storage, why);
+    error = vsr_node_storage_create(&c->common.options, &c->common.storage, why);
     if (error != 0) goto undo_port;
     error = start_replicas(c, why);
     if (error != 0) goto undo_storage;
@@ -359,7 +252,7 @@ static int start(const struct vsr_cluster_options *options, struct vsr_cluster *
     return 0;
 
 undo_storage:
-    vsr_node_storage_undo(c->storage);
+    vsr_node_storage_undo(c->common.storage);
 undo_port:
     vsr_node_port_return(port);
 undo:
@@ -384,12 +277,12 @@ void vsr_cluster_stop(struct vsr_cluster *cluster)
 
     VSR_ASSERT(!act_on_worker()); /* The caller's mistake: it would wait for itself. */
     /* A port gets free when another thread closes its own. */
-    while ((error = vsr_node_port_borrow(cluster->options.runtime, &port)) != 0) {
+    while ((error = vsr_node_port_borrow(cluster->common.options.runtime, &port)) != 0) {
         VSR_ASSERT(error != -EINVAL); /* The caller has a port of another runtime. */
         vsr_node_wait_pause(&wait);
     }
     stop_replicas(cluster);
-    vsr_node_storage_destroy(cluster->storage);
+    vsr_node_storage_destroy(cluster->common.storage);
     destroy(cluster);
     vsr_node_port_return(port);
 }

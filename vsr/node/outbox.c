@@ -19,12 +19,14 @@ static int send_plainly(void *context, act_id to, struct act_message *m)
     return act_send(to, m);
 }
 
-int vsr_node_outbox_init(struct vsr_node_outbox *outbox, const struct vsr_cluster_options *options)
+int vsr_node_outbox_init(struct vsr_node_outbox *outbox,
+                         int (*send)(void *context, act_id to, struct act_message *m),
+                         void *send_context)
 {
     *outbox = (struct vsr_node_outbox){
         .parcels = calloc(OUTBOX_MAX, sizeof *outbox->parcels),
-        .send = options != NULL && options->send != NULL ? options->send : send_plainly,
-        .send_context = options != NULL ? options->send_context : NULL,
+        .send = send != NULL ? send : send_plainly,
+        .send_context = send_context,
     };
     return outbox->parcels != NULL ? 0 : -ENOMEM;
 }

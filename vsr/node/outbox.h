@@ -5,7 +5,9 @@
 #define VSR_NODE_OUTBOX_H
 
 #include <act/actor.h>
-#include <vsr/cluster.h>
+#include <act/message.h>
+
+#include <stdint.h>
 
 /**
  * Messages that their receiver had no room for. They are offered again at the end of every turn and
@@ -24,8 +26,10 @@ struct vsr_node_outbox {
     void *send_context;
 };
 
-/** Shape: options may be NULL: then act_send sends. Returns 0 or -ENOMEM. */
-int vsr_node_outbox_init(struct vsr_node_outbox *outbox, const struct vsr_cluster_options *options);
+/** With send NULL act_send sends. Returns 0 or -ENOMEM. */
+int vsr_node_outbox_init(struct vsr_node_outbox *outbox,
+                         int (*send)(void *context, act_id to, struct act_message *m),
+                         void *send_context);
 void vsr_node_outbox_deinit(struct vsr_node_outbox *outbox);
 /** Ownership: takes m. */
 void vsr_node_outbox_send(struct vsr_node_outbox *outbox, act_id to, struct act_message *m);

@@ -447,7 +447,7 @@ struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_option
     n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;
     n->notice_context = options->notice_context;
-    if (vsr_node_outbox_init(&n->outbox, options) == 0) return n;
+    if (vsr_node_outbox_init(&n->outbox, options->send, options->send_context) == 0) return n;
     free(n);
     return NULL;
 }

@@ -8,13 +8,15 @@
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
+#include <vsr/cluster.h>
 #include <vsr/service.h>
 
 #include "../core/options.h"
 #include "answers.h"
 #include "assert.h"
-#include "cluster_parts.h"
+#include "errors.h"
 #include "messages.h"
+#include "peers.h"
 #include "ports.h"
 #include "stopper.h"
 #include "submit.h"
@@ -349,7 +351,7 @@ static struct service *create(const struct vsr_service_options *options)
     s->sessions = options->sessions;
     s->waiting_max = options->waiting_max;
     s->waiting_mask = size - 1;
-    s->result_bytes_max = vsr_node_cluster_options(options->cluster)->replica.result_bytes_max;
+    s->result_bytes_max = options->peers->options.result_bytes_max;
     s->free_sessions = calloc(options->sessions, sizeof *s->free_sessions);
     s->outstanding = calloc(options->sessions, sizeof *s->outstanding);
     s->waiting = calloc(size, sizeof *s->waiting);
@@ -370,11 +372,11 @@ void vsr_service_options_init(struct vsr_service_options *options)
 static int check(const struct vsr_service_options *options, struct vsr_error *why)
 {
     const struct vsr_option_range ranges[] = {
-        {.name = "cluster",
-         .value = options->cluster != NULL,
+        {.name = "peers",
+         .value = options->peers != NULL,
          .min = 1,
          .max = 1,
-         .rule = "a cluster that has started"},
+         .rule = "vsr_cluster_peers, or vsr_peers_create"},
         {.name = "sessions", .value = options->sessions, .min = 1, .max = VSR_SESSIONS_MAX},
         {.name = "waiting_max", .value = options->waiting_max, .min = 1, .max = VSR_SESSIONS_MAX},
     };
@@ -390,7 +392,7 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, str
     struct service *s = create(options);
     if (s == NULL) return -ENOMEM;
     vsr_client_actor_options_init(&o);
-    o.cluster = options->cluster;
+    o.peers = options->peers;
     o.client.sessions = options->sessions;
     o.seed = options->seed;
     o.callbacks = &service_callbacks;

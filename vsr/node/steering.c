@@ -1,7 +1,7 @@
 /**
  * What a cluster's owner does to its replicas while they run: looks, kills, pauses, restarts.
  */
-#include "cluster_parts.h"
+#include "steering.h"
 
 #include "../core/assert.h"
 #include "errors.h"
@@ -20,7 +20,7 @@
 
 uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
 {
-    const struct vsr_replica_options *o = &cluster->options.replica;
+    const struct vsr_replica_options *o = &cluster->common.options.replica;
     const uint32_t majority = o->replica_count / 2 + 1;
     const uint32_t qr = o->quorum_replication != 0 ? o->quorum_replication : majority;
     const uint32_t qv = o->quorum_view_change != 0 ? o->quorum_view_change : majority;
@@ -50,7 +50,7 @@ static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_cluster_report report;
         if (i == replica) continue;
-        int error = vsr_node_cluster_inspect(cluster, i, false, &report);
+        int error = vsr_node_inspect(&cluster->nodes[i], false, &report);
         if (error != 0) return error;
         lost += is_lost(&report);
     }
@@ -63,7 +63,7 @@ static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     if (act_on_worker()) return -EDEADLK;
     pthread_mutex_lock(&cluster->mutex);
-    int error = vsr_node_port_borrow(cluster->options.runtime, port);
+    int error = vsr_node_port_borrow(cluster->common.options.runtime, port);
     if (error != 0) pthread_mutex_unlock(&cluster->mutex);
     return error;
 }
@@ -82,10 +82,10 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kil
     int error = enter(cluster, replica, &port);
     if (error != 0) return error;
 
-    error = vsr_node_cluster_inspect(cluster, replica, false, &report);
+    error = vsr_node_inspect(&cluster->nodes[replica], false, &report);
     if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
     if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
-    if (error == 0) error = vsr_node_cluster_command(cluster, replica, &control);
+    if (error == 0) error = vsr_node_command(&cluster->nodes[replica], &control);
     /* Here and not by the actor: a large state machine takes its time, which other actors of the
      * worker would miss. */
     vsr_node_life_destroy(&control.life);
@@ -105,11 +105,12 @@ int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vs
         return error;
     }
 
-    error = vsr_node_cluster_inspect(cluster, replica, false, &report);
+    error = vsr_node_inspect(&cluster->nodes[replica], false, &report);
     if (error == 0 && report.run_state != VSR_DOWN && report.run_state != VSR_FAILED)
         error = -EALREADY;
-    if (error == 0) error = vsr_node_cluster_prepare(cluster, replica, &control, why);
-    if (error == 0) error = vsr_node_cluster_command(cluster, replica, &control);
+    if (error == 0)
+        error = vsr_node_prepare(&cluster->nodes[replica], &cluster->peers, &control, why);
+    if (error == 0) error = vsr_node_command(&cluster->nodes[replica], &control);
     vsr_node_life_destroy(&control.life);
     vsr_node_error_finish(why, error);
     leave(cluster, port);
@@ -123,7 +124,7 @@ static int tell(struct vsr_cluster *cluster, uint32_t replica, enum vsr_node_com
     int error = enter(cluster, replica, &port);
     if (error != 0) return error;
 
-    error = vsr_node_cluster_command(cluster, replica, &control);
+    error = vsr_node_command(&cluster->nodes[replica], &control);
     leave(cluster, port);
     return error;
 }
@@ -147,9 +148,9 @@ static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, b
 
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
     if (act_on_worker()) return -EDEADLK;
-    int error = vsr_node_port_borrow(cluster->options.runtime, &port);
+    int error = vsr_node_port_borrow(cluster->common.options.runtime, &port);
     if (error != 0) return error;
-    error = vsr_node_cluster_inspect(cluster, replica, wants_digest, report);
+    error = vsr_node_inspect(&cluster->nodes[replica], wants_digest, report);
     vsr_node_port_return(port);
     return error;
 }
@@ -186,7 +187,7 @@ static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_sett
     *is_settled = true;
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++) {
         struct vsr_cluster_report report;
-        int error = vsr_node_cluster_inspect(cluster, i, with_digests, &report);
+        int error = vsr_node_inspect(&cluster->nodes[i], with_digests, &report);
         if (error != 0) return error;
         if (report.run_state != VSR_RUNNING) continue;
         if (running++ == 0) first = report;
@@ -206,7 +207,7 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
     bool is_settled = false;
 
     if (act_on_worker()) return -EDEADLK;
-    int error = vsr_node_port_borrow(cluster->options.runtime, &port);
+    int error = vsr_node_port_borrow(cluster->common.options.runtime, &port);
     if (error != 0) return error;
     while ((error = compare(cluster, false, &is_settled)) == 0) {
         if (is_settled) error = compare(cluster, true, &is_settled);

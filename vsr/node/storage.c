@@ -7,6 +7,9 @@
  */
 #include "storage.h"
 
+#include "storage_files.h"
+#include "storage_memory.h"
+
 #include "../core/assert.h"
 #include "errors.h"
 #include "messages.h"

@@ -1,6 +1,5 @@
 /**
- * How the replicas of a cluster reach their storage: the thread that waits for it, and the two
- * storages that the node brings, memory and files.
+ * How the replicas of a cluster reach their storage: the thread that waits for it.
  */
 #ifndef VSR_NODE_STORAGE_H
 #define VSR_NODE_STORAGE_H
@@ -46,27 +45,5 @@ bool vsr_node_storage_take(struct vsr_node_storage *storage, uint32_t replica,
  */
 int vsr_node_storage_read(struct vsr_node_storage *storage, uint32_t replica,
                           struct vsr_superblock *superblock, struct vsr_error *why);
-
-/** Superblocks in memory. Zeroed = no replica ran. */
-struct vsr_node_storage_memory {
-    struct vsr_superblock superblocks[VSR_REPLICAS_MAX];
-};
-
-struct vsr_storage vsr_node_storage_memory_of(struct vsr_node_storage_memory *memory);
-
-/** Superblocks in the files of a directory. */
-struct vsr_node_storage_files;
-
-/**
- * Opens the files of all replicas, formatted before if asked for: all, or none.
- *
- * Returns: 0 and *storage, or as vsr_cluster_start.
- */
-int vsr_node_storage_files_create(const struct vsr_cluster_options *options,
-                                  struct vsr_node_storage_files **files,
-                                  struct vsr_storage *storage, struct vsr_error *why);
-void vsr_node_storage_files_destroy(struct vsr_node_storage_files *files);
-/** Likewise, and removes the files if they were formatted by create. */
-void vsr_node_storage_files_undo(struct vsr_node_storage_files *files);
 
 #endif

@@ -1,9 +1,10 @@
 /**
  * Superblocks in files, one per replica: see vsr/superblock.h and superblock.c.
  */
-#include "storage.h"
+#include "storage_files.h"
 
 #include "../core/assert.h"
+#include "storage.h"
 #include "superblock.h"
 
 #include <vsr/cluster.h>

@@ -1,9 +1,10 @@
 /**
  * Superblocks in the memory of the process: durable means outside of the replica's own.
  */
-#include "storage.h"
+#include "storage_memory.h"
 
 #include "../core/assert.h"
+#include "storage.h"
 
 static int write_superblock(void *context, uint32_t replica,
                             const struct vsr_superblock *superblock)

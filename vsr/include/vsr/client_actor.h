@@ -1,5 +1,5 @@
 /**
- * Clients as actors: sessions with a cluster of this process.
+ * Clients as actors: sessions with a cluster.
  *
  * A client actor runs the embedder's callbacks on its worker: they submit operations and get
  * results, the fastest way. Two more comfortable ones stand on it: a service (vsr/service.h) takes
@@ -10,7 +10,7 @@
 
 #include <act/actor.h>
 #include <vsr/client.h>
-#include <vsr/cluster.h>
+#include <vsr/peers.h>
 
 struct vsr_client_actor;
 
@@ -51,7 +51,7 @@ struct vsr_client_callbacks {
 };
 
 struct vsr_client_actor_options {
-    struct vsr_cluster *cluster;
+    struct vsr_peers *peers; /* no default: vsr_cluster_peers, or vsr_peers_create */
     /** The actor sets cluster, replica_count, address, sessions_max, op_bytes_max, id, buffers. */
     struct vsr_client_options client;
     /** 0, the default: the client's id comes from the system's random source. Another number makes
@@ -63,7 +63,7 @@ struct vsr_client_actor_options {
     uint32_t mailbox_max; /* 0 = the runtime's default */
 };
 
-/** Fills in the defaults; cluster and callbacks are still to be given. Threads: any. */
+/** Fills in the defaults; peers and callbacks are still to be given. Threads: any. */
 void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
 
 /**

@@ -20,6 +20,7 @@
 
 #include <act/actor.h>
 #include <act/runtime.h>
+#include <vsr/peers.h>
 #include <vsr/replica.h>
 #include <vsr/state_machine.h>
 #include <vsr/storage.h>
@@ -175,6 +176,9 @@ int vsr_cluster_pause(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CH
  *          -EAGAIN.
  */
 int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica) VSR_MUST_CHECK;
+
+/** Its replicas, for clients and services. Ownership: borrowed until it stops. Threads: any. */
+struct vsr_peers *vsr_cluster_peers(struct vsr_cluster *cluster);
 
 /** How many replicas it has: they are numbered from 0. Threads: any. */
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster);

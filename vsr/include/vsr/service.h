@@ -15,7 +15,7 @@
 
 #include <act/actor.h>
 #include <act/runtime.h>
-#include <vsr/cluster.h>
+#include <vsr/peers.h>
 #include <vsr/status.h>
 
 /**
@@ -30,15 +30,15 @@ struct vsr_answer {
 };
 
 struct vsr_service_options {
-    struct vsr_cluster *cluster; /* no default */
-    uint32_t sessions;           /* 64; 1..the cluster's sessions_max */
-    uint32_t waiting_max;        /* 1024; 1..VSR_SESSIONS_MAX; more are answered -EAGAIN */
-    uint32_t place;              /* 0: the spawner's worker; as act_spawn_options.place */
-    uint32_t mailbox_max; /* 2^20; 0: the runtime's default; full, vsr_service_send is refused */
-    uint64_t seed;        /* 0: random; as vsr_client_actor_options.seed */
+    struct vsr_peers *peers; /* no default: vsr_cluster_peers, or vsr_peers_create */
+    uint32_t sessions;       /* 64; 1..the cluster's sessions_max */
+    uint32_t waiting_max;    /* 1024; 1..VSR_SESSIONS_MAX; more are answered -EAGAIN */
+    uint32_t place;          /* 0: the spawner's worker; as act_spawn_options.place */
+    uint32_t mailbox_max;    /* 2^20; 0: the runtime's default; full, vsr_service_send is refused */
+    uint64_t seed;           /* 0: random; as vsr_client_actor_options.seed */
 };
 
-/** Fills in the defaults; the cluster is left to be set. */
+/** Fills in the defaults; peers are still to be given. Threads: any. */
 void vsr_service_options_init(struct vsr_service_options *options);
 
 /**

@@ -1,0 +1,16 @@
+/**
+ * Superblocks in memory.
+ */
+#ifndef VSR_NODE_STORAGE_MEMORY_H
+#define VSR_NODE_STORAGE_MEMORY_H
+
+#include <vsr/storage.h>
+
+/** Superblocks in memory. Zeroed = no replica ran. */
+struct vsr_node_storage_memory {
+    struct vsr_superblock superblocks[VSR_REPLICAS_MAX];
+};
+
+struct vsr_storage vsr_node_storage_memory_of(struct vsr_node_storage_memory *memory);
+
+#endif
