@@ -387,6 +387,9 @@ Test(options, names_and_texts_exist)
     for (uint8_t i = 1; i < VSR_MESSAGE_COUNT; i++)
         cr_assert_str_neq(vsr_message_name(i), "?");
     cr_assert_str_eq(vsr_message_name(VSR_MESSAGE_COUNT), "?");
+    for (uint8_t i = 0; i < VSR_KIND_COUNT; i++)
+        cr_assert_str_neq(vsr_kind_text(i), "?");
+    cr_assert_str_eq(vsr_kind_text(VSR_KIND_COUNT), "?");
     for (uint32_t i = 0; i < VSR_COUNTER_COUNT; i++) {
         cr_assert_str_neq(vsr_counters_name(i), "?");
         cr_assert_str_neq(vsr_counters_help(i), "?");

@@ -7,9 +7,12 @@
  */
 __attribute__((noinline)) static bool is_sound_session_request(const struct vsr_request *request)
 {
-    if (request->kind == VSR_KIND_REGISTER)
-        return request->payload_bytes == sizeof(struct vsr_register);
-    return request->kind == VSR_KIND_CLOSE && request->payload_bytes == 0;
+    static const uint16_t bytes_of[VSR_KIND_COUNT] = {
+#define X(name, text, bytes) [VSR_KIND_##name] = bytes,
+        VSR_KINDS(X)
+#undef X
+    };
+    return request->kind < VSR_KIND_COUNT && request->payload_bytes == bytes_of[request->kind];
 }
 
 /** Inlined into each of its callers, which know some of the bounds. */

@@ -38,6 +38,16 @@ const char *vsr_status_name(enum vsr_status status)
     return status < sizeof names / sizeof names[0] ? names[status] : "?";
 }
 
+const char *vsr_kind_text(uint8_t kind)
+{
+    static const char *const texts[VSR_KIND_COUNT] = {
+#define X(name, text, bytes) [VSR_KIND_##name] = text,
+        VSR_KINDS(X)
+#undef X
+    };
+    return kind < VSR_KIND_COUNT ? texts[kind] : "?";
+}
+
 const char *vsr_message_name(uint8_t type)
 {
     static const char *const names[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = "?",

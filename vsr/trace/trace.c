@@ -43,12 +43,9 @@ static void add_prepare(struct line *line, const struct vsr_header *m)
     const struct vsr_prepare *p = vsr_read_prepare(m);
 
     add(line,
-        " op %" PRIu64 "#%04x parent #%04x of view %" PRIu64 ", commit %" PRIu64 ", %" PRIu32 "%s",
+        " op %" PRIu64 "#%04x parent #%04x of view %" PRIu64 ", commit %" PRIu64 ", %" PRIu32 " %s",
         p->entry.op, brief(p->entry.checksum), brief(p->entry.parent_checksum), p->entry.view,
-        p->commit, m->count,
-        p->entry.kind == VSR_KIND_REGISTER ? " registers"
-        : p->entry.kind == VSR_KIND_CLOSE  ? " closes"
-                                           : " requests");
+        p->commit, m->count, vsr_kind_text(p->entry.kind));
 }
 
 static void add_normal(struct line *line, const struct vsr_header *m)

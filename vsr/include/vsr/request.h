@@ -10,11 +10,18 @@
 /** Bytes that a payload takes in a message. */
 #define VSR_PADDED(bytes) (((uint32_t)(bytes) + 7u) & ~7u)
 
+/** Name, what many are called, bytes of the payload (of an operation: op_bytes_max at most). */
+#define VSR_KINDS(X)                                                                               \
+    X(OPERATION, "requests", 0)                                                                    \
+    X(REGISTER, "registers", sizeof(struct vsr_register)) /* opens a session */                    \
+    X(CLOSE, "closes", 0) /* ends one. Its number follows its session's last one */
+
+/** Of a request, and of a log entry: all of its requests are of one kind. */
 enum vsr_request_kind {
-    VSR_KIND_OPERATION,
-    VSR_KIND_REGISTER, /* opens a session */
-    VSR_KIND_CLOSE,    /* ends one; no payload. Its number follows its session's last one */
-    VSR_KIND_COUNT
+#define X(name, text, bytes) VSR_KIND_##name,
+    VSR_KINDS(X)
+#undef X
+        VSR_KIND_COUNT
 };
 
 /** One request, in a Request and in a log entry. The payload follows, padded to 8 bytes with zeros.
@@ -70,5 +77,8 @@ _Static_assert(sizeof(struct vsr_register) == 24, "wire layout");
 _Static_assert(sizeof(struct vsr_reply) == 24, "wire layout");
 _Static_assert(sizeof(struct vsr_registered) == 16, "wire layout");
 _Static_assert(sizeof(struct vsr_evicted) == 8, "wire layout");
+
+/** What many of a kind are called, for diagnostics; "?" for a number that is none. */
+const char *vsr_kind_text(uint8_t kind);
 
 #endif
