@@ -247,16 +247,18 @@ static void fill_vote(struct host *h, struct vsr_buffer m)
 static void fill_do_view_change(struct host *h, struct vsr_buffer m)
 {
     const uint64_t log_view = host_report(h).log_view;
-    struct vsr_do_view_change *dvc = BODY(m, vsr_do_view_change);
+    struct vsr_do_view_change *do_view_change = BODY(m, vsr_do_view_change);
 
-    fill_log(h, &dvc->op, &dvc->checksum, &dvc->commit, &dvc->commit_checksum);
-    dvc->log_view = log_view < m.header->view ? log_view : m.header->view - 1;
+    fill_log(h, &do_view_change->op, &do_view_change->checksum, &do_view_change->commit,
+             &do_view_change->commit_checksum);
+    do_view_change->log_view = log_view < m.header->view ? log_view : m.header->view - 1;
 }
 
 static void fill_start_view(struct host *h, struct vsr_buffer m)
 {
-    struct vsr_start_view *sv = BODY(m, vsr_start_view);
-    fill_log(h, &sv->op, &sv->checksum, &sv->commit, &sv->commit_checksum);
+    struct vsr_start_view *start_view = BODY(m, vsr_start_view);
+    fill_log(h, &start_view->op, &start_view->checksum, &start_view->commit,
+             &start_view->commit_checksum);
 }
 
 static void fill_recovery(struct host *h, struct vsr_buffer m)

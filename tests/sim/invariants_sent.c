@@ -71,16 +71,18 @@ static void note_body(struct world *w, const struct host *h, const struct vsr_ne
 }
 
 static void note_do_view_change(struct world *w, const struct host *h,
-                                const struct vsr_do_view_change *dvc)
+                                const struct vsr_do_view_change *do_view_change)
 {
-    if (dvc->log_view >= dvc->header.view)
+    if (do_view_change->log_view >= do_view_change->header.view)
         BROKEN(w, "I13: replica %u votes for view %" PRIu64 " with the log of view %" PRIu64,
-               h->index, dvc->header.view, dvc->log_view);
-    if (dvc->log_view > h->durable_before.log_view)
+               h->index, do_view_change->header.view, do_view_change->log_view);
+    if (do_view_change->log_view > h->durable_before.log_view)
         BROKEN(w, "I15: replica %u offers the log of view %" PRIu64 " which is not durable",
-               h->index, dvc->log_view);
-    if (dvc->header.view > w->ghost.voted[h->index]) w->ghost.voted[h->index] = dvc->header.view;
-    ghost_note_view_op(w, h, dvc->log_view, dvc->op, dvc->checksum, "a DoViewChange");
+               h->index, do_view_change->log_view);
+    if (do_view_change->header.view > w->ghost.voted[h->index])
+        w->ghost.voted[h->index] = do_view_change->header.view;
+    ghost_note_view_op(w, h, do_view_change->log_view, do_view_change->op, do_view_change->checksum,
+                       "a DoViewChange");
 }
 
 static void note_acknowledged(struct world *w, const struct host *h,
@@ -111,8 +113,8 @@ static void note_entries(struct world *w, const struct host *h, const struct vsr
         const struct vsr_commit *c = body;
         ghost_note_view_op(w, h, m->view, c->commit, c->commit_checksum, "a Commit");
     } else if (m->type == VSR_START_VIEW) {
-        const struct vsr_start_view *sv = body;
-        ghost_note_view_op(w, h, m->view, sv->op, sv->checksum, "a StartView");
+        const struct vsr_start_view *start_view = body;
+        ghost_note_view_op(w, h, m->view, start_view->op, start_view->checksum, "a StartView");
     } else if (m->type == VSR_RECOVERY_RESPONSE) {
         const struct vsr_recovery_response *r = body;
         ghost_note_view_op(w, h, m->view, r->op, r->checksum, "a RecoveryResponse");

@@ -105,19 +105,20 @@ struct vsr_buffer make_vote(const struct fixture *f, uint32_t from, vsr_view tar
     return b;
 }
 
-struct vsr_buffer make_dvc(const struct fixture *f, uint32_t from, vsr_view view, vsr_view log_view,
-                           const struct chain *c, vsr_op op, vsr_op commit)
+struct vsr_buffer make_do_view_change(const struct fixture *f, uint32_t from, vsr_view view,
+                                      vsr_view log_view, const struct chain *c, vsr_op op,
+                                      vsr_op commit)
 {
     struct vsr_buffer b =
         make_header(f, VSR_DO_VIEW_CHANGE, sizeof(struct vsr_do_view_change), from);
-    struct vsr_do_view_change *dvc = BODY(b, vsr_do_view_change);
+    struct vsr_do_view_change *do_view_change = BODY(b, vsr_do_view_change);
 
     b.header->view = view;
-    dvc->log_view = log_view;
-    dvc->op = op;
-    dvc->checksum = chain_checksum(c, op);
-    dvc->commit = commit;
-    dvc->commit_checksum = chain_checksum(c, commit);
+    do_view_change->log_view = log_view;
+    do_view_change->op = op;
+    do_view_change->checksum = chain_checksum(c, op);
+    do_view_change->commit = commit;
+    do_view_change->commit_checksum = chain_checksum(c, commit);
     return b;
 }
 
@@ -126,13 +127,13 @@ struct vsr_buffer make_start_view(const struct fixture *f, vsr_view view, const 
 {
     struct vsr_buffer b = make_header(f, VSR_START_VIEW, sizeof(struct vsr_start_view),
                                       primary_of(view, f->options.replica_count));
-    struct vsr_start_view *sv = BODY(b, vsr_start_view);
+    struct vsr_start_view *start_view = BODY(b, vsr_start_view);
 
     b.header->view = view;
-    sv->op = op;
-    sv->checksum = chain_checksum(c, op);
-    sv->commit = commit;
-    sv->commit_checksum = chain_checksum(c, commit);
+    start_view->op = op;
+    start_view->checksum = chain_checksum(c, op);
+    start_view->commit = commit;
+    start_view->commit_checksum = chain_checksum(c, commit);
     return b;
 }
 

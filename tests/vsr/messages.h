@@ -36,8 +36,9 @@ bool chain_is_log(const struct chain *c, const struct fixture *f, vsr_op op);
 /* Each gives a buffer. `c` is the sender's log, which ends at op. */
 
 struct vsr_buffer make_vote(const struct fixture *f, uint32_t from, vsr_view target);
-struct vsr_buffer make_dvc(const struct fixture *f, uint32_t from, vsr_view view, vsr_view log_view,
-                           const struct chain *c, vsr_op op, vsr_op commit);
+struct vsr_buffer make_do_view_change(const struct fixture *f, uint32_t from, vsr_view view,
+                                      vsr_view log_view, const struct chain *c, vsr_op op,
+                                      vsr_op commit);
 /** From the view's primary. */
 struct vsr_buffer make_start_view(const struct fixture *f, vsr_view view, const struct chain *c,
                                   vsr_op op, vsr_op commit);

@@ -63,7 +63,7 @@ static struct fixture *in_status(uint32_t self, uint32_t status)
     leave(f, VIEW);
     if (status == NORMAL && self == 4) {
         for (uint32_t from = 0; from < 2; from++)
-            fixture_message(f, make_dvc(f, from, VIEW, 0, &none, 0, 0));
+            fixture_message(f, make_do_view_change(f, from, VIEW, 0, &none, 0, 0));
     } else if (status == NORMAL) {
         fixture_message(f, make_start_view(f, VIEW, &none, 0, 0));
     } else if (status == HALTED) {

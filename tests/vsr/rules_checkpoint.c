@@ -296,7 +296,7 @@ Test(rule_10_send, nothing_is_sent_between_views)
     fixture_message(f, make_vote(f, 2, 1));
     cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
     cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_STATUS);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 6, 6));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 6, 6));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, old), VSR_DROP_STALE_VIEW);
     cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NONE);

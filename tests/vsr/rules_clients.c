@@ -382,9 +382,9 @@ Test(rule_5, 1_new_primary_tells_every_client)
         fixture_turn_end(f);
         acknowledge_all(f);
     }
-    struct vsr_buffer dvc = make_dvc(f, 2, 3, 0, &none, 0, 0);
+    struct vsr_buffer do_view_change = make_do_view_change(f, 2, 3, 0, &none, 0, 0);
     leave(f, 3);
-    fixture_message(f, dvc);
+    fixture_message(f, do_view_change);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     for (uint32_t turn = 0; turn < 10; turn++) {
         uint32_t now = 0;

@@ -254,7 +254,7 @@ Test(rule_8_1, recovering_replica_takes_part_in_nothing)
     struct fixture *f = recover(3, 1, 3);
 
     cr_assert_eq(fixture_message(f, make_vote(f, 0, 4)), VSR_DROP_STATUS);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 0, 4, 0, &c, 5, 3)), VSR_DROP_STATUS);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 4, 0, &c, 5, 3)), VSR_DROP_STATUS);
     cr_assert_eq(fixture_message(f, make_start_view(f, 5, &c, 5, 3)), VSR_DROP_STATUS);
     cr_assert_eq(fixture_message(f, make_pong(f, 0, 3, &c, 5, 3)), VSR_DROP_STATUS);
     cr_assert_eq(fixture_message(f, make_ping(f, 0, 3)), VSR_DROP_STATUS);
@@ -421,7 +421,7 @@ Test(rule_9_2, replies_name_a_durable_view)
 
     chain_feed(f, &c, 3, 2);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 2));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 2));
     fixture_message(f, make_prepare_ok(f, 2, 3));
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent(f, VSR_REPLY, 0)->view, 1);

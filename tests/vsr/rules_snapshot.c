@@ -102,11 +102,12 @@ Test(rule_10_load, unfinished_snapshot_leaves_the_old_state_valid)
     struct fixture *f = receiver(&c, 2, 5, 9);
 
     give_chunks(f, 1, from);
-    fixture_message(f, make_dvc(f, 0, 6, 0, &c, 2, 2));
-    const struct vsr_do_view_change *dvc = SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
-    cr_assert_eq(dvc->op, 2);
-    cr_assert_eq(dvc->log_view, 0);
-    cr_assert_eq(dvc->commit, 2);
+    fixture_message(f, make_do_view_change(f, 0, 6, 0, &c, 2, 2));
+    const struct vsr_do_view_change *do_view_change =
+        SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
+    cr_assert_eq(do_view_change->op, 2);
+    cr_assert_eq(do_view_change->log_view, 0);
+    cr_assert_eq(do_view_change->commit, 2);
     chain_free(&c);
     fixture_free(from);
     fixture_end(f);
@@ -294,7 +295,7 @@ Test(rule_10_load, client_table_is_inside)
     fixture_message(f, make_new_state(f, 0, &c, 6, 8, 8, 6));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->clients.count, 1);
-    fixture_message(f, make_dvc(f, 2, 4, 3, &c, 8, 6));
+    fixture_message(f, make_do_view_change(f, 2, 4, 3, &c, 8, 6));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->view, 4);
     fixture_message(f, make_request(f, 1, 0, 5, 0)); /* op 6: executed in the snapshot */

@@ -215,7 +215,7 @@ Test(rule_7_1, new_primary_answers_with_bodies)
 
     chain_feed(f, &c, 4, 2);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 2));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 2));
     fixture_message(f, make_get_state(f, 2, &c, 1, 1, 0));
     cr_assert_eq(SENT(f, VSR_NEW_STATE, vsr_new_state)->header.count, 3);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 0);
@@ -497,12 +497,13 @@ Test(rule_7_2, unfinished_transfer_leaves_the_old_log_valid)
     fixture_message(f, make_start_view(f, 4, &theirs, 9, 8));
     fixture_message(f, make_new_state(f, 1, &theirs, 2, 8, 9, 8));
     cr_assert_eq(f->r->transfer.op, 8);
-    fixture_message(f, make_dvc(f, 0, 6, 0, &ours, 7, 2));
-    const struct vsr_do_view_change *dvc = SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
-    cr_assert_eq(dvc->header.view, 6);
-    cr_assert_eq(dvc->log_view, 0);
-    cr_assert_eq(dvc->op, 7);
-    cr_assert_eq(dvc->checksum, chain_checksum(&ours, 7));
+    fixture_message(f, make_do_view_change(f, 0, 6, 0, &ours, 7, 2));
+    const struct vsr_do_view_change *do_view_change =
+        SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
+    cr_assert_eq(do_view_change->header.view, 6);
+    cr_assert_eq(do_view_change->log_view, 0);
+    cr_assert_eq(do_view_change->op, 7);
+    cr_assert_eq(do_view_change->checksum, chain_checksum(&ours, 7));
     cr_assert_eq(f->r->transfer.kind, TRANSFER_NONE);
     chain_free(&ours);
     chain_free(&theirs);

@@ -43,10 +43,12 @@ Test(rule_6_3, old_do_view_change_is_dropped)
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_start_view(f, 5, &c, 0, 0));
-    cr_assert_eq(fixture_message(f, make_dvc(f, 0, 4, 0, &c, 0, 0)), VSR_DROP_STALE_VIEW);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 4, 0, &c, 0, 0)),
+                 VSR_DROP_STALE_VIEW);
     cr_assert_eq(receivers(f, VSR_PONG), 1u << 0);
     leave(f, 7);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 0, 4, 0, &c, 0, 0)), VSR_DROP_STALE_VIEW);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 4, 0, &c, 0, 0)),
+                 VSR_DROP_STALE_VIEW);
     cr_assert_eq(f->sent_count, 0);
     cr_assert(!f->r->in_view.logs[0].is_here);
     fixture_end(f);
@@ -60,7 +62,7 @@ Test(rule_6_3, do_view_change_of_a_higher_view_is_joined)
     for (uint32_t replica = 0; replica < 5; replica++) {
         if (replica == 3) continue;
         struct fixture *f = start(5, replica);
-        cr_assert_eq(fixture_message(f, make_dvc(f, 3, 6, 0, &c, 0, 0)),
+        cr_assert_eq(fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 0, 0)),
                      replica == 1 ? VSR_DROP_NONE : VSR_DROP_NOT_PRIMARY);
         cr_assert_eq(f->r->view, 6);
         cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
@@ -77,9 +79,10 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
     struct chain c = chain_make(3, 2);
     struct fixture *f = primary_elect(&c, 2, 0, 1);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 2, 0));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 2, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 0, 1, 0, &c, 1, 0)), VSR_DROP_STARTED_VIEW);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 1, 0, &c, 1, 0)),
+                 VSR_DROP_STARTED_VIEW);
     cr_assert_eq(receivers(f, VSR_START_VIEW), 1u << 0);
     cr_assert(chain_is_log(&c, f, 2));
     fixture_free(f);
@@ -87,7 +90,8 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
     f = start(3, 2);
     fixture_message(f, make_start_view(f, 1, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 0, 1, 0, &c, 0, 0)), VSR_DROP_STARTED_VIEW);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 1, 0, &c, 0, 0)),
+                 VSR_DROP_STARTED_VIEW);
     cr_assert_eq(f->sent_count, 0);
     chain_free(&c);
     fixture_end(f);
@@ -99,10 +103,10 @@ Test(rule_6_3, malformed_do_view_change_is_dropped)
     struct chain c = chain_make(3, 2);
     struct fixture *f = start(3, 1);
 
-    cr_assert_eq(fixture_message(f, make_dvc(f, 2, 1, 1, &c, 2, 0)), VSR_DROP_MALFORMED);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 2, 1, 2, &c, 2, 0)), VSR_DROP_MALFORMED);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 2, 1, 0, &c, 1, 2)), VSR_DROP_MALFORMED);
-    struct vsr_buffer b = make_dvc(f, 2, 1, 0, &c, 1, 1);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 2, 1, 1, &c, 2, 0)), VSR_DROP_MALFORMED);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 2, 1, 2, &c, 2, 0)), VSR_DROP_MALFORMED);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 1, 2)), VSR_DROP_MALFORMED);
+    struct vsr_buffer b = make_do_view_change(f, 2, 1, 0, &c, 1, 1);
     BODY(b, vsr_do_view_change)->log_start = 2;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_MALFORMED);
     cr_assert_eq(f->r->view, 0);
@@ -118,9 +122,9 @@ Test(rule_6_4, start_needs_distinct_senders)
 
     leave(f, 1);
     for (int i = 0; i < 4; i++)
-        fixture_message(f, make_dvc(f, 2, 1, 0, &c, 0, 0));
+        fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-    fixture_message(f, make_dvc(f, 4, 1, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 4, 1, 0, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     fixture_end(f);
 }
@@ -134,7 +138,7 @@ Test(rule_6_4, start_needs_the_own_log)
     f->holds_persist = true;
     leave(f, 1);
     for (uint32_t from = 2; from <= 4; from++)
-        fixture_message(f, make_dvc(f, from, 1, 0, &c, 0, 0));
+        fixture_message(f, make_do_view_change(f, from, 1, 0, &c, 0, 0));
     cr_assert(!f->r->in_view.is_log_selected);
     f->holds_persist = false;
     fixture_persisted(f);
@@ -149,11 +153,11 @@ Test(rule_6_4, logs_of_an_earlier_view_do_not_count)
     struct fixture *f = start(5, 1);
 
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
     leave(f, 6);
-    fixture_message(f, make_dvc(f, 3, 6, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 0, 0));
     cr_assert(!f->r->in_view.is_log_selected);
-    fixture_message(f, make_dvc(f, 4, 6, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 4, 6, 0, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->view, 6);
     fixture_end(f);
@@ -176,8 +180,10 @@ Test(rule_6_4, logs_are_ranked_by_log_view_then_op)
         struct fixture *f = start(5, 1);
         chain_feed(f, &c, 5, 2);
         leave(f, 6);
-        fixture_message(f, make_dvc(f, 2, 6, cases[i].log_view[0], &c, cases[i].op[0], 2));
-        fixture_message(f, make_dvc(f, 4, 6, cases[i].log_view[1], &c, cases[i].op[1], 2));
+        fixture_message(f,
+                        make_do_view_change(f, 2, 6, cases[i].log_view[0], &c, cases[i].op[0], 2));
+        fixture_message(f,
+                        make_do_view_change(f, 4, 6, cases[i].log_view[1], &c, cases[i].op[1], 2));
         cr_assert(f->r->in_view.is_log_selected);
         const uint32_t winner = cases[i].winner;
         const vsr_op op = winner == 1 ? 5 : cases[i].op[winner == 2 ? 0 : 1];
@@ -200,8 +206,8 @@ Test(rule_6_4, commit_is_the_highest_heard)
 
     chain_feed(f, &c, 5, 2);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 4));
-    fixture_message(f, make_dvc(f, 3, 1, 0, &c, 5, 3));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 4));
+    fixture_message(f, make_do_view_change(f, 3, 1, 0, &c, 5, 3));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->commit, 4);
     cr_assert_eq(f->r->applied, 4);
@@ -217,11 +223,11 @@ Test(rule_6_4, lost_data_halts)
 
     chain_feed(f, &c, 6, 2);
     leave(f, 6);
-    fixture_message(f, make_dvc(f, 2, 6, 0, &c, 6, 6));
-    fixture_message(f, make_dvc(f, 3, 6, 4, &c, 5, 5));
+    fixture_message(f, make_do_view_change(f, 2, 6, 0, &c, 6, 6));
+    fixture_message(f, make_do_view_change(f, 3, 6, 4, &c, 5, 5));
     cr_assert(fixture_noticed(f, VSR_NOTICE_DATA_LOST));
     cr_assert_eq(f->r->status, VSR_STATUS_HALTED);
-    cr_assert_eq(fixture_message(f, make_dvc(f, 3, 7, 4, &c, 5, 5)), VSR_DROP_STATUS);
+    cr_assert_eq(fixture_message(f, make_do_view_change(f, 3, 7, 4, &c, 5, 5)), VSR_DROP_STATUS);
     for (int i = 0; i < 200; i++) {
         fixture_tick(f);
         fixture_turn_end(f);
@@ -242,7 +248,7 @@ Test(rule_6_4, missing_log_is_fetched_whole_then_installed)
 
     while (theirs.op < 8)
         chain_append(&theirs, 2, 0);
-    fixture_message(f, make_dvc(f, 2, 4, 2, &theirs, 8, 3));
+    fixture_message(f, make_do_view_change(f, 2, 4, 2, &theirs, 8, 3));
     const struct vsr_get_state *get = SENT(f, VSR_GET_STATE, vsr_get_state);
     cr_assert_eq(get->flags, VSR_GET_TRANSFER | VSR_GET_SELECTED);
     cr_assert_eq(get->from_op, 6);
@@ -273,7 +279,7 @@ Test(rule_6_4, longer_tail_of_an_older_view_is_dropped)
     struct chain c = chain_make(3, 6);
     struct fixture *f = primary_elect(&c, 6, 2, 4);
 
-    fixture_message(f, make_dvc(f, 2, 4, 2, &c, 4, 2));
+    fixture_message(f, make_do_view_change(f, 2, 4, 2, &c, 4, 2));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&c, f, 4));
     cr_assert_eq(SENT(f, VSR_START_VIEW, vsr_start_view)->op, 4);
@@ -289,10 +295,10 @@ Test(rule_6_4, choice_is_frozen)
 
     chain_feed(f, &c, 2, 2);
     leave(f, 6);
-    fixture_message(f, make_dvc(f, 2, 6, 0, &c, 5, 2));
-    fixture_message(f, make_dvc(f, 3, 6, 0, &c, 4, 2));
+    fixture_message(f, make_do_view_change(f, 2, 6, 0, &c, 5, 2));
+    fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 4, 2));
     const uint64_t nonce = f->r->nonce;
-    fixture_message(f, make_dvc(f, 4, 6, 3, &c, 9, 2));
+    fixture_message(f, make_do_view_change(f, 4, 6, 3, &c, 9, 2));
     cr_assert_eq(f->r->nonce, nonce);
     cr_assert_eq(f->r->transfer.provider, 2);
     fixture_message(f, make_new_state(f, 2, &c, 2, 5, 5, 2));
@@ -308,7 +314,7 @@ Test(rule_6_4, question_for_the_log_is_repeated)
     struct chain c = chain_make(3, 6);
     struct fixture *f = primary_elect(&c, 2, 2, 4);
 
-    fixture_message(f, make_dvc(f, 2, 4, 0, &c, 6, 2));
+    fixture_message(f, make_do_view_change(f, 2, 4, 0, &c, 6, 2));
     for (int i = 0; i < 8; i++) {
         const uint64_t nonce = f->r->nonce;
         cr_assert_leq(tick_until_sent(f, VSR_GET_STATE, 1000), f->options.resend_ticks << i);
@@ -329,7 +335,7 @@ Test(rule_6_4, primary_elect_behind_the_log_forfeits)
     for (vsr_op log_start = 2; log_start <= 3; log_start++) {
         struct chain c = chain_make(3, 9);
         struct fixture *f = primary_elect(&c, 3, 2, 4);
-        struct vsr_buffer b = make_dvc(f, 2, 4, 2, &c, 9, 5);
+        struct vsr_buffer b = make_do_view_change(f, 2, 4, 2, &c, 9, 5);
         BODY(b, vsr_do_view_change)->log_start = log_start;
         fixture_message(f, b);
         const bool forfeits = log_start > 2;
@@ -351,7 +357,7 @@ Test(rule_6_4, answer_that_does_not_attach_is_not_taken)
     struct chain c = chain_make(3, 9);
     struct fixture *f = primary_elect(&c, 3, 2, 4);
 
-    fixture_message(f, make_dvc(f, 2, 4, 2, &c, 9, 5));
+    fixture_message(f, make_do_view_change(f, 2, 4, 2, &c, 9, 5));
     cr_assert_eq(fixture_message(f, make_new_state(f, 2, &c, 5, 9, 9, 5)), VSR_DROP_STALE);
     struct vsr_buffer b = make_new_state(f, 2, &c, 5, 5, 9, 5);
     BODY(b, vsr_new_state)->is_behind = 1;
@@ -370,7 +376,7 @@ Test(rule_6_4, nothing_of_the_view_leaves_before_it_is_durable)
     struct fixture *f = primary_elect(&c, 4, 2, 1);
 
     f->holds_persist = true;
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 3));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 3));
     cr_assert_eq(f->superblock.view, 1);
     cr_assert_eq(f->superblock.log_view, 1);
     cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
@@ -383,10 +389,10 @@ Test(rule_6_4, nothing_of_the_view_leaves_before_it_is_durable)
     }
     cr_assert_eq(f->r->commit, 2);
     fixture_persisted(f);
-    const struct vsr_start_view *sv = SENT(f, VSR_START_VIEW, vsr_start_view);
-    cr_assert_eq(sv->header.view, 1);
-    cr_assert_eq(sv->op, 4);
-    cr_assert_eq(sv->checksum, chain_checksum(&c, 4));
+    const struct vsr_start_view *start_view = SENT(f, VSR_START_VIEW, vsr_start_view);
+    cr_assert_eq(start_view->header.view, 1);
+    cr_assert_eq(start_view->op, 4);
+    cr_assert_eq(start_view->checksum, chain_checksum(&c, 4));
     cr_assert_eq(receivers(f, VSR_START_VIEW), 0x5u);
     cr_assert(fixture_noticed(f, VSR_NOTICE_PRIMARY));
     cr_assert_eq(f->r->commit, 3);
@@ -402,11 +408,11 @@ Test(rule_6_4, pending_is_rebuilt)
     struct fixture *adopts = primary_elect(&c, 2, 2, 1);
     struct fixture *drops = primary_elect(&c, 6, 2, 4);
 
-    fixture_message(adopts, make_dvc(adopts, 2, 1, 0, &c, 4, 2));
+    fixture_message(adopts, make_do_view_change(adopts, 2, 1, 0, &c, 4, 2));
     fixture_message(adopts, make_new_state(adopts, 2, &c, 2, 4, 4, 2));
     fixture_message(adopts, make_request(adopts, 1, 0, 3, 0));
     cr_assert_eq(adopts->r->drops[VSR_DROP_IN_LOG], 1);
-    fixture_message(drops, make_dvc(drops, 2, 4, 2, &c, 3, 2));
+    fixture_message(drops, make_do_view_change(drops, 2, 4, 2, &c, 3, 2));
     fixture_message(drops, make_request(drops, 1, 0, 2, 0));
     cr_assert_eq(drops->r->drops[VSR_DROP_IN_LOG], 1);
     fixture_message(drops, make_prepare_ok(drops, 2, 3));
@@ -430,7 +436,7 @@ Test(rule_6_4, adopted_request_out_of_order_does_not_stay_pending)
                     make_prepare(f, log_prepare(&c.entry[3]), 3, chain_checksum(&c, 3), 1, 0, 9));
     fixture_turn_end(f);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 3));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 3));
     cr_assert(is_serving(f->r));
     cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->pending, 9);
     fixture_message(f, make_prepare_ok(f, 2, 4));
@@ -449,7 +455,7 @@ Test(rule_6_4, new_primary_answers_clients)
     struct chain c = chain_make(3, 4);
     struct fixture *f = primary_elect(&c, 4, 2, 1);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 2));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 2));
     cr_assert_null(fixture_reply(f, 0));
     fixture_message(f, make_prepare_ok(f, 2, 4));
     fixture_turn_end(f);
@@ -471,9 +477,9 @@ Test(rule_6_4, acknowledgements_begin_at_nought)
         fixture_turn_end(f);
     }
     struct vsr_buffer late = make_prepare_ok(f, 1, 3);
-    struct vsr_buffer dvc = make_dvc(f, 2, 3, 0, &c, 0, 0);
+    struct vsr_buffer do_view_change = make_do_view_change(f, 2, 3, 0, &c, 0, 0);
     leave(f, 3);
-    fixture_message(f, dvc);
+    fixture_message(f, do_view_change);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     cr_assert_eq(f->r->log.op, 3);
     cr_assert_eq(f->r->in_view.view_start_op, 3);
@@ -492,7 +498,7 @@ Test(rule_6_4, new_primary_takes_requests)
     struct chain c = chain_make(3, 3);
     struct fixture *f = primary_elect(&c, 3, 3, 1);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 3));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 3));
     fixture_message(f, make_request(f, 1, 0, 3, 0));
     fixture_turn_end(f);
     cr_assert_eq(f->r->log.op, 4);
@@ -509,7 +515,7 @@ Test(rule_6_4, request_after_an_adopted_one_waits)
     struct chain c = chain_make(3, 3);
     struct fixture *f = primary_elect(&c, 3, 2, 1);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 3, 2));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 2));
     fixture_message(f, make_request(f, 1, 0, 3, 0));
     fixture_turn_end(f);
     cr_assert_eq(f->r->log.op, 3);
@@ -532,7 +538,7 @@ Test(rule_6_4, timestamps_go_on_from_the_log)
     chain_append(&c, 0, 7000);
     chain_feed(f, &c, 2, 1);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 2, 1));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 2, 1));
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK, .now_ns = 100});
     fixture_message(f, make_register(f, 77));
     fixture_turn_end(f);
@@ -745,7 +751,7 @@ Test(rule_6_6, old_messages_are_dropped)
         struct vsr_buffer ok = make_prepare_ok(f, 2, 4);
         struct vsr_buffer state = make_new_state(f, 0, &c, 4, 6, 6, 4);
         leave(f, 1);
-        if (is_normal) fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 2));
+        if (is_normal) fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 2));
         cr_assert_eq(f->r->status, is_normal ? VSR_STATUS_NORMAL : VSR_STATUS_VIEW_CHANGE);
         cr_assert_eq(fixture_message(f, copy_of(c.entry[5])), VSR_DROP_STALE_VIEW);
         cr_assert_eq(fixture_message(f, commit), VSR_DROP_STALE_VIEW);

@@ -239,15 +239,16 @@ Test(rule_6_2, do_view_change_names_the_log)
     chain_feed(f, &c, 5, 3);
     fixture_message(f, make_vote(f, 0, 1));
     fixture_message(f, make_vote(f, 1, 1));
-    const struct vsr_do_view_change *dvc = SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
-    cr_assert_not_null(dvc);
-    cr_assert_eq(dvc->header.view, 1);
-    cr_assert_eq(dvc->log_view, 0);
-    cr_assert_eq(dvc->log_start, 0);
-    cr_assert_eq(dvc->op, 5);
-    cr_assert_eq(dvc->checksum, chain_checksum(&c, 5));
-    cr_assert_eq(dvc->commit, 3);
-    cr_assert_eq(dvc->commit_checksum, chain_checksum(&c, 3));
+    const struct vsr_do_view_change *do_view_change =
+        SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
+    cr_assert_not_null(do_view_change);
+    cr_assert_eq(do_view_change->header.view, 1);
+    cr_assert_eq(do_view_change->log_view, 0);
+    cr_assert_eq(do_view_change->log_start, 0);
+    cr_assert_eq(do_view_change->op, 5);
+    cr_assert_eq(do_view_change->checksum, chain_checksum(&c, 5));
+    cr_assert_eq(do_view_change->commit, 3);
+    cr_assert_eq(do_view_change->commit_checksum, chain_checksum(&c, 3));
     chain_free(&c);
     fixture_end(f);
 }
@@ -413,9 +414,10 @@ Test(rule_6_7, do_view_change_is_repeated)
     leave(f, 1);
     for (int i = 0; i < 10; i++) {
         cr_assert_eq(tick_until_sent(f, VSR_DO_VIEW_CHANGE, 100), f->options.resend_ticks);
-        const struct vsr_do_view_change *dvc = SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
-        cr_assert_eq(dvc->op, 4);
-        cr_assert_eq(dvc->commit, 2);
+        const struct vsr_do_view_change *do_view_change =
+            SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change);
+        cr_assert_eq(do_view_change->op, 4);
+        cr_assert_eq(do_view_change->commit, 2);
         cr_assert_eq(fixture_sent_count(f, VSR_PING), 1, "and asks who is there");
     }
     chain_free(&c);
@@ -428,7 +430,7 @@ Test(rule_6_7, start_view_is_repeated_until_answered)
     struct fixture *f = start(3, 1);
     struct chain c = chain_make(3, 0);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
     cr_assert_eq(fixture_sent_count(f, VSR_START_VIEW), 1);
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     fixture_message(f, make_prepare_ok(f, 2, 0));
@@ -513,7 +515,7 @@ Test(rule_6_7, voices_of_another_view_do_not_count)
     struct fixture *f = start(3, 1);
     struct chain c = chain_make(3, 0);
 
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 0, 0));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
     cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
     for (int i = 0; i < 60; i++) {
         struct vsr_buffer b = make_prepare_ok(f, 2, 0);

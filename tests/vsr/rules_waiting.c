@@ -190,7 +190,7 @@ Test(waiting, selected_log_that_does_not_come)
     struct chain c = chain_make(3, 9);
     uint32_t ticks = 0;
 
-    fixture_message(f, make_dvc(f, 2, 4, 3, &c, 9, 9));
+    fixture_message(f, make_do_view_change(f, 2, 4, 3, &c, 9, 9));
     cr_assert_eq(f->r->transfer.kind, TRANSFER_SELECTED);
     while (fixture_sent_count(f, VSR_START_VIEW_CHANGE) == 0) {
         cr_assert_leq(++ticks, 2 * o.suspect_ticks + o.resend_ticks);
@@ -259,7 +259,7 @@ Test(waiting, view_change_without_a_quorum)
     const uint32_t ticks = tick_until_sent(f, VSR_START_VIEW_CHANGE, 1000);
     cr_assert_leq(ticks, 2 * f->options.suspect_ticks + f->options.resend_ticks);
     for (uint32_t i = 0; i < 3; i++) {
-        fixture_message(f, make_dvc(f, 1, 2, 0, &c, 4, 4)); /* of an older view */
+        fixture_message(f, make_do_view_change(f, 1, 2, 0, &c, 4, 4)); /* of an older view */
         cr_assert_leq(tick_until_sent(f, VSR_START_VIEW_CHANGE, 100), f->options.resend_ticks);
     }
     cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
@@ -308,7 +308,7 @@ Test(waiting, queue_behind_an_adopted_log)
 
     chain_feed(f, &c, 4, 3);
     leave(f, 1);
-    fixture_message(f, make_dvc(f, 2, 1, 0, &c, 4, 3));
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 3));
     cr_assert(is_serving(f->r));
     fixture_message(f, make_request(f, 1, 0, 4, 0));
     cr_assert_eq(f->r->queue.count, 1, "it waits");

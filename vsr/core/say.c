@@ -133,15 +133,15 @@ void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_eff
 
     VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
     if (to_mask == 0) return;
-    struct vsr_start_view *sv = vsr_make_start_view(r, &buffer);
-    if (sv == NULL) {
+    struct vsr_start_view *start_view = vsr_make_start_view(r, &buffer);
+    if (start_view == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    sv->log_start = r->log.start;
-    sv->op = r->log.op;
-    sv->checksum = r->log.head_checksum;
-    sv->commit = r->commit;
-    sv->commit_checksum = r->commit_checksum;
+    start_view->log_start = r->log.start;
+    start_view->op = r->log.op;
+    start_view->checksum = r->log.head_checksum;
+    start_view->commit = r->commit;
+    start_view->commit_checksum = r->commit_checksum;
     effects_send(out, to_mask, buffer);
 }

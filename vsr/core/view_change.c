@@ -57,17 +57,17 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(r->durable.view == r->view);
     VSR_ASSERT(own->is_here && r->log_view < r->view);
-    struct vsr_do_view_change *dvc = vsr_make_do_view_change(r, &buffer);
-    if (dvc == NULL) {
+    struct vsr_do_view_change *do_view_change = vsr_make_do_view_change(r, &buffer);
+    if (do_view_change == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
-    dvc->log_view = own->log_view;
-    dvc->log_start = own->log_start;
-    dvc->op = own->op;
-    dvc->checksum = own->checksum;
-    dvc->commit = own->commit;
-    dvc->commit_checksum = own->commit_checksum;
+    do_view_change->log_view = own->log_view;
+    do_view_change->log_start = own->log_start;
+    do_view_change->op = own->op;
+    do_view_change->checksum = own->checksum;
+    do_view_change->commit = own->commit;
+    do_view_change->commit_checksum = own->commit_checksum;
     effects_send(out, others_mask(r), buffer);
 }
 
@@ -219,15 +219,15 @@ void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
                                        struct vsr_effects *out)
 {
-    const struct vsr_start_view_change *svc = vsr_read_start_view_change(m->header);
+    const struct vsr_start_view_change *vote = vsr_read_start_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
-    if (svc->target <= r->view) return VSR_DROP_STALE_VIEW;
+    if (vote->target <= r->view) return VSR_DROP_STALE_VIEW;
     /* One slot per sender: a vote that comes twice counts once, and one that comes late lowers
      * nothing. */
-    if (svc->target < r->change.votes[from]) return VSR_DROP_STALE;
-    r->change.votes[from] = svc->target;
+    if (vote->target < r->change.votes[from]) return VSR_DROP_STALE;
+    r->change.votes[from] = vote->target;
     r->change.has_new_vote = true;
     r->change.vote_ticks[from] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
     return VSR_DROP_NONE;
@@ -241,10 +241,12 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
 enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
                                     struct vsr_effects *out)
 {
-    const struct vsr_do_view_change *dvc = vsr_read_do_view_change(m->header);
+    const struct vsr_do_view_change *do_view_change = vsr_read_do_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
-    if (dvc->log_view >= m->header->view || dvc->commit > dvc->op || dvc->log_start > dvc->op)
+    if (do_view_change->log_view >= m->header->view ||
+        do_view_change->commit > do_view_change->op ||
+        do_view_change->log_start > do_view_change->op)
         return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) {
         vsr_tell_view(r, from, out);
@@ -258,12 +260,12 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
     if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
     r->in_view.logs[from] = (struct vsr_known_log){
         .is_here = true,
-        .log_view = dvc->log_view,
-        .log_start = dvc->log_start,
-        .op = dvc->op,
-        .checksum = dvc->checksum,
-        .commit = dvc->commit,
-        .commit_checksum = dvc->commit_checksum,
+        .log_view = do_view_change->log_view,
+        .log_start = do_view_change->log_start,
+        .op = do_view_change->op,
+        .checksum = do_view_change->checksum,
+        .commit = do_view_change->commit,
+        .commit_checksum = do_view_change->commit_checksum,
     };
     return VSR_DROP_NONE;
 }
@@ -277,7 +279,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
 enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
                                 struct vsr_effects *out)
 {
-    const struct vsr_start_view *sv = vsr_read_start_view(m->header);
+    const struct vsr_start_view *start_view = vsr_read_start_view(m->header);
 
     if (m->header->view < r->view) {
         vsr_tell_view(r, (uint32_t)m->header->from, out);
@@ -286,20 +288,22 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
     if (m->header->view == r->view &&
         (r->status != VSR_STATUS_VIEW_CHANGE || r->log_view == r->view))
         return VSR_DROP_STARTED_VIEW;
-    if (sv->commit > sv->op || sv->log_start > sv->op) return VSR_DROP_MALFORMED;
-    if (sv->op < r->commit) {
-        vsr_halt(r, VSR_NOTICE_DATA_LOST, sv->op, out);
+    if (start_view->commit > start_view->op || start_view->log_start > start_view->op)
+        return VSR_DROP_MALFORMED;
+    if (start_view->op < r->commit) {
+        vsr_halt(r, VSR_NOTICE_DATA_LOST, start_view->op, out);
         return VSR_DROP_FORKED;
     }
     if (m->header->view > r->view) {
         vsr_set_view(r, m->header->view, out);
         vsr_start_view_timer(r);
     }
-    vsr_note_commit(r, sv->commit, sv->commit_checksum);
+    vsr_note_commit(r, start_view->commit, start_view->commit_checksum);
     if (r->transfer.kind == TRANSFER_CATCH_UP && r->transfer.has_target)
         return VSR_DROP_STARTED_VIEW;
     vsr_persist(r, out);
-    vsr_transfer_start(r, TRANSFER_CATCH_UP, (uint32_t)m->header->from, sv->op, sv->checksum, out);
+    vsr_transfer_start(r, TRANSFER_CATCH_UP, (uint32_t)m->header->from, start_view->op,
+                       start_view->checksum, out);
     return VSR_DROP_NONE;
 }
 
