@@ -354,6 +354,18 @@ uint64_t scenario_patience_ticks(const struct scenario *s)
            s->tail_mean / TICK * 20;
 }
 
+uint64_t scenario_backlog_ticks(const struct scenario *s)
+{
+    const uint32_t every = s->replica.checkpoint_ops;
+    const uint64_t requests = (uint64_t)s->load.clients * s->load.sessions * (s->load.goal_end + 1);
+    uint64_t units = s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay;
+
+    if (!scenario_has(s, CONDITION_CROWD)) return 0;
+    /* The primary and a backup of its quorum may save one after the other. */
+    if (every != 0) units += 2 * s->snapshots.save_units / every;
+    return requests * (2 * units / TICK + 1);
+}
+
 void conditions_print(const struct scenario *s, FILE *file)
 {
     const struct standing *c = &s->standing;

@@ -261,7 +261,7 @@ static void strike_deviation(struct world *w)
         if (w->hosts[i].is_deviant || w->hosts[i].deviates_next) return;
     /* It counts as one that is gone: what it acknowledges is as good as lost, and it halts. */
     if (!world_may_crash(w, h) || h->is_amnesic) return;
-    if (scenario_core(&w->scenario) == world_replicas(w)) return;
+    if (world_amnesic(w) + scenario_core(&w->scenario) >= world_replicas(w)) return;
     w->stats.faults[FAULT_DEVIATION]++;
     h->deviates_next = true;
 }

@@ -78,7 +78,7 @@ const struct profile sim_profiles[] = {
      ABOUT(LIES) | ABOUT(PAYLOADS), true, "messages with wrong bits; only a crash is a failure"},
     {"amnesia", BIT(AMNESIA) | BIT(CRASH) | BIT(SINGLETON) | BIT(REPLAY) | BIT(CLOG), 10, 30, 0,
      true, "more than f lose their memory at once: the cluster stops, it does not fork"},
-    {"deviation", BIT(DEVIATION) | BIT(CRASH_PRIMARY) | BIT(CLOG), 5, 30, ABOUT(STEADY_LOAD), false,
+    {"deviation", BIT(DEVIATION) | BIT(CRASH_PRIMARY) | BIT(CLOG), 5, 30, ABOUT(STEADY_LOAD), true,
      "a state machine that deviates on one replica: that one halts"},
     {NULL, 0, 0, 0, 0, false, NULL},
 };

@@ -27,8 +27,11 @@ void standing_on_sent(struct world *w, uint32_t from, uint8_t type)
     if ((c->outsiders >> from & 1) != 0) standing_cut(w);
 }
 
+/** Whether these exchange messages for good, and none of them is to halt. */
 static bool is_connected(const struct world *w, uint32_t mask)
 {
+    for (uint32_t i = 0; i < world_replicas(w); i++)
+        if ((mask >> i & 1) != 0 && w->hosts[i].is_deviant) return false;
     for (uint32_t i = 0; i < world_replicas(w); i++)
         for (uint32_t k = 0; k < world_replicas(w); k++)
             if ((mask >> i & 1) != 0 && (mask >> k & 1) != 0 && !standing_links(w, i, k))
