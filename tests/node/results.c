@@ -250,3 +250,42 @@ Test(results, each_result_is_looked_at, .signal = SIGABRT)
                      &(struct vsr_effect){
                          .kind = VSR_EFFECT_APPLY, .op = 2, .operations = operations, .count = 3});
 }
+
+/* kv.h: the library's own store works with what a user leaves at its default. */
+Test(results, the_store_works_by_default)
+{
+    struct act_runtime_options runtime_options;
+    struct vsr_cluster_options options;
+    struct vsr_service_options service_options;
+    struct act_runtime *runtime;
+    struct vsr_cluster *cluster;
+    struct vsr_caller *caller;
+    act_id service;
+    uint8_t value[600] = {7};
+    uint8_t operation[1024];
+    uint8_t result[1024];
+    uint32_t bytes = sizeof result;
+
+    act_runtime_options_init(&runtime_options);
+    cr_assert_eq(act_runtime_start(&runtime_options, &runtime, NULL), 0);
+    vsr_cluster_options_init(&options);
+    options.runtime = runtime;
+    options.create_machine = create_kv;
+    options.machine_context = &(struct world){.value_bytes_max = sizeof value};
+    cr_assert_eq(vsr_cluster_start(&options, &cluster, NULL), 0);
+    vsr_service_options_init(&service_options);
+    cr_assert_eq(vsr_service_spawn(&service_options, &service, NULL), -EINVAL); /* no cluster */
+    service_options.peers = vsr_cluster_peers(cluster);
+    cr_assert_eq(vsr_service_spawn(&service_options, &service, NULL), 0);
+    cr_assert_eq(vsr_caller_open(runtime, service, &caller), 0);
+    uint32_t size = vsr_kv_encode(operation, VSR_KV_PUT, "key", 3, value, sizeof value);
+    cr_assert_eq(vsr_caller_call(caller, operation, size, NULL, NULL, 10 * SECOND), 0);
+    size = vsr_kv_encode(operation, VSR_KV_GET, "key", 3, NULL, 0);
+    cr_assert_eq(vsr_caller_call(caller, operation, size, result, &bytes, 10 * SECOND), 0);
+    cr_assert_eq(bytes, sizeof(struct vsr_kv_result) + sizeof value);
+    cr_assert_eq(memcmp(result + sizeof(struct vsr_kv_result), value, sizeof value), 0);
+    vsr_caller_close(caller);
+    cr_assert_eq(vsr_service_stop(runtime, service, SECOND), 0);
+    vsr_cluster_stop(cluster);
+    cr_assert_eq(act_runtime_stop(runtime), 0);
+}

@@ -29,6 +29,7 @@ struct vsr_caller {
     act_id self;
     act_id service;
     bool is_down;    /* the service has ended */
+    int lost;        /* the status of what it has left without an answer */
     uint64_t count;  /* of operations */
     uint64_t ticket; /* of the last send */
     struct outstanding sends[VSR_CALLER_SENDS_MAX];
@@ -125,7 +126,11 @@ static struct act_message *next_answer(struct vsr_caller *caller, uint64_t start
         if (m->type == ACT_TYPE_DOWN && m->body_bytes == sizeof(struct act_down)) {
             struct act_down down;
             memcpy(&down, m->body, sizeof down);
-            caller->is_down = caller->is_down || down.actor == caller->service;
+            if (down.actor == caller->service) {
+                caller->is_down = true;
+                /* Gone before the first operation was sent: it has taken none. */
+                caller->lost = down.reason == ACT_REASON_GONE ? -ECANCELED : -ECONNRESET;
+            }
         }
         act_message_unref(m);
     }
@@ -161,7 +166,7 @@ int vsr_caller_call(struct vsr_caller *caller, const void *payload, uint32_t pay
 
     for (;;) {
         struct act_message *m = next_answer(caller, start, timeout_ns);
-        if (m == NULL) return no_result(caller->is_down ? -ECONNRESET : -ETIMEDOUT, result_bytes);
+        if (m == NULL) return no_result(caller->is_down ? caller->lost : -ETIMEDOUT, result_bytes);
         if (cookie_of(m) == submit.cookie) return read_answer(m, result, result_bytes);
         keep(caller, m);
     }
@@ -223,7 +228,7 @@ int vsr_caller_receive(struct vsr_caller *caller, uint64_t *ticket, void *result
         if (m == NULL && !caller->is_down) return no_result(-ETIMEDOUT, result_bytes);
         if (m == NULL) {
             *ticket = settle(caller, oldest_send(caller));
-            return no_result(-ECONNRESET, result_bytes);
+            return no_result(caller->lost, result_bytes);
         }
         keep(caller, m);
     }

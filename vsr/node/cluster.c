@@ -42,6 +42,7 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options)
     *options = (struct vsr_cluster_options){.tick_ns = 1000000, .mailbox_max = 1 << 20};
     vsr_replica_options_init(&options->replica);
     options->replica.replica_count = 3;
+    options->replica.op_bytes_max = 1024;
     /* Threads that share their cores with others lose them for tens of milliseconds. */
     options->replica.suspect_ticks = 100;
     options->replica.abdicate_ticks = 150;

@@ -19,7 +19,7 @@
       "never executed: too many operations wait, or a mailbox is full; send it "                   \
       "again later")                                                                               \
     X(-ENOMEM, false, "never executed: the message pool is at its bound; send it again later")     \
-    X(-EMSGSIZE, false, "never executed: the operation is longer than op_bytes_max")               \
+    X(-EMSGSIZE, false, "never executed: the operation is longer than the cluster's op_bytes_max") \
     X(-EINVAL, false, "never executed: an argument is wrong")                                      \
     X(-ECANCELED, false,                                                                           \
       "never executed: the service stops or has stopped, or the call's time "                      \
