@@ -113,6 +113,33 @@ Test(rule_10_load, unfinished_snapshot_leaves_the_old_state_valid)
     fixture_end(f);
 }
 
+/* 10: the part that has come is not asked for again in the next view, or a snapshot that takes
+ * longer than a view lasts would never be whole. */
+Test(rule_10_load, part_of_a_snapshot_outlives_the_view)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *from = donor(&c, 6);
+    struct fixture *f = receiver(&c, 2, 5, 9);
+
+    fixture_message(f, make_chunk(f, 1, from, 0, 1024));
+    fixture_message(f, make_start_view(f, 7, &c, 9, 9));
+    struct vsr_buffer b = make_new_state(f, 1, &c, 5, 5, 9, 9);
+    BODY(b, vsr_new_state)->is_behind = 1;
+    fixture_message(f, b);
+    const struct vsr_get_chunk *get = SENT(f, VSR_GET_CHUNK, vsr_get_chunk);
+    cr_assert_not_null(get);
+    cr_assert_eq(get->offset, 1024);
+    cr_assert_eq(get->checkpoint_op, 6);
+    cr_assert_eq(get->checkpoint_id, from->r->checkpoint.snapshot.id);
+    give_chunks(f, 1, from);
+    fixture_message(f, make_new_state(f, 1, &c, 6, 9, 9, 9));
+    cr_assert(chain_is_log(&c, f, 9));
+    cr_assert_eq(f->counts[0], 8);
+    chain_free(&c);
+    fixture_free(from);
+    fixture_end(f);
+}
+
 /* 10: chunks are resumable: what is lost is asked for again from where it stopped. */
 Test(rule_10_load, lost_chunk_is_asked_for_again)
 {

@@ -19,7 +19,15 @@ void vsr_transfer_reset(struct vsr_replica *r)
 
     if (t->kind == TRANSFER_NONE) return;
     vsr_transfer_drop_entries(r);
-    *t = (struct vsr_transfer){.ring = t->ring, .doublings = t->doublings};
+    /* The part of a snapshot that has come is as good in the next view: where views change faster
+     * than a snapshot comes, none would ever be whole. */
+    *t = (struct vsr_transfer){
+        .ring = t->ring,
+        .doublings = t->doublings,
+        .snapshot = t->snapshot,
+        .snapshot_checksum = t->snapshot_checksum,
+        .snapshot_at = t->snapshot_at,
+    };
 }
 
 /** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */

@@ -44,7 +44,7 @@ struct vsr_transfer {
     uint64_t snapshot_at;           /* bytes that have come */
 };
 
-/** Forgets what was gathered. */
+/** Forgets what was gathered, but for a part of a snapshot: whoever keeps that one goes on. */
 void vsr_transfer_reset(struct vsr_replica *r);
 /** Lets go of what was gathered of a log. */
 void vsr_transfer_drop_entries(struct vsr_replica *r);

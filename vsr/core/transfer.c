@@ -95,6 +95,11 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
     struct vsr_buffer buffer;
 
+    /* All of it has come before, or it is of no use any more: the next one begins anew. */
+    if (t->snapshot_at == t->snapshot.bytes || t->snapshot.op <= r->commit) {
+        t->snapshot = (struct vsr_snapshot){0};
+        t->snapshot_at = 0;
+    }
     struct vsr_get_chunk *get = vsr_make_get_chunk(r, &buffer);
     if (get == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -201,6 +206,9 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
         .target_checksum = target_checksum,
         .ring = t->ring,
         .needs_snapshot = kind == TRANSFER_BEHIND,
+        .snapshot = t->snapshot,
+        .snapshot_checksum = t->snapshot_checksum,
+        .snapshot_at = t->snapshot_at,
     };
     if (t->has_target && target >= r->commit && vsr_log_has(&r->log, target, target_checksum)) {
         /* All of it is ours already, and perhaps a tail that is not that log's. */
