@@ -211,6 +211,10 @@ static bool draw_crowd(struct scenario *s, struct random *r)
     c->requests_per_message = PICK(r, 0, 0, 0, 1);
     s->replica.reply_bytes_max = (uint32_t)sizeof(struct vsr_header) + 48 * PICK(r, 1, 10, 400);
     if (s->replica.replica_count > 2 && random_percent(r, 40)) commit_at_once(s);
+    /* Nor what saves at each few ops of a backlog as long as the ring, and does nothing else. */
+    if (s->snapshots.save_units != 0 && s->replica.checkpoint_ops != 0 &&
+        s->replica.checkpoint_ops < 50)
+        s->replica.checkpoint_ops = 50;
     return true;
 }
 
@@ -357,7 +361,9 @@ uint64_t scenario_patience_ticks(const struct scenario *s)
 uint64_t scenario_backlog_ticks(const struct scenario *s)
 {
     const uint32_t every = s->replica.checkpoint_ops;
-    const uint64_t requests = (uint64_t)s->load.clients * s->load.sessions * (s->load.goal_end + 1);
+    /* What is wanted, and what is committed and not executed yet. */
+    const uint64_t requests =
+        (uint64_t)s->load.clients * s->load.sessions * (s->load.goal_end + 1) + s->replica.log_ops;
     uint64_t units = s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay;
 
     if (!scenario_has(s, CONDITION_CROWD)) return 0;

@@ -48,8 +48,8 @@ enum fault {
  */
 #define SIM_CONDITIONS(X)                                                                          \
     X(CUTS, SWITCHED_ON, "links of up to f replicas cut for good")                                 \
-    X(SLOW_LINKS, SWITCHED_OFF, "a round trip above resend_ticks")                                 \
-    X(CRAWLING_LINKS, SWITCHED_OFF, "a round trip above every timer")                              \
+    X(SLOW_LINKS, SWITCHED_ON, "a round trip above resend_ticks")                                  \
+    X(CRAWLING_LINKS, SWITCHED_ON, "a round trip above every timer")                               \
     X(STEADY_LOAD, SWITCHED_ON, "load that goes on, for more than a ring of new ops at the end")   \
     X(CUT_AT_MESSAGE, SWITCHED_ON, "... from the moment in which an outsider asks something")      \
     X(KEEPS_UP, SWITCHED_OFF, "a healthy replica has to keep up with the load")                    \

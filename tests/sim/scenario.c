@@ -52,7 +52,7 @@ const struct profile sim_profiles[] = {
     {"transfer", BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(CLOG), 5, 90,
      ABOUT(STEADY_LOAD) | ABOUT(KEEPS_UP) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS) |
          ABOUT(FAILING_SNAPSHOTS),
-     false, "snapshots that are large, slow and fail, under load that goes on"},
+     true, "snapshots that are large, slow and fail, under load that goes on"},
     {"unsaved", BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(CLOG), 5, 90,
      ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(NEVER_SAVES), false,
      "a replica whose saves all fail: another one has to be asked"},
@@ -63,7 +63,7 @@ const struct profile sim_profiles[] = {
      ABOUT(STEADY_LOAD) | ABOUT(KEEPS_UP) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS) |
          ABOUT(STAYS),
      true, "snapshots that take time, and no faults: nobody leaves a view"},
-    {"crowd", BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(CLOG) | BIT(FAMINE), 5, 30, ABOUT(CROWD), false,
+    {"crowd", BIT(CRASH_PRIMARY) | BIT(PAUSE) | BIT(CLOG) | BIT(FAMINE), 5, 30, ABOUT(CROWD), true,
      "hundreds of requests in one message"},
     {"fork", BIT(PARTITION) | BIT(SINGLETON) | BIT(DEAF) | BIT(REPLAY) | BIT(CLOG) | BIT(CRASH), 10,
      20, ABOUT(NO_FALSE_FORK), true, "logs that differ between views, and no fork"},
