@@ -289,3 +289,93 @@ Test(results, the_store_works_by_default)
     vsr_cluster_stop(cluster);
     cr_assert_eq(act_runtime_stop(runtime), 0);
 }
+
+/** A machine whose result of 8 bytes fits, and which writes one byte behind that of one operation.
+ */
+static uint32_t overrun_at; /* index in the batch */
+static uint8_t overrun_with;
+
+static void apply_beyond(void *state, vsr_op op, uint64_t timestamp,
+                         const struct vsr_operation *operations, uint32_t count)
+{
+    (void)state, (void)op, (void)timestamp;
+    for (uint32_t i = 0; i < count; i++) {
+        operations[i].result->bytes = 8;
+        memset(operations[i].result->data, 7, 8);
+        if (i == overrun_at) operations[i].result->data[8] = overrun_with;
+    }
+}
+
+static void apply_batches(uint32_t ops, uint32_t count)
+{
+    _Alignas(16) uint8_t room[300][32] = {{0}};
+    static struct vsr_operation operations[300];
+    const struct vsr_state_machine machine = {.apply = apply_beyond, .result_bytes_max = 8};
+
+    for (uint32_t i = 0; i < count; i++) {
+        operations[i] = (struct vsr_operation){.result = (void *)room[i]};
+        memset(room[i] + 12, 0xC0 + (int)i % 16, 20);
+    }
+    for (uint32_t op = 1; op <= ops; op++)
+        vsr_driver_apply(&machine, &(struct vsr_effect){.kind = VSR_EFFECT_APPLY,
+                                                        .op = op,
+                                                        .operations = operations,
+                                                        .count = count});
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t b = 12; b < 32; b++)
+            cr_assert_eq(room[i][b], 0xC0 + i % 16, "what lies behind the place is put back");
+}
+
+/* state_machine.h: who stays within the places is left alone, and so is what lies behind them. */
+Test(results, what_lies_behind_a_place_is_left_as_it_was)
+{
+    overrun_at = UINT32_MAX;
+    apply_batches(100, 1);
+    apply_batches(100, 2);
+    apply_batches(100, 300);
+}
+
+/* state_machine.h: a byte behind a place ends the process, though the size given is a small one. */
+Test(results, a_write_beyond_the_place_is_seen_at_once_in_a_batch_of_one, .signal = SIGABRT)
+{
+    overrun_at = 0;
+    apply_batches(1, 1);
+}
+
+/* The same with a byte that a zeroed place had already. */
+Test(results, a_zero_beyond_the_place_is_seen, .signal = SIGABRT)
+{
+    overrun_at = 0;
+    overrun_with = 0xC0;
+    apply_batches(1, 1);
+}
+
+/* In release builds one place of a batch is looked at, another one at each op. */
+Test(results, a_write_beyond_any_place_is_seen_before_long, .signal = SIGABRT)
+{
+    overrun_at = 17;
+    apply_batches(4000, 300);
+}
+
+/* Under a real cluster: the library's own table behind the place, and its name on stderr. */
+static int create_beyond(void *context, uint32_t replica, struct vsr_state_machine *machine)
+{
+    (void)context, (void)replica;
+    int error = vsr_counter_create(8, machine);
+
+    machine->apply = apply_beyond;
+    return error;
+}
+
+Test(results, a_cluster_s_machine_that_writes_beyond_is_stopped, .signal = SIGABRT)
+{
+    struct world w;
+    const struct vsr_counter_add add = {.index = 1, .amount = 1};
+    uint64_t value;
+    uint32_t bytes = sizeof value;
+
+    make(&w, create_beyond, NULL);
+    serve(&w);
+    if (vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, 10 * SECOND) == 0)
+        cr_assert_fail("it went on");
+}

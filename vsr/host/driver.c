@@ -42,22 +42,87 @@ void vsr_driver_destroy(struct vsr_driver *driver)
     *driver = (struct vsr_driver){0};
 }
 
+/* Guards: while the machine executes, another word stands behind a result's place. What lies there,
+ * padding or the next session's entry, is not read meanwhile, and is put back. */
+
+enum {
+#ifdef VSR_DEBUG_CHECKS
+    GUARDS_MAX = 256,
+#else
+    GUARDS_MAX = 1, /* a store and a load of a batch; which one changes with the op */
+#endif
+};
+
+struct guards {
+    uint32_t first;
+    uint32_t count;
+    uint64_t words[GUARDS_MAX]; /* that were there */
+};
+
+static const uint64_t guard_word = 0xA5C35A3CA5C35A3Cull;
+
+static uint8_t *guard_place(const struct vsr_state_machine *machine,
+                            const struct vsr_effect *effect, uint32_t index)
+{
+    if (index >= effect->count) index -= effect->count;
+    return effect->operations[index].result->data + machine->result_bytes_max;
+}
+
+static void set_guards(struct guards *guards, const struct vsr_state_machine *machine,
+                       const struct vsr_effect *effect)
+{
+    const uint32_t mixed = (uint32_t)effect->op * 2654435769u;
+
+    guards->first = (uint32_t)((uint64_t)mixed * effect->count >> 32);
+    guards->count = effect->count < GUARDS_MAX ? effect->count : GUARDS_MAX;
+    for (uint32_t i = 0; i < guards->count; i++) {
+        uint8_t *place = guard_place(machine, effect, guards->first + i);
+        memcpy(&guards->words[i], place, sizeof guard_word);
+        memcpy(place, &guard_word, sizeof guard_word);
+    }
+}
+
+/** Returns whether all are as they were set. */
+static bool take_guards(const struct guards *guards, const struct vsr_state_machine *machine,
+                        const struct vsr_effect *effect)
+{
+    uint64_t difference = 0;
+
+    for (uint32_t i = 0; i < guards->count; i++) {
+        uint8_t *place = guard_place(machine, effect, guards->first + i);
+        uint64_t word;
+        memcpy(&word, place, sizeof word);
+        memcpy(place, &guards->words[i], sizeof word);
+        difference |= word ^ guard_word;
+    }
+    return difference == 0;
+}
+
+static _Noreturn void end_overrun(const struct vsr_state_machine *machine,
+                                  const struct vsr_effect *effect, const char *what)
+{
+    fprintf(stderr,
+            "vsr: the state machine's apply has %s; result_bytes_max "
+            "is %u, at op %llu: the memory behind it is overwritten\n",
+            what, machine->result_bytes_max, (unsigned long long)effect->op);
+    abort();
+}
+
 void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_effect *effect)
 {
+    struct guards guards;
     uint32_t over = 0;
 
     if (effect->count == 0) return;
+    set_guards(&guards, machine, effect);
     machine->apply(machine->state, effect->op, effect->timestamp, effect->operations,
                    effect->count);
     /* One look per operation, at a line that the machine has just written. */
     for (uint32_t i = 0; i < effect->count; i++)
         over |= effect->operations[i].result->bytes > machine->result_bytes_max;
-    if (over == 0) return;
-    fprintf(stderr,
-            "vsr: the state machine's apply has given a result larger than its result_bytes_max, "
-            "%u bytes, at op %llu: the memory behind it is overwritten\n",
-            machine->result_bytes_max, (unsigned long long)effect->op);
-    abort();
+    if (over != 0) end_overrun(machine, effect, "given a result larger than its result_bytes_max");
+    if (!take_guards(&guards, machine, effect))
+        end_overrun(machine, effect, "written beyond a result's place");
 }
 
 static void complete(struct vsr_driver *driver, struct vsr_event event)
