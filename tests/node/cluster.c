@@ -14,6 +14,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -176,6 +177,21 @@ Test(cluster, a_worker_is_told_that_it_would_wait_for_itself)
         cr_assert_eq(atomic_load(&a.answers[i]), -EDEADLK, "call %d", i);
     vsr_cluster_stop(a.cluster);
     cr_assert_eq(act_runtime_stop(runtime), 0);
+}
+
+/* cluster.h: so would vsr_cluster_stop, which has no error to return; and another runtime's port
+ * does not reach its actors. The process ends with the caller's mistake in words. */
+Test(cluster, stop_through_another_runtimes_port_is_an_error_of_the_program, .signal = SIGABRT)
+{
+    struct act_runtime *runtime = start_runtime();
+    struct act_runtime *other = start_runtime();
+    struct vsr_cluster_options o = options_of(runtime);
+    struct vsr_cluster *cluster;
+    struct act_port *port;
+
+    cr_assert_eq(vsr_cluster_start(&o, &cluster, NULL), 0);
+    cr_assert_eq(act_port_open(other, &port), 0);
+    vsr_cluster_stop(cluster);
 }
 
 static uint64_t (*true_digest)(void *state);

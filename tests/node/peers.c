@@ -145,7 +145,7 @@ Test(peers, options_out_of_range_are_refused)
     vsr_peers_options_init(&sound);
     cr_assert_eq(sound.replica_count, 3);
     cr_assert_eq(sound.sessions_max, 1024);
-    cr_assert_eq(sound.op_bytes_max, 64);
+    cr_assert_eq(sound.op_bytes_max, 1024);
     cr_assert_eq(sound.result_bytes_max, 16);
     cr_assert_eq(sound.tick_ns, 1000000);
     sound.runtime = runtime;

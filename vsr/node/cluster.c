@@ -4,28 +4,21 @@
  */
 #include "steering.h"
 
-#include "../core/assert.h"
 #include "../core/options.h"
+#include "assert.h"
 #include "errors.h"
-#include "health.h"
-#include "identity.h"
-#include "life.h"
 #include "ports.h"
-#include "replica_actor.h"
 #include "storage.h"
 #include "wait.h"
 
 #include <act/actor.h>
 #include <act/port.h>
 #include <act/runtime.h>
-#include <act/timer.h>
 #include <vsr/cluster.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 struct vsr_peers *vsr_cluster_peers(struct vsr_cluster *cluster)
 {
@@ -276,10 +269,10 @@ void vsr_cluster_stop(struct vsr_cluster *cluster)
     struct act_port *port;
     struct vsr_node_wait wait = vsr_node_wait_begin("a port, to stop a cluster", 0);
 
-    VSR_ASSERT(!act_on_worker()); /* The caller's mistake: it would wait for itself. */
+    NODE_REQUIRE(!act_on_worker(), "on a worker it would wait for itself");
     /* A port gets free when another thread closes its own. */
     while ((error = vsr_node_port_borrow(cluster->common.options.runtime, &port)) != 0) {
-        VSR_ASSERT(error != -EINVAL); /* The caller has a port of another runtime. */
+        NODE_REQUIRE(error != -EINVAL, "the thread has a port of another runtime");
         vsr_node_wait_pause(&wait);
     }
     stop_replicas(cluster);

@@ -36,7 +36,7 @@ void vsr_peers_options_init(struct vsr_peers_options *options)
     *options = (struct vsr_peers_options){
         .replica_count = 3,
         .sessions_max = client.sessions_max,
-        .op_bytes_max = client.op_bytes_max,
+        .op_bytes_max = 1024,
         .result_bytes_max = 16,
         .tick_ns = 1000000,
     };

@@ -386,11 +386,15 @@ static int check(const struct vsr_service_options *options, struct vsr_error *wh
 int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, struct vsr_error *why)
 {
     struct vsr_client_actor_options o;
+    if (why != NULL) *why = (struct vsr_error){.rule = ""};
     int error = check(options, why);
-
     if (error != 0) return error;
+
     struct service *s = create(options);
-    if (s == NULL) return -ENOMEM;
+    if (s == NULL) {
+        vsr_node_error_finish(why, -ENOMEM);
+        return -ENOMEM;
+    }
     vsr_client_actor_options_init(&o);
     o.peers = options->peers;
     o.client.sessions = options->sessions;

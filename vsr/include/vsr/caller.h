@@ -7,8 +7,8 @@
  * leave room for that.
  *
  * Every operation that was accepted gets an answer: the service's, or, when the service ends
- * without one, -ECONNRESET (-ECANCELED when it had ended before the caller was opened). The statuses are those of VSR_STATUSES in vsr/service.h; what they say
- * of the operation is there too.
+ * without one, -ECONNRESET (-ECANCELED when it had ended before the caller was opened). The
+ * statuses are those of VSR_STATUSES in vsr/service.h; what they say of the operation is there too.
  */
 #ifndef VSR_CALLER_H
 #define VSR_CALLER_H

@@ -17,17 +17,18 @@
 struct vsr_client;
 
 struct vsr_client_options {
-    uint64_t cluster;
-    uint32_t replica_count;
-    vsr_address address;           /* where replies go */
-    uint32_t sessions;             /* 1..VSR_SESSIONS_MAX of this client */
-    uint32_t sessions_max;         /* the cluster's sessions_max */
-    uint32_t op_bytes_max;         /* the cluster's */
-    uint32_t request_bytes_max;    /* of a Request message; it holds at least the largest request */
+    uint64_t cluster;       /* 0; the cluster's, as the next */
+    uint32_t replica_count; /* 1; 1..VSR_REPLICAS_MAX */
+    vsr_address address;    /* where replies go */
+    uint32_t sessions;      /* 1; 1..sessions_max, of this client */
+    uint32_t sessions_max;  /* 1024; the cluster's */
+    uint32_t op_bytes_max;  /* 64; the cluster's */
+    uint32_t
+        request_bytes_max; /* 8192; of a Request message; it holds at least the largest request */
     uint32_t requests_per_message; /* 0 = as many as fit */
-    uint32_t retry_ticks;          /* first timeout of a request, >= 1 */
-    uint32_t retry_doublings;      /* 0..16: the timeout doubles this often at most */
-    uint32_t busy_ticks;           /* pause after Busy, >= 1 */
+    uint32_t retry_ticks;          /* 100; first timeout of a request, >= 1 */
+    uint32_t retry_doublings;      /* 5; 0..16: the timeout doubles this often at most */
+    uint32_t busy_ticks;           /* 2; pause after Busy, >= 1 */
     /** Who this client is: 128 bits of the system's random source, never used before in this
      * cluster. There is no default: two clients of one id share their sessions, and one is told
      * that its operation is done which never executes. */

@@ -59,8 +59,8 @@ struct vsr_client_actor_options {
     uint64_t seed;
     const struct vsr_client_callbacks *callbacks; /* outlives the actor */
     void *context;
-    uint32_t place;       /* as act_spawn_options.place */
-    uint32_t mailbox_max; /* 0 = the runtime's default */
+    uint32_t place;       /* 0; as act_spawn_options.place */
+    uint32_t mailbox_max; /* 1048576; 0 = the runtime's default */
 };
 
 /** Fills in the defaults; peers and callbacks are still to be given. Threads: any. */

@@ -10,10 +10,10 @@
  *
  * Threads: these functions block; call them from threads that are not workers, any number at once
  * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
- * -ENOMEM when there is none; the runtime's ports_max is how many there may be). Each but stop
- * returns -EDEADLK on a worker, whose actors it would wait for; -EINVAL to a thread with a port of
- * another runtime; -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited
- * for is named on stderr every five seconds.
+ * -ENOMEM when there is none; the runtime's ports_max, 8 by default, is how many there may be:
+ * callers have one each). Each but stop returns -EDEADLK on a worker, whose actors it would wait
+ * for; -EINVAL to a thread with a port of another runtime; -ETIMEDOUT when a replica's actor has
+ * not looked for a minute. Whoever is waited for is named on stderr every five seconds.
  */
 #ifndef VSR_CLUSTER_H
 #define VSR_CLUSTER_H
@@ -35,16 +35,19 @@ typedef int (*vsr_machine_create)(void *context, uint32_t replica,
                                   struct vsr_state_machine *machine);
 
 struct vsr_cluster_options {
-    struct act_runtime *runtime;
-    /** Common to all replicas. The cluster sets replica, incarnation, buffers, result_bytes_max. */
+    struct act_runtime *runtime; /* no default */
+    /** Common to all replicas. The cluster sets replica, incarnation, buffers,
+     * result_bytes_max. Defaults as there, but replica_count 3, op_bytes_max 1024, suspect_ticks
+     * 100, abdicate_ticks 150: threads that share their cores lose them for tens of milliseconds.
+     */
     struct vsr_replica_options replica;
-    vsr_machine_create create_machine;
+    vsr_machine_create create_machine; /* no default */
     void *machine_context;
     /** Of each replica (ACT_PLACE_ON). NULL = one worker after the other from the last on, so that
      * what a thread spawns first, a service, is not on the primary's. */
     const uint32_t *places;
-    uint64_t tick_ns;     /* >= 100 us: what a tick of the protocol's timers lasts */
-    uint32_t mailbox_max; /* of a replica; 0 = the runtime's default */
+    uint64_t tick_ns;     /* 1000000; >= 100 us: what a tick of the protocol's timers lasts */
+    uint32_t mailbox_max; /* 1048576; of a replica; 0 = the runtime's default */
     /** Hears what an operator should know, on a worker; NULL = a line on stderr. Must not block. */
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);

@@ -21,9 +21,9 @@ struct vsr_peers_options {
     uint32_t replica_count;      /* 3; 1..VSR_REPLICAS_MAX */
     uint64_t cluster;            /* 0; this and the next three are the replicas' options */
     uint32_t sessions_max;       /* 1024; 1..VSR_SESSIONS_MAX */
-    uint32_t op_bytes_max;       /* 64; 0..VSR_OP_BYTES_MAX */
+    uint32_t op_bytes_max;       /* 1024; 0..VSR_OP_BYTES_MAX */
     uint32_t result_bytes_max;   /* 16; 0..VSR_RESULT_BYTES_MAX; the state machine's */
-    uint64_t tick_ns;            /* 1 ms; >= 100 us: of the clients' timers */
+    uint64_t tick_ns;            /* 1000000; >= 100 us: of the clients' timers */
     /** Instead of act_send, for tests that lose, delay or repeat messages. Same contract. */
     int (*send)(void *context, act_id to, struct act_message *m);
     void *send_context;

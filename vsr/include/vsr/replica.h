@@ -19,39 +19,41 @@
 
 struct vsr_replica;
 
+/** Where a comment begins with a number, that is the default; vsr_cluster_options has others. */
 struct vsr_replica_options {
-    uint64_t cluster;
-    uint32_t replica_count;      /* 1..VSR_REPLICAS_MAX */
-    uint32_t replica;            /* 0..replica_count-1 */
-    uint32_t incarnation;        /* of this process start; never used before by this replica */
-    uint32_t quorum_replication; /* Qr; 0 = majority */
-    uint32_t quorum_view_change; /* Qv; 0 = majority; Qr + Qv > replica_count */
+    uint64_t cluster;            /* 0; the same for all its replicas and clients */
+    uint32_t replica_count;      /* 1; 1..VSR_REPLICAS_MAX */
+    uint32_t replica;            /* 0; 0..replica_count-1 */
+    uint32_t incarnation;        /* 1; of this process start; never used before by this replica */
+    uint32_t quorum_replication; /* 0 = majority; Qr */
+    uint32_t quorum_view_change; /* 0 = majority; Qv; Qr + Qv > replica_count */
 
-    uint32_t sessions_max;        /* 1..VSR_SESSIONS_MAX; the oldest is evicted for one more */
-    uint32_t op_bytes_max;        /* 0..VSR_OP_BYTES_MAX: a larger payload is dropped */
-    uint32_t result_bytes_max;    /* 0..VSR_RESULT_BYTES_MAX; the state machine's */
-    uint32_t log_ops;             /* power of two, >= 4 * pipeline_max, <= VSR_LOG_OPS_MAX */
-    uint32_t pipeline_max;        /* 1..VSR_PIPELINE_MAX ops prepared and not committed */
-    uint32_t batch_bytes_max;     /* of a Prepare; it holds at least the largest request */
-    uint32_t batch_requests_max;  /* 1..65536 */
-    uint32_t reply_bytes_max;     /* of a Reply message; it holds at least the largest result */
-    uint32_t queue_max;           /* power of two, <= 2^22: Request messages that wait for room */
+    uint32_t sessions_max;       /* 1024; 1..VSR_SESSIONS_MAX; the oldest is evicted for one more */
+    uint32_t op_bytes_max;       /* 64; 0..VSR_OP_BYTES_MAX: a larger payload is dropped */
+    uint32_t result_bytes_max;   /* 16; 0..VSR_RESULT_BYTES_MAX; the state machine's */
+    uint32_t log_ops;            /* 1024; power of two, >= 4 * pipeline_max, <= VSR_LOG_OPS_MAX */
+    uint32_t pipeline_max;       /* 8; 1..VSR_PIPELINE_MAX ops prepared and not committed */
+    uint32_t batch_bytes_max;    /* 16384; of a Prepare; it holds at least the largest request */
+    uint32_t batch_requests_max; /* 1024; 1..65536 */
+    uint32_t reply_bytes_max; /* 8192; of a Reply message; it holds at least the largest result */
+    uint32_t queue_max; /* 16384; power of two, <= 2^22: Request messages that wait for room */
     uint32_t replies_per_message; /* 0 = as many as fit; 1 = one request, one message */
 
-    uint32_t heartbeat_ticks; /* T_hb: an idle primary sends a Commit this often; >= 1 */
-    uint32_t resend_ticks;    /* T_resend, >= 1 */
-    uint32_t suspect_ticks;   /* T_suspect > heartbeat_ticks; a silent primary is voted out */
-    uint32_t abdicate_ticks;  /* T_abdicate > heartbeat_ticks: a primary that hears no quorum for so
-                                 long falls silent itself; so does one whose work is not served */
+    uint32_t heartbeat_ticks; /* 5; T_hb: an idle primary sends a Commit this often; >= 1 */
+    uint32_t resend_ticks;    /* 5; T_resend, >= 1 */
+    uint32_t suspect_ticks;   /* 20; T_suspect > heartbeat_ticks; a silent primary is voted out */
+    uint32_t abdicate_ticks; /* 30; T_abdicate > heartbeat_ticks: a primary that hears no quorum for
+                                so long falls silent itself; so does one whose work is not served */
     /** Ticks that the log's ring, when it is full, waits in all for a replica that is slow or
      * catches up; regained one in eight. 0 = 10 * suspect_ticks; UINT32_MAX = as long as it moves.
      * One that does not move for suspect_ticks is not waited for anyhow. Source: rule 4.7. */
     uint32_t catch_up_ticks;
 
-    uint32_t checkpoint_ops;  /* a snapshot every so many ops; 0 = only when a replica needs one */
-    uint32_t chunk_bytes_max; /* of a snapshot in one message: 1024..VSR_CHUNK_BYTES_MAX */
-    uint32_t recovery_quorum; /* answers, all from others; 0 = replica_count - Qv + 1 */
-    uint64_t seed;            /* of the timers' jitter */
+    uint32_t
+        checkpoint_ops; /* 0; a snapshot every so many ops; 0 = only when a replica needs one */
+    uint32_t chunk_bytes_max; /* 65536; of a snapshot in one message: 1024..VSR_CHUNK_BYTES_MAX */
+    uint32_t recovery_quorum; /* 0 = replica_count - Qv + 1; answers, all from others */
+    uint64_t seed;            /* 0; of the timers' jitter */
 
     struct vsr_buffers buffers;
 };

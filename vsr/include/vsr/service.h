@@ -34,8 +34,8 @@ struct vsr_service_options {
     uint32_t sessions;       /* 64; 1..the cluster's sessions_max */
     uint32_t waiting_max;    /* 1024; 1..VSR_SESSIONS_MAX; more are answered -EAGAIN */
     uint32_t place;          /* 0: the spawner's worker; as act_spawn_options.place */
-    uint32_t mailbox_max;    /* 2^20; 0: the runtime's default; full, vsr_service_send is refused */
-    uint64_t seed;           /* 0: random; as vsr_client_actor_options.seed */
+    uint32_t mailbox_max; /* 1048576; 0: the runtime's default; full, vsr_service_send is refused */
+    uint64_t seed;        /* 0: random; as vsr_client_actor_options.seed */
 };
 
 /** Fills in the defaults; peers are still to be given. Threads: any. */
