@@ -3,6 +3,7 @@
  */
 #include "host.h"
 
+#include <vsr/invariants.h>
 #include <vsr/trace.h>
 
 #include <stdio.h>

@@ -3,6 +3,8 @@
  */
 #include "fixture.h"
 
+#include <vsr/invariants.h>
+
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

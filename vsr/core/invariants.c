@@ -1,8 +1,8 @@
 /**
- * The numbered invariants of DESIGN.md as code, as far as one replica can see them.
- *
- * A host's debug build runs them after every step.
+ * The invariants that one replica can see. Debug builds run them after every step.
  */
+#include <vsr/invariants.h>
+
 #include "message.h"
 #include "state.h"
 

@@ -1,5 +1,5 @@
 /**
- * Making and checking messages.
+ * Checking messages; what they are called.
  */
 #include "message.h"
 
@@ -66,4 +66,24 @@ bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view
         .kind = entry->kind,
     };
     return are_well_formed(header, sizeof *prepare, bounds);
+}
+
+const char *vsr_kind_text(uint8_t kind)
+{
+    static const char *const texts[VSR_KIND_COUNT] = {
+#define X(name, text, bytes) [VSR_KIND_##name] = text,
+        VSR_KINDS(X)
+#undef X
+    };
+    return kind < VSR_KIND_COUNT ? texts[kind] : "?";
+}
+
+const char *vsr_message_name(uint8_t type)
+{
+    static const char *const names[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = "?",
+#define X(name, text, ...) [VSR_##name] = text,
+                                                         VSR_MESSAGES(X)
+#undef X
+    };
+    return type < VSR_MESSAGE_COUNT ? names[type] : "?";
 }

@@ -18,6 +18,8 @@
 #include "view.h"
 #include "view_change.h"
 
+#include <vsr/invariants.h>
+
 #include <string.h>
 
 /** Asks for the first superblock to be made durable: before that we say nothing. Source: 9.2. */
@@ -333,4 +335,14 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
     };
     report->counters.evictions = r->clients.evictions;
     memcpy(report->drops, r->drops, sizeof r->drops);
+}
+
+const char *vsr_status_name(enum vsr_status status)
+{
+    static const char *const names[] = {
+        [VSR_STATUS_STARTING] = "STARTING",       [VSR_STATUS_NORMAL] = "NORMAL",
+        [VSR_STATUS_VIEW_CHANGE] = "VIEW_CHANGE", [VSR_STATUS_RECOVERING] = "RECOVERING",
+        [VSR_STATUS_HALTED] = "HALTED",
+    };
+    return status < sizeof names / sizeof names[0] ? names[status] : "?";
 }

@@ -223,9 +223,6 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
 /** The entry that the log holds at an op, or NULL. Good until the next step. */
 const struct vsr_prepare *vsr_replica_entry(const struct vsr_replica *r, vsr_op op);
 
-/** Aborts with the invariant's number when one of DESIGN.md does not hold. O(log + sessions). */
-void vsr_replica_check(const struct vsr_replica *r);
-
 /** The name of a status without VSR_STATUS_: "NORMAL"; "?" for a number that is none. Threads: any.
  */
 const char *vsr_status_name(enum vsr_status status);
