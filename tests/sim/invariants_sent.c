@@ -133,6 +133,8 @@ void ghost_on_send(struct world *w, struct host *h, const struct vsr_header *m,
     if (w->has_lied) return;
     if (m->type == VSR_REQUEST && m->to < world_replicas(w) && m->to != h->index)
         return; /* Rule 5.7: a client's, passed on. */
+    if ((m->type == VSR_RECOVERY || m->type == VSR_RECOVERY_RESPONSE) && m->from != h->index)
+        return; /* Rule 8.1: another replica's, passed on. */
     if (m->type >= VSR_MESSAGE_COUNT || m->from != h->index ||
         m->from_incarnation != h->incarnation)
         BROKEN(w, "replica %u sends a %s as replica %" PRIu64 ", incarnation %u", h->index,

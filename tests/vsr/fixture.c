@@ -213,6 +213,7 @@ static void notice(void *context, const struct vsr_effect *e)
 
     cr_assert_lt(f->notice_count, 64);
     f->notices[f->notice_count++] = e->notice;
+    f->noticed_replica = e->replica;
 }
 
 static bool check(void *context)

@@ -37,6 +37,7 @@ struct fixture {
     uint32_t sent_count;
     enum vsr_notice notices[64];
     uint32_t notice_count;
+    uint32_t noticed_replica; /* that the last of them is about */
     uint64_t counts[FIXTURE_COUNTERS];  /* the state machine */
     vsr_checksum executed[FIXTURE_OPS]; /* of the entry that each op executed; 0 = none here */
     uint64_t applied_requests;          /* given to the state machine */

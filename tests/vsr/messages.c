@@ -216,6 +216,7 @@ struct vsr_buffer make_recovery_response(const struct fixture *f, uint32_t from,
 
     b.header->view = view;
     response->nonce = f->r->recovery.nonce;
+    response->asker = f->options.replica;
     response->op = op;
     response->checksum = chain_checksum(c, op);
     response->commit = commit;

@@ -219,12 +219,119 @@ Test(waiting, recovery_with_useless_answers)
     cr_assert_eq(f->r->transfer.kind, TRANSFER_RECOVERY);
     while (fixture_sent_count(f, VSR_RECOVERY) == 0) {
         cr_assert_leq(++ticks, 8 * 4 * o.suspect_ticks);
-        cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4)),
-                     VSR_DROP_WRONG_SENDER);
+        fixture_message(f, make_new_state(f, 1, &c, 0, 0, 4, 4)); /* empty */
         fixture_message(f, make_new_state(f, 0, &c, 2, 4, 4, 4)); /* does not follow */
         fixture_tick(f);
     }
     cr_assert_eq(f->r->transfer.kind, TRANSFER_NONE);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* RECOVERING with a transfer: a primary that gives no log; who is NORMAL in its view gives the same
+ * one. Asked anew, it is not the first again. */
+Test(waiting, recovery_from_a_primary_that_gives_nothing)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_recover(&o, (struct vsr_superblock){.incarnation = 1});
+    struct chain c = chain_make(3, 4);
+
+    fixture_message(f, make_recovery_response(f, 1, 0, &c, 4, 4));
+    fixture_message(f, make_recovery_response(f, 0, 0, &c, 4, 4));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 0);
+    cr_assert_leq(until_another_is_asked(f, VSR_GET_STATE, 0), 8 * o.resend_ticks);
+    fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4));
+    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert(chain_is_log(&c, f, 4));
+    fixture_free(f);
+
+    o = fixture_options(5, 4);
+    f = fixture_recover(&o, (struct vsr_superblock){.incarnation = 1});
+    fixture_message(f, make_recovery_response(f, 1, 0, &c, 4, 4));
+    fixture_message(f, make_recovery_response(f, 2, 0, &c, 4, 4));
+    fixture_message(f, make_recovery_response(f, 0, 0, &c, 4, 4));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 0);
+    tick_until_sent(f, VSR_RECOVERY, 2000);
+    fixture_message(f, make_recovery_response(f, 1, 0, &c, 4, 4));
+    fixture_message(f, make_recovery_response(f, 2, 0, &c, 4, 4));
+    fixture_message(f, make_recovery_response(f, 0, 0, &c, 4, 4));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 3);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* TRANSFER_BEHIND: one that says Away at each question, since it tries to save, and gives nothing:
+ * it is left. */
+Test(waiting, behind_one_that_is_away_again_and_again)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *f = behind(&c);
+    uint32_t asked = 0;
+
+    while (receivers(f, VSR_GET_CHUNK) != 1u << 0) {
+        if (receivers(f, VSR_GET_CHUNK) != 0) {
+            cr_assert_leq(++asked, 6);
+            fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_header), 1));
+        }
+        fixture_message(f, make_commit(f, 0, 0));
+        fixture_tick(f);
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* A snapshot that is damaged each time: asked for once more, then of another one, and less and less
+ * often; each time is told. */
+Test(waiting, behind_with_damaged_snapshots)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *from = donor(&c, 6);
+    struct fixture *f = behind(&c);
+    uint32_t waited = 0;
+
+    from->kept.bytes[900] ^= 1;
+    for (uint32_t i = 0; i < 5; i++) {
+        const uint32_t to = receivers(f, VSR_GET_CHUNK);
+        cr_assert_eq(to, i < 2 ? 1u << 1 : i % 2 == 0 ? 1u << 0 : 1u << 1, "%u", i);
+        for (uint64_t at = 0; at < from->kept.count; at += 1024) {
+            const uint64_t left = from->kept.count - at;
+            fixture_message(
+                f, make_chunk(f, to == 1 ? 0 : 1, from, at, left < 1024 ? (uint32_t)left : 1024));
+        }
+        cr_assert(fixture_noticed(f, VSR_NOTICE_SNAPSHOT_DAMAGED));
+        if (i == 0) continue;
+        cr_assert_eq(fixture_sent_count(f, VSR_GET_CHUNK), 0, "not at once");
+        uint32_t ticks = 0;
+        for (; receivers(f, VSR_GET_CHUNK) == 0; ticks++) {
+            fixture_message(f, make_commit(f, 0, 0));
+            fixture_tick(f);
+        }
+        cr_assert_geq(ticks, waited);
+        waited = ticks;
+    }
+    cr_assert_geq(waited, 4 * f->options.resend_ticks);
+    chain_free(&c);
+    fixture_free(from);
+    fixture_end(f);
+}
+
+/* 12: who gets nothing for long tells for whom it waits, and not at every tick. */
+Test(waiting, long_waiting_is_told)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_recover(&o, (struct vsr_superblock){.incarnation = 1});
+    struct chain c = chain_make(3, 4);
+    uint32_t told = 0;
+
+    fixture_message(f, make_recovery_response(f, 1, 0, &c, 4, 4));
+    for (uint32_t ticks = 1; ticks <= 128 * o.suspect_ticks; ticks++) {
+        fixture_tick(f);
+        if (!fixture_noticed(f, VSR_NOTICE_WAITS_LONG)) continue;
+        cr_assert_eq(ticks % (16 * o.suspect_ticks), 0);
+        cr_assert_eq(f->noticed_replica, 0, "it is the primary that has not answered");
+        told++;
+    }
+    cr_assert_eq(told, 4, "after 1, 2, 4 and 8 times as long");
     chain_free(&c);
     fixture_end(f);
 }

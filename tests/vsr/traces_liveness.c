@@ -262,3 +262,25 @@ Test(comes_back, under_load)
     }
     world_end(&w);
 }
+
+/* A replica that has lost its memory and that the primary of a healthy view does not reach, nor it
+ * the primary: it is NORMAL again by way of the others, and executes what they do. */
+Test(comes_back, recovery_goes_round_a_cut_to_the_primary)
+{
+    for (uint32_t ways = 1; ways <= 3; ways++) {
+        struct vsr_replica_options o = fixture_options(3, 0);
+        begin(&o);
+        load(6, 30);
+        world_crash(&w, 2);
+        if ((ways & 1) != 0) cut_one_way(0, 2);
+        if ((ways & 2) != 0) cut_one_way(2, 0);
+        world_recover(&w, 2);
+        world_run(&w, 20 * o.suspect_ticks);
+        cr_assert_eq(w.replicas[2]->r->status, VSR_STATUS_NORMAL, "%u", ways);
+        load(6, 30);
+        world_run(&w, 8 * o.suspect_ticks);
+        cr_assert_eq(w.replicas[2]->r->applied, w.replicas[1]->r->applied);
+        world_heal(&w);
+        world_end(&w);
+    }
+}

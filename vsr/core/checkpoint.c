@@ -185,8 +185,8 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
         return VSR_DROP_MALFORMED;
     }
     if (!is_loaded) {
-        vsr_transfer_start(r, t->kind, t->provider, t->has_target ? t->target : UINT64_MAX,
-                           t->target_checksum, out);
+        effects_notice(out, VSR_NOTICE_SNAPSHOT_DAMAGED, t->provider, t->snapshot.op);
+        vsr_transfer_restart(r, out);
         return VSR_DROP_MALFORMED;
     }
     VSR_ASSERT(t->snapshot.op > r->commit);

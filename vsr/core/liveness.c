@@ -7,6 +7,7 @@
 
 #include "commit.h"
 #include "message.h"
+#include "recovery.h"
 #include "say.h"
 #include "state.h"
 #include "view.h"
@@ -14,6 +15,9 @@
 
 /** A primary that is heard and commits nothing is silent for so many times T_abdicate. */
 enum { GIVE_UP_PATIENCES = 8 };
+
+/** Whoever lacks something for so many suspect_ticks, and gets nothing, says so. */
+enum { WAIT_SUSPICIONS = 16 };
 
 /** So many suspect_ticks is one away at most where catch_up_ticks is no bound. */
 enum { AWAY_SUSPICIONS = 10 };
@@ -56,6 +60,8 @@ enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vs
     const uint32_t most = r->options.catch_up_ticks;
 
     (void)out;
+    if (r->transfer.kind != TRANSFER_NONE && r->transfer.provider == m->header->from)
+        r->transfer.aways++;
     /* The log may wait for one that moves without a bound; one that is away may have died. */
     r->peers.away[m->header->from] =
         most != UINT32_MAX ? most : AWAY_SUSPICIONS * r->options.suspect_ticks;
@@ -134,6 +140,41 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
     r->in_view.is_abdicating = r->in_view.is_giving_up = false;
     r->in_view.ticks_unserved = 0;
     vsr_withdraw_vote(r);
+}
+
+/** Whether it lacks what another replica has to give, and whose turn that is. */
+static bool is_waiting(const struct vsr_replica *r, uint32_t *whom)
+{
+    if (r->transfer.kind != TRANSFER_NONE) {
+        *whom = r->transfer.provider;
+        return !r->transfer.is_loading;
+    }
+    if (r->status == VSR_STATUS_RECOVERING) {
+        *whom = vsr_recovery_lacks(r);
+        return r->recovery.nonce != 0 && !r->recovery.is_installed;
+    }
+    *whom = r->in_view.fetch.provider;
+    return r->status == VSR_STATUS_NORMAL && !is_primary(r) && has_gap(r);
+}
+
+void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
+{
+    const struct vsr_transfer *t = &r->transfer;
+    const uint64_t progress = r->log.op + t->op + t->snapshot_at;
+    uint32_t whom;
+
+    if (vsr_members_is_alone(&r->members)) return;
+    if (!is_waiting(r, &whom) || progress != r->wait.progress) {
+        r->wait.progress = progress;
+        r->wait.ticks = r->wait.told = 0;
+        return;
+    }
+    if (++r->wait.ticks / WAIT_SUSPICIONS < r->options.suspect_ticks) return;
+    r->wait.ticks = 0;
+    /* Told at once, and then less and less often. */
+    if ((r->wait.told & (r->wait.told + 1)) == 0)
+        effects_notice(out, VSR_NOTICE_WAITS_LONG, whom, r->log.op);
+    if (r->wait.told < UINT32_MAX) r->wait.told++;
 }
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)

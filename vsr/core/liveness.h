@@ -12,6 +12,8 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
 enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
 /** The primary hears too few to commit: it falls silent until it hears them. */
 void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out);
+/** Who waits for what only another one has, for long, tells for whom: rule 12. */
+void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out);
 
 #endif

@@ -33,6 +33,7 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     recovery->nonce = r->recovery.nonce;
+    recovery->way = r->recovery.repeats > 1 ? VSR_WAY_ROUND : VSR_WAY_DIRECT;
     effects_send(out, others_mask(r), buffer);
 }
 
@@ -75,6 +76,7 @@ void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
     r->is_state_lost = false;
     vsr_client_table_clear(&r->clients);
     r->source = vsr_next_provider(r, r->transfer.provider);
+    r->has_source = true;
     if (++r->loads_failed >= LOADS_FAILED_MAX) {
         vsr_transfer_reset(r);
         vsr_halt(r, VSR_NOTICE_CANNOT_LOAD, r->commit, out);
@@ -100,11 +102,38 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
         if (r->transfer.kind != TRANSFER_RECOVERY || r->transfer.is_loading) return;
         if (r->transfer.tries < ASKS_PER_NONCE && !(is_due && recovery->view_heard > r->view))
             return;
-        if (r->loads_failed > 0) r->source = vsr_next_provider(r, r->source);
+        r->source = vsr_next_provider(r, r->transfer.provider);
+        r->has_source = true;
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
     if (--recovery->ticks_left == 0) ask(r, out);
+}
+
+/**
+ * Passes a question on to the primary, whom it may not reach; the answer comes back the same way.
+ *
+ * Only who was asked by the replica itself does: between replicas of different views it would go
+ * round for ever.
+ * Source: rule 8.1.
+ */
+static void pass_on(struct vsr_replica *r, const struct vsr_recovery *recovery,
+                    struct vsr_effects *out)
+{
+    const uint32_t primary = vsr_members_primary(&r->members, r->view);
+    struct vsr_buffer buffer;
+
+    if (recovery->way != VSR_WAY_ROUND || primary == r->members.self ||
+        primary == recovery->header.from)
+        return;
+    struct vsr_recovery *passed = vsr_make_recovery(r, &buffer);
+    if (passed == NULL) {
+        drop(r, VSR_DROP_NO_BUFFER);
+        return;
+    }
+    *passed = *recovery;
+    passed->way = VSR_WAY_PASSED;
+    effects_send(out, vsr_mask_of(primary), buffer);
 }
 
 /**
@@ -120,6 +149,7 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
+    if (recovery->way >= VSR_WAY_COUNT) return VSR_DROP_MALFORMED;
     vsr_forget_claims(r, from);
     if (m->header->view > r->view) {
         vsr_enter_view_change(r, m->header->view, out);
@@ -128,13 +158,44 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
     if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
     struct vsr_recovery_response *response = vsr_make_recovery_response(r, &buffer);
     if (response == NULL) return VSR_DROP_NO_BUFFER;
+    response->asker = from;
     response->nonce = recovery->nonce;
     response->op = r->log.op;
     response->checksum = r->log.head_checksum;
     response->commit = r->commit;
     response->commit_checksum = r->commit_checksum;
-    effects_send(out, vsr_mask_of(from), buffer);
+    const bool goes_round = recovery->way != VSR_WAY_DIRECT && is_primary(r);
+    effects_send(out, goes_round ? others_mask(r) : vsr_mask_of(from), buffer);
+    pass_on(r, recovery, out);
     return VSR_DROP_NONE;
+}
+
+/** The primary's answer for a replica that it may not reach. Ownership: takes m when it is sent. */
+static enum vsr_drop pass_back(struct vsr_replica *r, struct vsr_buffer *m, uint64_t asker,
+                               struct vsr_effects *out)
+{
+    if (!vsr_members_has_other(&r->members, asker) || asker == m->header->from)
+        return VSR_DROP_STATUS; /* We have asked, and are NORMAL by now. */
+    if (m->header->view != r->view) return VSR_DROP_STALE_VIEW;
+    if (is_primary(r) || m->header->from != vsr_members_primary(&r->members, r->view))
+        return VSR_DROP_WRONG_SENDER;
+    effects_send(out, vsr_mask_of((uint32_t)asker), *m);
+    m->header = NULL;
+    return VSR_DROP_NONE;
+}
+
+uint32_t vsr_recovery_lacks(const struct vsr_replica *r)
+{
+    const struct vsr_recovery_answer *answers = r->recovery.answers;
+    vsr_view view = r->view;
+
+    for (uint32_t i = 0; i < r->members.count; i++)
+        if (answers[i].is_here && answers[i].view > view) view = answers[i].view;
+    const uint32_t primary = vsr_members_primary(&r->members, view);
+    if (primary != r->members.self && !answers[primary].is_here) return primary;
+    for (uint32_t i = 0; i < r->members.count; i++)
+        if (i != r->members.self && !answers[i].is_here) return i;
+    return primary; /* It has answered for an older view, or it is us: the next view will do. */
 }
 
 /** The answer of the highest view's primary, once enough have answered. Or NULL. */
@@ -167,6 +228,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     const struct vsr_recovery_response *response = vsr_read_recovery_response(m->header);
     uint32_t primary;
 
+    if (r->status == VSR_STATUS_NORMAL) return pass_back(r, m, response->asker, out);
+    if (response->asker != r->members.self) return VSR_DROP_MISDELIVERED;
     if (response->nonce != r->recovery.nonce || r->recovery.is_installed)
         return VSR_DROP_WRONG_NONCE;
     if (response->commit > response->op) return VSR_DROP_MALFORMED;
@@ -184,8 +247,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     if (answer == NULL) return VSR_DROP_NONE;
     if (answer->view > r->view) vsr_set_view(r, answer->view, out);
     vsr_note_commit(r, answer->commit, answer->commit_checksum);
-    /* A snapshot has not loaded: the others' turn, and then its giver's again. */
-    const uint32_t provider = r->loads_failed > 0 ? r->source : primary;
+    /* Who was of no use is not asked first again: the others' turn, and then its own. */
+    const uint32_t provider = r->has_source ? r->source : primary;
     vsr_transfer_start(r, TRANSFER_RECOVERY, provider, answer->op, answer->checksum, out);
     return VSR_DROP_NONE;
 }

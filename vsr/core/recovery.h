@@ -23,6 +23,8 @@ struct vsr_recovery_state {
     } answers[VSR_REPLICAS_MAX];
 };
 
+/** Whose answer it waits for. */
+uint32_t vsr_recovery_lacks(const struct vsr_replica *r);
 void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out);
 /** A NORMAL backup whose log is not its view's recovers, as if it had lost what follows its last
  * committed op. Source: rule G0. */

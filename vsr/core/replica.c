@@ -121,6 +121,7 @@ static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_
     vsr_clock_read(&r->clock, now_ns);
     r->ticks++;
     tick_peers(r);
+    vsr_watch_waiting(r, out);
     switch (r->status) {
     case VSR_STATUS_NORMAL:
         tick_normal(r, out);

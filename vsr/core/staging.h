@@ -24,6 +24,8 @@ struct vsr_transfer {
     uint64_t nonce;      /* names the question; a repetition carries the same */
     uint32_t ticks_left; /* until the question is repeated */
     uint32_t tries;      /* since the last progress */
+    uint32_t aways;      /* that the provider has said since then */
+    uint32_t refusals;   /* in a row: all of it had come, and was not what it is called */
     uint32_t doublings;  /* of the time that an answer is waited for: what the network has taught */
     vsr_op began_at;     /* where the own log ended then */
     bool has_target;

@@ -104,7 +104,8 @@ struct vsr_replica {
     vsr_op confirmed;      /* backup: the view has said that it has our log up to here. Rule G0 */
     bool is_state_lost;    /* a snapshot has not loaded: the step's end leaves what is left */
     uint32_t loads_failed; /* in a row */
-    uint32_t source;       /* who is asked for a snapshot after one that did not load */
+    bool has_source;       /* who gave the last log or snapshot to recover from was of no use */
+    uint32_t source;       /* ... and this one is asked next */
     bool is_forked;        /* our log is not the view's: the step's end leaves it */
     bool is_local;         /* the message of this step: vsr_event.is_local */
     bool is_applying;      /* an apply effect for applied + 1 is out */
@@ -131,6 +132,11 @@ struct vsr_replica {
     struct vsr_view_change change;
     struct vsr_transfer transfer;
     struct vsr_recovery_state recovery;
+    struct {
+        uint64_t progress; /* log, transfer: what has come so far */
+        uint32_t ticks;    /* that it has not moved, since it was told of */
+        uint32_t told;     /* times that it was due to be */
+    } wait;
     struct vsr_checkpoint checkpoint;
     struct vsr_divergence divergence;
     uint64_t nonce; /* of the last question; {incarnation, count} */

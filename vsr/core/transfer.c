@@ -18,6 +18,9 @@
 /** Unanswered questions after which another replica is asked. */
 enum { TRIES_PER_PROVIDER = 3 };
 
+/** One is waited for while it saves or loads: what it was at when it was asked, and then for us. */
+enum { AWAYS_PER_PROVIDER = 2 };
+
 /** A repeated question waits twice as long as before, up to so many suspect_ticks. */
 enum { PATIENCE_SUSPICIONS = 4 };
 
@@ -163,7 +166,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
         if (!t->has_target || t->op != t->target) return;
         if (t->op_checksum != t->target_checksum) {
             effects_notice(out, VSR_NOTICE_FORKED_LOG, t->provider, t->op);
-            vsr_transfer_start(r, t->kind, t->provider, t->target, t->target_checksum, out);
+            vsr_transfer_restart(r, out);
             return;
         }
     }
@@ -187,8 +190,17 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
     vsr_install_view(r, out);
 }
 
-void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
-                        vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
+/** Whether nobody else may give this log: who has sent it in a DoViewChange alone answers between
+ * views. That of a view that has started is named by {op, checksum}, and all that are NORMAL in it
+ * have it or a part of it. */
+static bool is_bound(const struct vsr_transfer *t)
+{
+    return t->kind == TRANSFER_SELECTED;
+}
+
+/** Begins to gather a log. Returns whether anything of it has to be asked for. */
+static bool set_out(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
+                    vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
 
@@ -215,14 +227,46 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
         t->base = t->op = target;
         t->op_checksum = target_checksum;
         vsr_transfer_finish(r, out);
-        return;
+        return false;
     }
     if (t->has_target && target <= r->log.op) {
         /* As long as that log or longer, and another: what both are sure to have is committed. */
         t->base = t->op = r->commit;
         t->op_checksum = r->commit_checksum;
     }
-    vsr_transfer_ask(r, out);
+    return true;
+}
+
+void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
+                        vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
+{
+    if (set_out(r, kind, provider, target, target_checksum, out)) vsr_transfer_ask(r, out);
+}
+
+/** Another one's turn. */
+static void leave_provider(struct vsr_replica *r)
+{
+    r->transfer.provider = vsr_next_provider(r, r->transfer.provider);
+    r->transfer.aways = 0;
+}
+
+void vsr_transfer_restart(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_transfer *t = &r->transfer;
+    const uint32_t refusals = t->refusals + 1;
+
+    VSR_ASSERT(t->kind != TRANSFER_NONE && !t->is_loading);
+    if (!set_out(r, t->kind, t->provider, t->has_target ? t->target : UINT64_MAX,
+                 t->target_checksum, out))
+        return;
+    t->refusals = refusals;
+    if (refusals == 1) { /* Damaged on its way: it is there in whole. */
+        vsr_transfer_ask(r, out);
+        return;
+    }
+    if (!is_bound(t)) leave_provider(r);
+    t->nonce = next_nonce(r);
+    t->ticks_left = vsr_patience(r, refusals);
 }
 
 /** Stages what an answer brings of the log that is gathered. */
@@ -247,12 +291,6 @@ static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_stat
         t->ring[t->op & r->log.mask] = copy;
     }
     return VSR_DROP_NONE;
-}
-
-/** Whether nobody else may give this log. */
-static bool is_bound(const struct vsr_transfer *t)
-{
-    return t->kind == TRANSFER_SELECTED || t->kind == TRANSFER_RECOVERY;
 }
 
 enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *state,
@@ -310,9 +348,8 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     /* One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
-    bool is_coming = r->peers.away[t->provider] > 0;
-    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming)
-        t->provider = vsr_next_provider(r, t->provider);
+    bool is_coming = r->peers.away[t->provider] > 0 && t->aways <= AWAYS_PER_PROVIDER;
+    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming) leave_provider(r);
     if (vsr_patience(r, t->doublings) < vsr_patience(r, t->doublings + 1)) t->doublings++;
     transmit(r, out);
 }

@@ -37,6 +37,9 @@ enum vsr_drop vsr_copy_entry(struct vsr_replica *r, const struct vsr_prepare *en
 /** Begins to gather a log. A target whose op is UINT64_MAX is whatever the first answer says. */
 void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
                         vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out);
+/** All of it has come and cannot be used: begins anew, from the next replica, less and less often.
+ */
+void vsr_transfer_restart(struct vsr_replica *r, struct vsr_effects *out);
 /** Stages what an answer brings of the log that is gathered. */
 enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *state,
                          struct vsr_effects *out);

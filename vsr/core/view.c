@@ -84,7 +84,7 @@ void vsr_note_progress(struct vsr_replica *r)
     /* Answered at the first asking: so much patience was not needed. Else the next question begins
      * with as much, or on a slow network each would be asked many times over. */
     if (t->tries == 0 && t->doublings > 0) t->doublings--;
-    t->tries = 0;
+    t->tries = t->aways = 0;
     if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.ticks_left = view_change_ticks(r);
 }
 

@@ -151,6 +151,7 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
     if (r->status == VSR_STATUS_RECOVERING) {
         r->counters.recoveries++;
+        r->has_source = false;
         effects_notice(out, VSR_NOTICE_RECOVERED, r->members.self, r->log.op);
     }
     r->status = VSR_STATUS_NORMAL;

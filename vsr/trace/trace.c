@@ -104,12 +104,14 @@ static void add_view_change(struct line *line, const struct vsr_header *m)
 static void add_recovery(struct line *line, const struct vsr_header *m)
 {
     if (m->type == VSR_RECOVERY) {
-        add(line, " nonce %" PRIx64, vsr_read_recovery(m)->nonce);
+        const struct vsr_recovery *q = vsr_read_recovery(m);
+        add(line, " nonce %" PRIx64 "%s%s", q->nonce, q->way == VSR_WAY_ROUND ? " round" : "",
+            q->way == VSR_WAY_PASSED ? " passed on" : "");
         return;
     }
     const struct vsr_recovery_response *r = vsr_read_recovery_response(m);
-    add(line, " op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64, r->op, brief(r->checksum),
-        r->commit, r->nonce);
+    add(line, " op %" PRIu64 "#%04x commit %" PRIu64 " nonce %" PRIx64 " of %" PRIu64, r->op,
+        brief(r->checksum), r->commit, r->nonce, r->asker);
 }
 
 static void add_chunk(struct line *line, const struct vsr_header *m)

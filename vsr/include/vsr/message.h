@@ -33,8 +33,8 @@
     X(START_VIEW_CHANGE, "StartViewChange", start_view_change, 72, FIXED, DEBUG)                   \
     X(DO_VIEW_CHANGE, "DoViewChange", do_view_change, 112, FIXED, DEBUG)                           \
     X(START_VIEW, "StartView", start_view, 104, FIXED, DEBUG)                                      \
-    X(RECOVERY, "Recovery", recovery, 72, FIXED, DEBUG)                                            \
-    X(RECOVERY_RESPONSE, "RecoveryResponse", recovery_response, 104, FIXED, DEBUG)                 \
+    X(RECOVERY, "Recovery", recovery, 80, FIXED, DEBUG)                                            \
+    X(RECOVERY_RESPONSE, "RecoveryResponse", recovery_response, 112, FIXED, DEBUG)                 \
     X(GET_CHUNK, "GetChunk", get_chunk, 96, FIXED, DEBUG)                                          \
     X(CHUNK, "Chunk", chunk, 112, AT_LEAST, DEBUG)                                                 \
     X(PING, "Ping", ping, 64, FIXED, TRACE)                                                        \
@@ -201,8 +201,17 @@ struct vsr_start_view {
 
 /** From a replica that lost its memory; the header's view is the one that it had persisted. */
 struct vsr_recovery {
-    struct vsr_header header;
+    struct vsr_header header; /* from: who asks, also when it is passed on */
     uint64_t nonce;
+    uint64_t way; /* enum vsr_recovery_way */
+};
+
+/** By way of whom a Recovery comes, and its answer goes. */
+enum vsr_recovery_way {
+    VSR_WAY_DIRECT,
+    VSR_WAY_ROUND,  /* asked again: a backup passes it on to its primary */
+    VSR_WAY_PASSED, /* by a backup; the answer goes to all, and they pass it on */
+    VSR_WAY_COUNT
 };
 
 struct vsr_recovery_response {
@@ -212,6 +221,7 @@ struct vsr_recovery_response {
     uint64_t checksum; /* of the entry at op */
     uint64_t commit;
     uint64_t commit_checksum;
+    uint64_t asker; /* the replica that asks */
 };
 
 /** Asks for a part of a snapshot. checkpoint_op 0: of one that you have or take now. */

@@ -25,6 +25,8 @@
     X(FORKED_LOG, "its log is not the view's at this op; fetches that")                            \
     X(DAMAGED, "an entry's bytes are not those of its checksum; it is not taken")                  \
     X(LOAD_FAILED, "a replica's snapshot did not load; its state is gone; asks another one")       \
+    X(SNAPSHOT_DAMAGED, "a snapshot's bytes are not those of its name; asks for it again")         \
+    X(WAITS_LONG, "waits long for what this replica does not give; asks on, the others too")       \
     X(CANNOT_LOAD, "no snapshot loads: the state machine refuses them all; halts")                 \
     X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
     X(DIVERGED, "its results or its snapshot are not a majority's, from this op on or before: "    \
