@@ -265,6 +265,7 @@ static void fill_recovery(struct host *h, struct vsr_buffer m)
 {
     (void)h;
     BODY(m, vsr_recovery)->nonce = 1;
+    BODY(m, vsr_recovery)->way = VSR_WAY_ROUND;
 }
 
 static void fill_recovery_response(struct host *h, struct vsr_buffer m)
@@ -273,6 +274,7 @@ static void fill_recovery_response(struct host *h, struct vsr_buffer m)
 
     fill_log(h, &answer->op, &answer->checksum, &answer->commit, &answer->commit_checksum);
     answer->nonce = h->recovery.nonce;
+    answer->asker = h->options.replica;
 }
 
 static void fill_get_chunk(struct host *h, struct vsr_buffer m)
