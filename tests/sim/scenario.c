@@ -54,7 +54,7 @@ const struct profile sim_profiles[] = {
          ABOUT(FAILING_SNAPSHOTS),
      true, "snapshots that are large, slow and fail, under load that goes on"},
     {"unsaved", BIT(SINGLETON) | BIT(PAUSE) | BIT(CRASH) | BIT(CLOG), 5, 90,
-     ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(NEVER_SAVES), false,
+     ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(NEVER_SAVES), true,
      "a replica whose saves all fail: another one has to be asked"},
     {"late", BIT(CLOG) | BIT(LOSS) | BIT(REPLAY) | BIT(TYPE_DELAY) | BIT(TYPE_DROP), 20, 100,
      ABOUT(STEADY_LOAD) | ABOUT(LARGE_SNAPSHOTS) | ABOUT(SLOW_SNAPSHOTS), true,
