@@ -37,7 +37,7 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
 /** Whether a replica needs the oldest entry, and can have it sent. */
 static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
 {
-    const struct vsr_peers *peers = &r->peers;
+    const struct vsr_known_peers *peers = &r->peers;
 
     if (peers->pins[i].ticks > 0 && peers->pins[i].op <= r->log.start) return true;
     if (!is_serving(r) || i == r->members.self) return false;
@@ -79,7 +79,7 @@ bool vsr_make_room(struct vsr_replica *r)
 
 void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 {
-    struct vsr_peers *peers = &r->peers;
+    struct vsr_known_peers *peers = &r->peers;
     const uint32_t most = r->options.catch_up_ticks;
 
     for (uint32_t i = 0; i < r->members.count; i++) {

@@ -69,7 +69,7 @@ struct vsr_in_view {
 };
 
 /** What a replica knows of each, itself included, whatever the view. */
-struct vsr_peers {
+struct vsr_known_peers {
     vsr_op applied[VSR_REPLICAS_MAX];         /* as it last said; of the primary's view */
     uint32_t ticks_unheard[VSR_REPLICAS_MAX]; /* since it acknowledged anything in this view */
     uint32_t ticks_still[VSR_REPLICAS_MAX];   /* that it lacks something and has not moved */
@@ -95,7 +95,7 @@ struct vsr_replica {
     struct vsr_superblock durable;
     bool is_persisting;
     struct vsr_in_view in_view;
-    struct vsr_peers peers;
+    struct vsr_known_peers peers;
 
     vsr_op commit;
     vsr_op applied;
