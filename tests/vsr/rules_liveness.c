@@ -82,11 +82,16 @@ Test(rule_4_7, allowance_is_used_up)
 {
     enum { N = 10 };
     struct load l = fill_ring(N);
+    struct vsr_replica_report report;
 
     for (uint32_t ticks = 1; ticks <= N; ticks++) {
         cr_assert(!push(&l), "after %u ticks", ticks - 1);
         fixture_tick(l.f);
         cr_assert_eq(fixture_noticed(l.f, VSR_NOTICE_LEFT_BEHIND), ticks == N);
+        vsr_replica_report(l.f->r, &report);
+        cr_assert_eq(report.costs[2].waited_ticks, ticks, "the report names it");
+        cr_assert_eq(report.costs[2].left_behind, ticks == N);
+        cr_assert_eq(report.costs[0].waited_ticks + report.costs[1].waited_ticks, 0);
     }
     cr_assert(push(&l));
     cr_assert(push(&l), "for one that is left behind nothing is kept");

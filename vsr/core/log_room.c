@@ -90,8 +90,11 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
             vsr_note_move(r, i);
         else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)
             peers->ticks_still[i]++;
-        if (peers->is_waited_for[i] && most != UINT32_MAX && --peers->allowance[i] == 0)
+        peers->costs[i].waited_ticks += peers->is_waited_for[i];
+        if (peers->is_waited_for[i] && most != UINT32_MAX && --peers->allowance[i] == 0) {
+            peers->costs[i].left_behind++;
             effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, r->in_view.acked[i]);
+        }
         if (!peers->is_waited_for[i] && peers->allowance[i] < most &&
             ++peers->regained[i] % REGAIN_TICKS == 0)
             peers->allowance[i]++;

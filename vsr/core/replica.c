@@ -336,6 +336,7 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
     };
     report->counters.evictions = r->clients.evictions;
     memcpy(report->drops, r->drops, sizeof r->drops);
+    memcpy(report->costs, r->peers.costs, sizeof r->peers.costs);
 }
 
 const char *vsr_status_name(enum vsr_status status)

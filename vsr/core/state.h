@@ -81,6 +81,7 @@ struct vsr_known_peers {
     uint32_t allowance[VSR_REPLICAS_MAX]; /* ticks that the log may still wait for it: rule 4.7 */
     uint32_t regained[VSR_REPLICAS_MAX];  /* eighths of a tick of that */
     bool is_waited_for[VSR_REPLICAS_MAX]; /* the log has, since the last tick */
+    struct vsr_replica_cost costs[VSR_REPLICAS_MAX];
 };
 
 struct vsr_replica {

@@ -78,20 +78,26 @@ struct vsr_client_effects {
     uint32_t count;
 };
 
+/** Name, what it counts: one list for the fields, and for whoever goes through all of them. */
+#define VSR_CLIENT_COUNTERS(X)                                                                     \
+    X(submitted, "operations submitted")                                                           \
+    X(answered, "operations answered with their result")                                           \
+    X(retries, "requests sent again")                                                              \
+    X(busy, "times that a replica had no room")                                                    \
+    X(evicted, "sessions evicted, the outcome unknown")                                            \
+    X(refused, "sessions refused: another client has their id")                                    \
+    X(not_executed, "requests that never were executed: their session was evicted before")         \
+    X(closed, "sessions closed")                                                                   \
+    X(replies_ignored, "replies late, repeated, or not ours")
+
 struct vsr_client_report {
     uint32_t ready;
     uint32_t waiting;
     uint32_t registering;
     vsr_view view_hint;
-    uint64_t submitted;
-    uint64_t answered;
-    uint64_t retries;
-    uint64_t busy;
-    uint64_t evicted;
-    uint64_t refused;         /* sessions whose id another client has */
-    uint64_t not_executed;    /* requests that never were, of sessions evicted before */
-    uint64_t closed;          /* sessions */
-    uint64_t replies_ignored; /* late, repeated or not ours */
+#define X(name, help) uint64_t name;
+    VSR_CLIENT_COUNTERS(X)
+#undef X
     uint64_t oldest_attempts; /* largest number of tries of a request still waiting */
 };
 

@@ -74,14 +74,20 @@ enum vsr_run_state {
     VSR_FAILED, /* its superblock could not be written: says nothing more; kill it or restart it */
 };
 
+/** Name, what it counts: messages of one replica's actor. */
+#define VSR_CLUSTER_COUNTERS(X)                                                                    \
+    X(messages_dropped, "messages dropped for want of room at the receiver; they are sent again")  \
+    X(messages_ended, "messages that came while the replica was not running")
+
 /** A replica as seen from outside: its report, and its state machine's digest at `applied`. */
 struct vsr_cluster_report {
     enum vsr_run_state run_state;
     uint64_t changed_ns;               /* act_now_ns() when run_state last changed */
     struct vsr_replica_report replica; /* all zero when it is VSR_DOWN */
     uint64_t digest;                   /* likewise */
-    uint64_t messages_dropped; /* for want of room at the receiver; the protocol sent them again */
-    uint64_t messages_ended;   /* that came while it was not running */
+#define X(name, help) uint64_t name;
+    VSR_CLUSTER_COUNTERS(X)
+#undef X
 };
 
 /** Fills in the defaults; runtime and create_machine are still to be given. Threads: any. */

@@ -153,6 +153,12 @@ struct vsr_effects {
     uint32_t count;
 };
 
+/** What one that cannot keep up has cost this replica, as the primary of its views. */
+struct vsr_replica_cost {
+    uint64_t waited_ticks; /* in which new ops waited because its place in the log was needed */
+    uint64_t left_behind;  /* times that its allowance was used up: VSR_NOTICE_LEFT_BEHIND */
+};
+
 /** What a host may look at. */
 struct vsr_replica_report {
     enum vsr_status status;
@@ -169,6 +175,7 @@ struct vsr_replica_report {
     uint64_t results_digest;    /* of all results up to applied, chained */
     struct vsr_counters counters;
     uint64_t drops[VSR_DROP_COUNT];
+    struct vsr_replica_cost costs[VSR_REPLICAS_MAX]; /* by replica */
 };
 
 /** Checks every option. Returns 0, or -EINVAL and the reason in *why (why may be NULL). */
