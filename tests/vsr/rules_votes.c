@@ -404,6 +404,31 @@ Test(rule_6_7, backoff_ends_after_a_stable_time)
     }
 }
 
+/* 6.7: nor does a view last that ends before its own primary would have given it up. */
+Test(rule_6_7, backoff_outlives_a_primary_s_patience)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct chain c = chain_make(3, 0);
+
+    o.abdicate_ticks = 10 * o.suspect_ticks;
+    for (int more = -1; more <= 0; more++) {
+        struct fixture *f = fixture_start(&o);
+        for (uint32_t view = 1; view <= 3; view++)
+            leave(f, view);
+        fixture_message(f, make_start_view(f, 3, &c, 0, 0));
+        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        const uint32_t stable = 2 * (o.abdicate_ticks << 2);
+        cr_assert_gt(stable, 3 * f->r->suspect_ticks);
+        tick_with_primary(f, (uint32_t)((int)stable + more));
+        leave(f, 4);
+        const uint32_t ticks = tick_until_sent(f, VSR_START_VIEW_CHANGE, 2000);
+        cr_assert_eq(ticks >= o.suspect_ticks << 3, more < 0, "%u ticks of calm, then %u",
+                     (uint32_t)((int)stable + more), ticks);
+        fixture_end(f);
+    }
+    chain_free(&c);
+}
+
 /* 6.7: DoViewChange is repeated every T_resend, and always says the same. */
 Test(rule_6_7, do_view_change_is_repeated)
 {

@@ -29,7 +29,7 @@ static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
     memset(r->in_view.has_answered, true, sizeof r->in_view.has_answered);
     vsr_draw_suspicion(r);
-    r->change.ticks_stable = 3 * r->suspect_ticks; /* Nothing has failed yet. */
+    r->change.ticks_stable = UINT32_MAX; /* Nothing has failed yet. */
     vsr_persist(r, out);
     return VSR_DROP_NONE;
 }

@@ -57,7 +57,9 @@ uint32_t vsr_grown(const struct vsr_replica *r, uint32_t ticks)
 
 bool vsr_has_lasted(const struct vsr_replica *r)
 {
-    return r->change.ticks_stable / 3 >= r->suspect_ticks;
+    /* One that its own primary gives up for want of progress has not lasted. */
+    return r->change.ticks_stable / 3 >= r->suspect_ticks &&
+           r->change.ticks_stable / 2 >= vsr_grown(r, r->options.abdicate_ticks);
 }
 
 void vsr_draw_suspicion(struct vsr_replica *r)
