@@ -6,6 +6,7 @@
 void vsr_client_close_request(struct vsr_open_request *open, struct vsr_client_effects *out)
 {
     if (open->buffer.header == NULL) return;
+    VSR_ASSERT(open->count > 0);
     open->buffer.header->bytes = open->bytes;
     open->buffer.header->count = open->count;
     struct vsr_client_effect *effect = client_effects_next(out, VSR_CLIENT_SEND, 0);
@@ -20,6 +21,7 @@ static bool open_request(struct vsr_client *c, struct vsr_open_request *open, ui
     uint32_t header = sizeof(struct vsr_header);
     uint32_t capacity = o->requests_per_message == 1 ? header + bytes : o->request_bytes_max;
 
+    VSR_ASSERT(open->buffer.header == NULL);
     if (!o->buffers.take(o->buffers.context, capacity, &open->buffer)) return false;
     *open->buffer.header = (struct vsr_header){
         .magic = VSR_MAGIC,
@@ -51,6 +53,7 @@ void vsr_client_retry(struct vsr_client *c, struct vsr_session *s, struct vsr_cl
 {
     uint32_t doublings =
         s->attempts < c->options.retry_doublings ? s->attempts : c->options.retry_doublings;
+    VSR_ASSERT(is_outstanding(s));
     s->attempts++;
     c->report.retries++;
     client_set_due(c, s, (uint64_t)c->options.retry_ticks << doublings);

@@ -51,6 +51,7 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
 
 void vsr_session_close(struct vsr_client *c, struct vsr_session *s, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(s->state == VSR_SESSION_READY || s->state == VSR_SESSION_WAITING);
     s->state = VSR_SESSION_CLOSING;
     s->request.kind = VSR_KIND_CLOSE;
     s->request.payload_bytes = 0;
@@ -145,6 +146,7 @@ void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
 {
     struct vsr_session *s = session_at(c, index);
 
+    VSR_ASSERT(s->request.slot < c->options.sessions_max);
     if (c->session_of[s->request.slot] == index + 1) c->session_of[s->request.slot] = 0;
     s->state = VSR_SESSION_CLOSED;
     c->report.closed++;

@@ -135,6 +135,7 @@ static uint32_t oldest_slot(struct vsr_client_table *table)
 {
     const uint32_t blocks = block_count(table->count);
 
+    VSR_ASSERT(table->count > 0 && table->free == 0); /* all are open */
     for (;;) {
         uint32_t lowest = 0;
         for (uint32_t block = 1; block < blocks; block++)
@@ -154,6 +155,7 @@ static void leave_slot(struct vsr_client_table *table, uint32_t slot)
     const struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
 
     VSR_ASSERT(entry->session != 0);
+    VSR_ASSERT(table->open > 0);
     index_remove(table, table->ids[slot]);
     table->past[slot] =
         (struct vsr_client_past){.session = entry->session, .number = entry->number};
@@ -164,6 +166,7 @@ static uint32_t take_slot(struct vsr_client_table *table)
 {
     if (table->free != 0) {
         const uint32_t slot = table->free - 1;
+        VSR_ASSERT(slot < table->count && vsr_client_table_at(table, slot)->session == 0);
         table->free = vsr_client_table_at(table, slot)->next_free;
         return slot;
     }
@@ -183,12 +186,14 @@ static struct vsr_client_entry *settle(struct vsr_client_table *table, uint32_t 
 {
     struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
 
+    VSR_ASSERT(session != 0 && slot < table->count);
     *entry = (struct vsr_client_entry){
         .session = session, .last_op = session, .address = request->address};
     table->ids[slot][0] = request->client_id[0];
     table->ids[slot][1] = request->client_id[1];
     table->index[index_find(table, request->client_id)] = slot + 1;
     table->open++;
+    VSR_ASSERT(table->open <= table->count);
     return entry;
 }
 

@@ -70,6 +70,7 @@ void vsr_digest_results(struct vsr_replica *r, vsr_op op)
     for (; next < end; next++)
         sum = mix_result(sum, next);
     sum = mix(mix(mix(sum, sum_1), sum_2), sum_3);
+    VSR_ASSERT(op == r->applied);
     r->divergence.digest = sum;
     r->divergence.digests[op & r->log.mask] = sum;
 }
@@ -89,6 +90,7 @@ static bool find_own(const struct vsr_replica *r, uint32_t kind, vsr_op op, uint
         *digest = r->checkpoint.periodic.id;
         return op == r->checkpoint.periodic.op;
     }
+    VSR_ASSERT(op <= r->applied);
     if (op < d->known_from || r->applied - op > r->log.mask) return false;
     *digest = d->digests[op & r->log.mask];
     return true;
@@ -100,6 +102,8 @@ static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op 
 {
     const uint32_t count = r->members.count;
     uint32_t others = 0;
+
+    VSR_ASSERT(is_primary(r) && op != 0);
 
     for (uint32_t i = 0; i < count; i++)
         others += c->other[i] != 0;
@@ -117,6 +121,9 @@ static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct 
 {
     struct vsr_comparison *c = &r->in_view.compared.of[kind];
     uint64_t own;
+
+    VSR_ASSERT(kind < VSR_CLAIM_COUNT && claim.op != 0);
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
 
     if (claim.op > come_to(r, kind)) {
         /* The first that waits, or a replica that is always ahead would never be compared. */
@@ -182,6 +189,7 @@ void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_clai
 
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
 {
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
         r->in_view.compared.of[kind].waiting[from] = (struct vsr_claim){0};
         r->in_view.compared.of[kind].equal[from] = r->in_view.compared.of[kind].other[from] = 0;

@@ -112,6 +112,7 @@ static void age_work(struct vsr_replica *r)
 
 static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effects *out)
 {
+    VSR_ASSERT(!r->in_view.is_abdicating);
     r->in_view.is_abdicating = true;
     r->in_view.is_giving_up = is_giving_up;
     r->ticks_abdicating = 0;
@@ -122,6 +123,8 @@ static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effect
 void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
 {
     uint32_t patience;
+
+    VSR_ASSERT(is_serving(r));
     const bool has_quorum = count_support(r, &patience) >= r->members.quorums.replication;
 
     age_work(r);
@@ -179,6 +182,7 @@ void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
     if (r->peers.away[vsr_members_primary(&r->members, r->view)] > 0) return;
     if (r->ticks_silent == UINT32_MAX || ++r->ticks_silent < r->suspect_ticks) return;

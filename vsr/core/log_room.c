@@ -18,6 +18,7 @@ void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
 {
     struct vsr_pin *pin = &r->peers.pins[replica];
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, replica));
     if (at != PIN_LOG) at++;
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
     if (op < pin->op || (op == pin->op && at <= pin->at)) return;
@@ -27,10 +28,12 @@ void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
 
 void vsr_release(struct vsr_replica *r, vsr_op released)
 {
-    if (released > r->released) r->released = released;
+    VSR_ASSERT(r->log.start <= r->applied);
+    if (released > r->released) r->released = released; /* of the network: of any size */
     vsr_op op = r->released < r->applied ? r->released : r->applied;
     for (uint32_t i = 0; i < r->members.count; i++)
         if (r->peers.pins[i].ticks > 0 && r->peers.pins[i].op < op) op = r->peers.pins[i].op;
+    VSR_ASSERT(op <= r->applied);
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
 
@@ -108,6 +111,7 @@ enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m
 {
     const struct vsr_entry *entry = &log_prepare(m)->entry;
 
+    VSR_ASSERT(!is_serving(r));
     VSR_ASSERT(entry->op == r->log.op + 1);
     if (entry->parent_checksum != r->log.head_checksum) return note_fork(r, r->log.op, out);
     /* The view's next entry names our head: it is the view's. The next one itself nobody has named.

@@ -29,6 +29,7 @@ static void note_requests(struct vsr_replica *r, const void *batch, uint32_t cou
 /** Notes the requests that the log holds after `op`; of one session, or of all (0). */
 static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
 {
+    VSR_ASSERT(op >= r->log.start); /* or the log lacks some of them */
     while (++op <= r->log.op) {
         const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
         note_requests(r, prepare, prepare->header.count, session);

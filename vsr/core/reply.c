@@ -11,6 +11,7 @@
 
 static void close_reply(struct vsr_open_reply *open, struct vsr_effects *out)
 {
+    VSR_ASSERT(open->buffer.header != NULL && open->count > 0);
     open->buffer.header->bytes = open->bytes;
     open->buffer.header->count = open->count;
     effects_send_client(out, open->address, open->buffer);
@@ -153,6 +154,7 @@ void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out)
             next++;
             continue;
         }
+        VSR_ASSERT(most == 0 || open->count < most);
         const size_t left = (size_t)(end - next);
         const size_t room = most == 0 ? left : most - open->count;
         next = fill_reply(r, open, next, next + (room < left ? room : left));
@@ -170,6 +172,8 @@ void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effec
         .payload_bytes = (uint16_t)entry->result_bytes,
         .status = VSR_REPLY_OK,
     };
+    VSR_ASSERT(entry->session != 0);
+    VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
     vsr_reply(r, entry->address, &reply, vsr_client_entry_result(entry)->data, out);
 }
 

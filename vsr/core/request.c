@@ -29,6 +29,9 @@ static bool open_batch(struct vsr_replica *r, uint8_t kind)
     struct vsr_batch *batch = &r->batch;
     const uint32_t bytes = sizeof(struct vsr_prepare);
 
+    VSR_ASSERT(batch->buffer.header == NULL);
+    VSR_ASSERT(kind < VSR_KIND_COUNT);
+
     if (vsr_make_prepare(r, bytes, r->options.batch_bytes_max, &batch->buffer) == NULL)
         return false;
     batch->bytes = bytes;
@@ -44,6 +47,9 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer = batch->buffer;
     struct vsr_prepare *prepare = (struct vsr_prepare *)(void *)buffer.header;
 
+    VSR_ASSERT(prepare != NULL && batch->count > 0);
+    VSR_ASSERT(batch->bytes <= r->options.batch_bytes_max);
+    VSR_ASSERT(batch->count <= r->options.batch_requests_max);
     /* With Qr = 1 an op is committed at once: the list of effects is the bound of a step then. */
     if (out->count + 2 * EFFECTS_SPARE > r->effects_end) return false;
     if (!pipeline_has_room(r) || !vsr_make_room(r)) return false;
@@ -93,6 +99,8 @@ static bool batch_append(struct vsr_replica *r, const struct vsr_request *reques
     uint8_t *to = (uint8_t *)batch->buffer.header + batch->bytes;
     __builtin_prefetch(to + WRITE_AHEAD, 1);
     const uint32_t bytes = request_bytes(request);
+    VSR_ASSERT(batch->kind == request->kind);
+    VSR_ASSERT(batch->bytes + bytes <= r->options.batch_bytes_max);
     copy_words(to, request, bytes);
     batch->bytes += bytes;
     batch->count++;
@@ -136,6 +144,7 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
         }
         return VERDICT_DROP;
     }
+    VSR_ASSERT(entry->pending >= entry->number);
     if (is_next(entry, request)) return VERDICT_APPEND;
     /* The old primary has answered what is in the log that we began with and have not executed all
      * of: its client goes on, and must not be taken to be out of order. */
@@ -218,6 +227,7 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
         run = step_over(run, bytes, &size);
         count++;
     }
+    VSR_ASSERT(run <= left && run <= room);
     memcpy(to, request_at(header, offset), run);
     batch->bytes += run;
     batch->count += count;
@@ -267,6 +277,7 @@ static void queue_drain(struct vsr_replica *r, struct vsr_effects *out)
 
     while (queue->count > 0) {
         struct vsr_waiting *first = &queue->ring[queue->head];
+        VSR_ASSERT(first->buffer.header != NULL);
         first->offset = take_in(r, first->buffer.header, first->offset, out);
         if (first->offset < first->buffer.header->bytes) return;
         unref(r, &first->buffer);
@@ -302,6 +313,7 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
     const struct vsr_request_bounds any = {.payload_bytes_max = UINT32_MAX, .kind = VSR_KIND_COUNT};
     if (!vsr_requests_are_well_formed(header, offset, any)) return VSR_DROP_MALFORMED;
     if (!is_primary(r)) return vsr_pass_on(r, header, out);
+    VSR_ASSERT(is_serving(r));
 
     if (r->queue.count == 0) {
         offset = take_in(r, header, offset, out);

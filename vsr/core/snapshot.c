@@ -42,6 +42,8 @@ struct snapshot_session {
 
 void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, uint64_t *timestamp)
 {
+    VSR_ASSERT(r->log.start <= r->applied);
+    VSR_ASSERT(r->applied <= r->log.op);
     if (r->applied == r->log.start) {
         *checksum = r->log.start_checksum;
         *timestamp = r->log.start_timestamp;
@@ -54,6 +56,22 @@ void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, u
 vsr_checksum vsr_snapshot_id(uint64_t cluster, const void *bytes, size_t count)
 {
     return vsr_checksum_of(vsr_checksum_seed(cluster), bytes, count);
+}
+
+/** Whether the list of free slots holds each of them once. */
+static bool is_free_list_whole(const struct vsr_client_table *table)
+{
+    uint32_t count = 0;
+    uint32_t listed = 0;
+
+    for (uint32_t slot = 0; slot < table->count; slot++)
+        count += vsr_client_table_at(table, slot)->session == 0;
+    for (uint32_t next = table->free; next != 0 && listed <= count; listed++) {
+        const struct vsr_client_entry *entry = vsr_client_table_at(table, next - 1);
+        if (entry->session != 0) return false;
+        next = entry->next_free;
+    }
+    return listed == count;
 }
 
 bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream)
@@ -70,6 +88,9 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
         .digest = r->divergence.digest,
     };
 
+    /* What vsr_replica_load asks of a head and its slots, here and in the loop. */
+    VSR_ASSERT(head.slots <= r->options.sessions_max && head.free <= head.slots);
+    VSR_DCHECK(is_free_list_whole(&r->clients));
     vsr_entry_at_applied(r, &head.checksum, &head.timestamp);
     if (!write(stream, &head, sizeof head)) return false;
     for (uint32_t slot = 0; slot < r->clients.count; slot++) {
@@ -85,6 +106,10 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
             .result_bytes = entry->result_bytes,
             .next_free = entry->session == 0 ? entry->next_free : 0,
         };
+        VSR_ASSERT(session.result_bytes <= r->options.result_bytes_max);
+        VSR_ASSERT(session.session <= session.last_op || session.session == 0);
+        VSR_ASSERT(session.session != 0 ? session.past_session < session.session
+                                        : session.past_session != 0);
         if (!write(stream, &session, sizeof session) ||
             !write(stream, vsr_client_entry_result(entry)->data, entry->result_bytes))
             return false;
@@ -126,22 +151,6 @@ static bool load_session(struct vsr_replica *r, const struct snapshot_head *head
     return read(stream, vsr_client_entry_result(entry)->data, session.result_bytes);
 }
 
-/** Whether the list of free slots holds each of them once. */
-static bool is_free_list_whole(const struct vsr_client_table *table)
-{
-    uint32_t count = 0;
-    uint32_t listed = 0;
-
-    for (uint32_t slot = 0; slot < table->count; slot++)
-        count += vsr_client_table_at(table, slot)->session == 0;
-    for (uint32_t next = table->free; next != 0 && listed <= count; listed++) {
-        const struct vsr_client_entry *entry = vsr_client_table_at(table, next - 1);
-        if (entry->session != 0) return false;
-        next = entry->next_free;
-    }
-    return listed == count;
-}
-
 bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream)
 {
     struct snapshot_head head;
@@ -159,6 +168,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     vsr_client_table_clear(&r->clients);
     for (uint32_t i = 0; i < head.slots; i++)
         if (!load_session(r, &head, read, stream)) return false;
+    VSR_ASSERT(r->clients.count == head.slots);
     r->clients.free = head.free;
     if (!is_free_list_whole(&r->clients)) return false;
     r->clients.evictions = head.evictions;

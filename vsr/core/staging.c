@@ -9,6 +9,7 @@ void vsr_transfer_drop_entries(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->op >= t->base && t->op - t->base <= (vsr_op)r->log.mask + 1);
     for (; t->op > t->base; t->op--)
         if (t->ring[t->op & r->log.mask].header != NULL) unref(r, &t->ring[t->op & r->log.mask]);
 }
@@ -35,6 +36,9 @@ bool vsr_replace_log(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
+    VSR_ASSERT(!t->needs_snapshot && !t->is_loading);
+    VSR_ASSERT(t->op == t->target && t->op_checksum == t->target_checksum);
     VSR_ASSERT(t->base >= r->commit && t->base <= r->log.op);
     const uint64_t kept = t->base - r->log.start;
     const uint64_t size = (uint64_t)r->log.mask + 1;
@@ -45,9 +49,11 @@ bool vsr_replace_log(struct vsr_replica *r)
     vsr_log_release(&r->log, r->log.start + excess, &r->options.buffers);
     for (vsr_op op = t->base + 1; op <= t->op; op++) {
         struct vsr_buffer *place = &t->ring[op & r->log.mask];
+        VSR_ASSERT(place->header != NULL);
         vsr_log_append(&r->log, *place);
         *place = (struct vsr_buffer){0};
     }
+    VSR_ASSERT(r->log.op == t->op && r->log.head_checksum == t->op_checksum);
     r->counters.log_transfers += t->op > t->base;
     return true;
 }

@@ -26,6 +26,7 @@ enum { PATIENCE_SUSPICIONS = 4 };
 
 uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
 {
+    VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* or there is none, and no end */
     do
         provider = vsr_members_next(&r->members, provider);
     while (provider == r->members.self);
@@ -37,6 +38,8 @@ bool vsr_send_get_state(struct vsr_replica *r, uint32_t to, const struct vsr_que
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, to));
+    VSR_ASSERT(question->nonce != 0);
     struct vsr_get_state *get = vsr_make_get_state(r, &buffer);
     if (get == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -65,6 +68,7 @@ uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats)
 /** The entry at `offset` of a NewState's body, or NULL when none fits there. */
 const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32_t offset)
 {
+    VSR_ASSERT(offset >= sizeof *state && offset <= state->header.bytes);
     const uint32_t left = state->header.bytes - offset;
     const struct vsr_prepare *entry =
         (const struct vsr_prepare *)(const void *)((const uint8_t *)state + offset);
@@ -298,6 +302,9 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
 {
     struct vsr_transfer *t = &r->transfer;
     const bool is_first = t->op == t->base && !t->has_snapshot;
+
+    VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
+    VSR_ASSERT(t->op >= t->base);
 
     if (is_bound(t) && state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
     t->provider = (uint32_t)state->header.from; /* or whoever was asked before */
