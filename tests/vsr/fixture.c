@@ -94,7 +94,7 @@ static void apply(struct fixture *f, const struct vsr_effect *e)
         e->operations[i].result->bytes = 8;
         f->applied_requests++;
     }
-    if (e->op < FIXTURE_OPS) f->executed[e->op] = vsr_log_at(&f->r->log, e->op)->entry.checksum;
+    if (e->op < FIXTURE_OPS) f->executed[e->op] = vsr_replica_entry(f->r, e->op)->entry.checksum;
     f->applies++;
     f->timestamp = e->timestamp;
 }
@@ -237,6 +237,14 @@ static const struct vsr_host host = {
     .performed = check,
 };
 
+struct vsr_replica_report seen(const struct fixture *f)
+{
+    struct vsr_replica_report report;
+
+    vsr_replica_report(f->r, &report);
+    return report;
+}
+
 enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event)
 {
     fixture_clear(f);
@@ -360,7 +368,7 @@ struct vsr_buffer make_header(const struct fixture *f, enum vsr_message_type typ
         .type = (uint8_t)type,
         .to = VSR_TO_ALL,
         .cluster = CLUSTER,
-        .view = f->r->view,
+        .view = seen(f).view,
         .from = from,
         .bytes = bytes,
     };
@@ -412,13 +420,13 @@ static struct vsr_buffer make_entry(const struct fixture *f, const struct vsr_pr
 {
     struct vsr_buffer b =
         make_header(f, VSR_PREPARE, (uint32_t)sizeof(struct vsr_prepare) + request_bytes,
-                    primary_of(f->r->view, f->options.replica_count));
+                    primary_of(seen(f).view, f->options.replica_count));
     struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
 
     b.header->count = 1;
     p->entry.op = parent != NULL ? parent->entry.op + 1 : 1;
     p->entry.parent_checksum = parent != NULL ? parent->entry.checksum : 0;
-    p->entry.view = f->r->view;
+    p->entry.view = seen(f).view;
     p->entry.kind = kind;
     return b;
 }
@@ -455,14 +463,15 @@ struct vsr_buffer make_prepare_ok(const struct fixture *f, uint32_t from, vsr_op
     struct vsr_prepare_ok *ok = (struct vsr_prepare_ok *)(void *)b.header;
 
     ok->op = op;
-    if (vsr_log_holds(&f->r->log, op)) ok->checksum = vsr_log_at(&f->r->log, op)->entry.checksum;
+    if ((vsr_replica_entry(f->r, op) != NULL))
+        ok->checksum = vsr_replica_entry(f->r, op)->entry.checksum;
     return b;
 }
 
 struct vsr_buffer make_commit(const struct fixture *f, vsr_op commit, vsr_checksum checksum)
 {
     struct vsr_buffer b = make_header(f, VSR_COMMIT, sizeof(struct vsr_commit),
-                                      primary_of(f->r->view, f->options.replica_count));
+                                      primary_of(seen(f).view, f->options.replica_count));
     struct vsr_commit *c = (struct vsr_commit *)(void *)b.header;
 
     c->commit = commit;
@@ -475,7 +484,7 @@ void acknowledge_all(struct fixture *f)
     uint32_t quorum = f->r->members.quorums.replication;
 
     for (uint32_t i = 1; i < quorum; i++)
-        fixture_message(f, make_prepare_ok(f, i, f->r->log.op));
+        fixture_message(f, make_prepare_ok(f, i, seen(f).op));
 }
 
 uint32_t open_session(struct fixture *f, uint64_t client_id, vsr_session *session)

@@ -37,7 +37,7 @@ struct fixture {
     uint32_t sent_count;
     enum vsr_notice notices[64];
     uint32_t notice_count;
-    uint32_t noticed_replica; /* that the last of them is about */
+    uint32_t noticed_replica;           /* that the last of them is about */
     uint64_t counts[FIXTURE_COUNTERS];  /* the state machine */
     vsr_checksum executed[FIXTURE_OPS]; /* of the entry that each op executed; 0 = none here */
     uint64_t applied_requests;          /* given to the state machine */
@@ -79,6 +79,9 @@ void fixture_end(struct fixture *f);
 void fixture_free(struct fixture *f);
 /** Completes the persist effect that is held. */
 void fixture_persisted(struct fixture *f);
+
+/** Where the replica stands, as its host sees it. */
+struct vsr_replica_report seen(const struct fixture *f);
 
 /** One event, with the effects captured. Clears what was captured before. */
 enum vsr_drop fixture_step(struct fixture *f, struct vsr_event event);

@@ -179,7 +179,7 @@ static bool has_converged(const struct lossy *w)
 {
     if (w->answered < (uint64_t)SESSIONS * GOAL) return false;
     for (uint32_t i = 0; i < w->count; i++)
-        if (w->replicas[i]->r->applied != w->replicas[0]->r->log.op) return false;
+        if (seen(w->replicas[i]).applied != seen(w->replicas[0]).op) return false;
     return true;
 }
 
@@ -211,7 +211,7 @@ static void run(uint32_t replicas, uint64_t seed)
         cr_assert_eq(w.replicas[i]->applied_requests, (uint64_t)SESSIONS * GOAL,
                      "%u replicas, SEED=%llu: executed once each", replicas,
                      (unsigned long long)seed);
-        cr_assert_eq(w.replicas[i]->r->log.head_checksum, w.replicas[0]->r->log.head_checksum);
+        cr_assert_eq(seen(w.replicas[i]).head_checksum, seen(w.replicas[0]).head_checksum);
         for (uint32_t slot = 0; slot < SESSIONS; slot++) {
             const struct vsr_client_entry *a =
                 vsr_client_table_at(&w.replicas[i]->r->clients, slot);

@@ -86,13 +86,13 @@ void chain_feed(struct fixture *f, const struct chain *c, vsr_op op, vsr_op comm
         fixture_message(f, copy_of(c->entry[i]));
     fixture_message(f, make_commit(f, commit, chain_checksum(c, commit)));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, op);
-    cr_assert_eq(f->r->commit, commit);
+    cr_assert_eq(seen(f).op, op);
+    cr_assert_eq(seen(f).commit, commit);
 }
 
 bool chain_is_log(const struct chain *c, const struct fixture *f, vsr_op op)
 {
-    return f->r->log.op == op && f->r->log.head_checksum == chain_checksum(c, op);
+    return seen(f).op == op && seen(f).head_checksum == chain_checksum(c, op);
 }
 
 struct vsr_buffer make_vote(const struct fixture *f, uint32_t from, vsr_view target)
@@ -268,10 +268,10 @@ uint32_t receivers(const struct fixture *f, enum vsr_message_type type)
 
 void leave(struct fixture *f, vsr_view view)
 {
-    for (uint32_t i = 0; i < f->options.replica_count && f->r->view < view; i++)
+    for (uint32_t i = 0; i < f->options.replica_count && seen(f).view < view; i++)
         if (i != f->options.replica) fixture_message(f, make_vote(f, i, view));
-    cr_assert_eq(f->r->view, view);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).view, view);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
 }
 
 uint32_t tick_until_sent(struct fixture *f, enum vsr_message_type type, uint32_t most)

@@ -131,8 +131,8 @@ static void try_row(const struct row *row, uint32_t self, uint32_t status)
             /* What is not looked at moves nobody, but that a newer view has started. */
             const bool follows = row->views == FOLLOWED && want == VSR_DROP_NEWER_VIEW;
             if (is_admission(want) && !follows)
-                cr_assert_eq(f->r->view, status == STARTING ? 0 : VIEW);
-            if (follows) cr_assert_eq(f->r->view == views[k], views[k] % 5 != self);
+                cr_assert_eq(seen(f).view, status == STARTING ? 0 : VIEW);
+            if (follows) cr_assert_eq(seen(f).view == views[k], views[k] % 5 != self);
             fixture_end(f);
         }
     }
@@ -243,10 +243,10 @@ Test(admission, ping_is_answered_with_the_view)
     cr_assert_eq(fixture_sent_count(f, VSR_PONG), 1);
     cr_assert_eq(fixture_message(f, make_ping(f, 1, VIEW + 1)), VSR_DROP_NONE);
     cr_assert_eq(fixture_sent_count(f, VSR_PONG), 0);
-    cr_assert_eq(f->r->view, VIEW + 1);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).view, VIEW + 1);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     cr_assert_eq(SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change)->header.view, VIEW + 1);
     fixture_message(f, make_ping(f, 1, VIEW + 3));
-    cr_assert_eq(f->r->view, VIEW + 3);
+    cr_assert_eq(seen(f).view, VIEW + 3);
     fixture_end(f);
 }

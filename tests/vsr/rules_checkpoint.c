@@ -26,7 +26,7 @@ static struct fixture *donor(const struct chain *c, vsr_op op)
     struct fixture *f = start(1, (uint32_t)op);
 
     chain_feed(f, c, op, op);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, op);
+    cr_assert_eq(seen(f).snapshot_op, op);
     cr_assert_gt(f->kept.count, 2048, "three chunks at least");
     return f;
 }
@@ -42,7 +42,7 @@ Test(rule_10_take, snapshots_are_taken_at_exact_ops)
 
     chain_feed(f, &c, 11, 0);
     fixture_message(f, make_commit(f, 11, chain_checksum(&c, 11)));
-    cr_assert_eq(f->r->applied, 11);
+    cr_assert_eq(seen(f).applied, 11);
     vsr_replica_report(f->r, &report);
     cr_assert_eq(report.counters.snapshots_saved, 3);
     cr_assert_eq(f->r->checkpoint.periodic.op, 9);
@@ -59,7 +59,7 @@ Test(rule_10_take, no_snapshot_at_other_ops)
         struct chain c = chain_make(3, 5);
         struct fixture *f = start(2, 4);
         chain_feed(f, &c, op, op);
-        cr_assert_eq(f->r->checkpoint.snapshot.op, op < 4 ? 0 : 4);
+        cr_assert_eq(seen(f).snapshot_op, op < 4 ? 0 : 4);
         chain_free(&c);
         fixture_end(f);
     }
@@ -118,8 +118,8 @@ Test(rule_10_take, diverged_replica_halts)
     }
     world_run(&w, 10);
     cr_assert(world_noticed(&w, 2, VSR_NOTICE_DIVERGED));
-    cr_assert_eq(w.replicas[2]->r->status, VSR_STATUS_HALTED);
-    cr_assert_eq(w.replicas[1]->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(w.replicas[2]).status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(w.replicas[1]).status, VSR_STATUS_NORMAL);
     world_end(&w);
 }
 
@@ -154,8 +154,8 @@ Test(rule_10_take, host_without_room)
 
     f->keeps_nothing = true;
     chain_feed(f, &c, 9, 9);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, 0);
-    cr_assert_eq(f->r->counters.snapshots_saved, 0);
+    cr_assert_eq(seen(f).snapshot_op, 0);
+    cr_assert_eq(seen(f).counters.snapshots_saved, 0);
     fixture_message(f, make_get_chunk(f, 1, NULL, 0));
     cr_assert_eq(fixture_sent_count(f, VSR_CHUNK), 0);
     f->keeps_nothing = false;
@@ -233,7 +233,7 @@ Test(rule_10_send, snapshot_is_taken_when_asked_for)
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 2});
     cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->checkpoint_op, 2);
     cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->nonce, 4712);
-    cr_assert_eq(f->r->applied, 4, "and it goes on");
+    cr_assert_eq(seen(f).applied, 4, "and it goes on");
     chain_free(&c);
     fixture_end(f);
 }
@@ -275,7 +275,7 @@ Test(rule_10_send, log_after_the_snapshot_is_kept)
         struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
         BODY(b, vsr_commit)->released = 9;
         fixture_message(f, b);
-        cr_assert_eq(f->r->log.start, i < f->options.suspect_ticks ? 6 : 9, "after %u ticks", i);
+        cr_assert_eq(seen(f).log_start, i < f->options.suspect_ticks ? 6 : 9, "after %u ticks", i);
         fixture_tick(f);
     }
     chain_free(&c);
@@ -294,10 +294,10 @@ Test(rule_10_send, nothing_is_sent_between_views)
     cr_assert_eq(fixture_message(f, newer), VSR_DROP_NEWER_VIEW);
     fixture_message(f, make_vote(f, 0, 1));
     fixture_message(f, make_vote(f, 2, 1));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_STATUS);
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 6, 6));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, old), VSR_DROP_STALE_VIEW);
     cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, NULL, 0)), VSR_DROP_NONE);
     chain_free(&c);

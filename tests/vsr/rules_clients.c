@@ -37,7 +37,7 @@ Test(rule_5, 1_view_hint_is_only_a_hint)
     b.header->view = 99;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 2);
+    cr_assert_eq(seen(f).op, 2);
     fixture_end(f);
 }
 
@@ -68,10 +68,10 @@ Test(rule_5, C3_pending_is_not_lowered_by_executing)
     execute(f, session, slot, 1);
     fixture_message(f, make_request(f, session, slot, 2, 1));
     fixture_turn_end(f);
-    const vsr_op op = f->r->log.op;
+    const vsr_op op = seen(f).op;
     fixture_message(f, make_request(f, session, slot, 2, 1));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, op);
+    cr_assert_eq(seen(f).op, op);
     fixture_end(f);
 }
 
@@ -108,9 +108,9 @@ Test(rule_5, C6_request_of_a_session_evicted_meanwhile_is_a_no_op)
     fixture_turn_end(f);
     acknowledge_all(f);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->applied, 3);
+    cr_assert_eq(seen(f).applied, 3);
     cr_assert_eq(f->applied_requests, 0);
-    cr_assert_eq(f->r->counters.requests_repeated, 1);
+    cr_assert_eq(seen(f).counters.requests_repeated, 1);
     fixture_end(f);
 }
 
@@ -148,7 +148,7 @@ Test(rule_5, C9_replayed_register_does_not_revive_the_old_session)
     execute(f, old, 0, 2);
     cr_assert_eq(f->applied_requests, 1);
     cr_assert_eq(fixture_reply(f, 0), NULL);
-    cr_assert_eq(f->r->drops[VSR_DROP_EVICTED_SESSION], 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_EVICTED_SESSION], 1);
     fixture_end(f);
 }
 
@@ -161,7 +161,7 @@ Test(rule_5, 3_repeated_register_gets_its_session)
     open_session(f, 1, &session);
     fixture_message(f, make_register(f, 1));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(seen(f).op, 1);
     cr_assert_eq(fixture_reply(f, 0)->session, session);
     cr_assert_eq(fixture_reply(f, 0)->number, 0);
     fixture_end(f);
@@ -186,11 +186,11 @@ Test(rule_5, 4_register_from_another_address_is_refused)
     open_session(f, 1, &session);
     fixture_message(f, make_register_from(f, 1, CLIENT + 1));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(seen(f).op, 1);
     cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_REFUSED);
     cr_assert_eq(fixture_reply(f, 0)->session, 0);
     cr_assert_eq(f->sent[0].address, CLIENT + 1);
-    cr_assert_eq(f->r->drops[VSR_DROP_FOREIGN_ID], 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_FOREIGN_ID], 1);
     fixture_end(f);
 }
 
@@ -205,7 +205,7 @@ Test(rule_5, 4_second_register_in_the_log_is_refused)
     fixture_turn_end(f);
     acknowledge_all(f);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->clients.count, 1);
+    cr_assert_eq(seen(f).sessions, 1);
     cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->address, CLIENT);
     for (uint32_t i = 0; i < 2; i++) {
         const struct vsr_reply *reply = fixture_reply(f, i);
@@ -225,10 +225,10 @@ Test(rule_5, 3_register_twice_in_the_log_opens_one_session)
     fixture_turn_end(f);
     fixture_message(f, make_register(f, 1));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 2);
+    cr_assert_eq(seen(f).op, 2);
     acknowledge_all(f);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->clients.count, 1);
+    cr_assert_eq(seen(f).sessions, 1);
     cr_assert_eq(fixture_reply(f, 0)->session, 1);
     cr_assert_eq(fixture_reply(f, 1)->session, 1);
     fixture_end(f);
@@ -242,8 +242,8 @@ Test(rule_5, 3_registers_of_one_op_are_bounded_by_the_table)
     for (uint64_t i = 1; i <= 3; i++)
         fixture_message(f, make_register(f, i));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 2);
-    cr_assert_eq(vsr_log_at(&f->r->log, 1)->header.count, 2);
+    cr_assert_eq(seen(f).op, 2);
+    cr_assert_eq(vsr_replica_entry(f->r, 1)->header.count, 2);
     fixture_end(f);
 }
 
@@ -304,7 +304,7 @@ Test(rule_5, exhausted_buffers_lose_nothing_for_good)
             const long held = fixture_buffers_fail;
             fixture_buffers_fail = 0;
             struct vsr_buffer b = make_request(f, session, slot, 1, 1);
-            struct vsr_buffer ok = make_prepare_ok(f, 1, f->r->log.op);
+            struct vsr_buffer ok = make_prepare_ok(f, 1, seen(f).op);
             fixture_buffers_fail = held;
             fixture_message(f, b);
             fixture_turn_end(f);
@@ -354,10 +354,10 @@ Test(rule_5, 3_repeated_register_whose_session_is_evicted_beside_it)
     fixture_message(f, make_register(f, 1));
     fixture_message(f, make_register(f, 3));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 2);
+    cr_assert_eq(seen(f).op, 2);
     acknowledge_all(f);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->clients.count, 2);
+    cr_assert_eq(seen(f).sessions, 2);
     cr_assert_eq(fixture_reply(f, 2)->session, 2, "of client 3");
     cr_assert_null(fixture_reply(f, 3), "client 1 has to ask again");
     fixture_end(f);
@@ -385,7 +385,7 @@ Test(rule_5, 1_new_primary_tells_every_client)
     struct vsr_buffer do_view_change = make_do_view_change(f, 2, 3, 0, &none, 0, 0);
     leave(f, 3);
     fixture_message(f, do_view_change);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     for (uint32_t turn = 0; turn < 10; turn++) {
         uint32_t now = 0;
         fixture_turn_end(f);
@@ -530,7 +530,7 @@ Test(rule_5, 5_close_frees_the_session_s_slot)
     cr_assert_eq(f->r->clients.open, 2);
     slot[3] = open_session(f, 9, &session[3]);
     cr_assert_eq(slot[3], slot[1]);
-    cr_assert_eq(f->r->clients.evictions, 0);
+    cr_assert_eq(seen(f).counters.evictions, 0);
     execute(f, session[0], slot[0], 1);
     cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_OK);
     fixture_end(f);
@@ -577,7 +577,7 @@ Test(rule_5, 5_close_from_another_address_is_dropped)
     b.header->from = CLIENT + 1;
     fixture_message(f, b);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(seen(f).op, 1);
     cr_assert_null(fixture_reply(f, 0));
     fixture_end(f);
 }
@@ -622,7 +622,7 @@ Test(rule_5, request_that_is_too_large_is_answered)
     fixture_message(f, make_request(f, session, slot, 1, 1));
     fixture_turn_end(f);
     cr_assert_eq(fixture_reply(f, 0)->status, VSR_REPLY_TOO_LARGE);
-    cr_assert_eq(f->r->drops[VSR_DROP_TOO_LARGE], 1);
-    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_TOO_LARGE], 1);
+    cr_assert_eq(seen(f).op, 1);
     fixture_end(f);
 }

@@ -92,7 +92,7 @@ static uint64_t stamp(struct fixture *f, uint64_t client_id)
 {
     fixture_message(f, make_register(f, client_id));
     fixture_turn_end(f);
-    return vsr_log_at(&f->r->log, f->r->log.op)->entry.timestamp;
+    return vsr_replica_entry(f->r, seen(f).op)->entry.timestamp;
 }
 
 /* 4.2: the sequence that held all timestamps of a day at one value. */

@@ -253,11 +253,11 @@ Test(rule_10_states, claim_of_an_op_not_yet_executed_waits)
         BODY(b, vsr_commit)->agreed[VSR_CLAIM_RESULTS] = (struct vsr_claim){op, 12345};
         cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
     }
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_message(f, make_commit(f, 4, chain_checksum(&c, 4)));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_message(f, make_commit(f, 5, chain_checksum(&c, 5)));
-    cr_assert_eq(f->r->status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(f).status, VSR_STATUS_HALTED);
     cr_assert(fixture_noticed(f, VSR_NOTICE_DIVERGED));
     chain_free(&c);
     fixture_end(f);

@@ -92,7 +92,7 @@ Test(rule_G, G1_malformed_requests_change_nothing)
     b = make_register(f, 1);
     ((struct vsr_request *)(void *)(b.header + 1))->payload_bytes = 16;
     DROPS(f, b, MALFORMED);
-    cr_assert_eq(f->r->log.op, 0);
+    cr_assert_eq(seen(f).op, 0);
     fixture_end(f);
 }
 
@@ -117,9 +117,10 @@ Test(rule_G, G5_messages_of_other_views_change_nothing)
 
     b.header->view = 3;
     DROPS(f, b, NEWER_VIEW);
-    cr_assert_eq(f->r->log.op, 0);
-    cr_assert_eq(f->r->log_view, 0);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE); /* It has heard that view 3 has started. */
+    cr_assert_eq(seen(f).op, 0);
+    cr_assert_eq(seen(f).log_view, 0);
+    cr_assert_eq(seen(f).status,
+                 VSR_STATUS_VIEW_CHANGE); /* It has heard that view 3 has started. */
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
@@ -164,9 +165,9 @@ Test(rule_G, G8_one_backup_twice_is_no_quorum)
     fixture_turn_end(f);
     fixture_message(f, make_prepare_ok(f, 3, 1));
     fixture_message(f, make_prepare_ok(f, 3, 1));
-    cr_assert_eq(f->r->commit, 0);
+    cr_assert_eq(seen(f).commit, 0);
     fixture_message(f, make_prepare_ok(f, 4, 1));
-    cr_assert_eq(f->r->commit, 1);
+    cr_assert_eq(seen(f).commit, 1);
     fixture_end(f);
 }
 
@@ -180,9 +181,9 @@ Test(rule_G, G9_an_older_commit_number_changes_nothing)
 
     fixture_message(f, first);
     fixture_message(f, make_commit(f, 1, checksum));
-    cr_assert_eq(f->r->commit, 1);
+    cr_assert_eq(seen(f).commit, 1);
     fixture_message(f, make_commit(f, 0, 0));
-    cr_assert_eq(f->r->commit, 1);
-    cr_assert_eq(f->r->applied, 1);
+    cr_assert_eq(seen(f).commit, 1);
+    cr_assert_eq(seen(f).applied, 1);
     fixture_end(f);
 }

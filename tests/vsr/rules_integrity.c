@@ -75,7 +75,7 @@ Test(rule_g0, damaged_prepare_is_not_taken)
             cr_assert(chain_is_log(&c, f, 5));
             cr_assert_eq(fixture_message(f, make_commit(f, 5, chain_checksum(&c, 5))),
                          VSR_DROP_NONE);
-            cr_assert_eq(f->r->applied, 5);
+            cr_assert_eq(seen(f).applied, 5);
             fixture_free(f);
         }
     }
@@ -98,7 +98,7 @@ Test(rule_g0, damaged_repetition_proves_no_fork)
         }
         cr_assert_eq(fixture_message(f, b), VSR_DROP_DAMAGED, "%u", how);
         cr_assert(fixture_noticed(f, VSR_NOTICE_DAMAGED));
-        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
         cr_assert(chain_is_log(&c, f, 4));
         fixture_turn_end(f);
         cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0, "nothing was repeated");
@@ -117,7 +117,7 @@ Test(rule_g0, entry_from_a_log_of_this_process_is_taken_as_it_is)
                                                     .is_local = true,
                                                     .message = damaged(&c.entry[4], 0)}),
                  VSR_DROP_NONE);
-    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(seen(f).op, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -190,12 +190,12 @@ Test(rule_g0, commit_beyond_the_log_does_not_execute_an_unconfirmed_head)
     struct fixture *f = backup(&c, 3, 1);
 
     fixture_message(f, make_commit(f, 6, chain_checksum(&c, 6)));
-    cr_assert_eq(f->r->applied, 2, "entry 3 confirms entry 2, nothing confirms entry 3");
+    cr_assert_eq(seen(f).applied, 2, "entry 3 confirms entry 2, nothing confirms entry 3");
     struct vsr_buffer b = make_commit(f, 6, chain_checksum(&c, 6));
     BODY(b, vsr_commit)->op = 3;
     BODY(b, vsr_commit)->op_checksum = chain_checksum(&c, 3);
     fixture_message(f, b);
-    cr_assert_eq(f->r->applied, 3);
+    cr_assert_eq(seen(f).applied, 3);
     chain_free(&c);
     fixture_end(f);
 }
@@ -204,9 +204,9 @@ Test(rule_g0, commit_beyond_the_log_does_not_execute_an_unconfirmed_head)
 static void check_left_the_fork(struct fixture *f, vsr_op applied)
 {
     cr_assert(fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
-    cr_assert_eq(f->r->status, VSR_STATUS_RECOVERING);
+    cr_assert_eq(seen(f).status, VSR_STATUS_RECOVERING);
     cr_assert_eq(fixture_sent_count(f, VSR_RECOVERY), 1);
-    cr_assert_eq(f->r->applied, applied);
+    cr_assert_eq(seen(f).applied, applied);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
 }
@@ -261,12 +261,12 @@ Test(rule_g0, forked_log_is_fetched_anew_from_the_last_committed_op)
     check_left_the_fork(f, 2);
     fixture_message(f, make_recovery_response(f, 2, 0, &c, 6, 3));
     fixture_message(f, make_recovery_response(f, 0, 0, &c, 6, 3));
-    cr_assert_eq(f->r->log.op, 4, "nothing is cut off yet");
+    cr_assert_eq(seen(f).op, 4, "nothing is cut off yet");
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
     fixture_message(f, make_new_state(f, 0, &c, 2, 6, 6, 3));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&c, f, 6));
-    cr_assert_eq(f->r->applied, 3);
+    cr_assert_eq(seen(f).applied, 3);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 1);
     chain_free(&c);
     fixture_end(f);
@@ -278,8 +278,8 @@ static struct world w;
 static void fork_log_of(uint32_t replica, const struct world_answer *client, uint64_t number)
 {
     struct fixture *f = w.replicas[replica];
-    const struct vsr_prepare *head = vsr_log_at(&f->r->log, f->r->log.op);
-    struct vsr_buffer b = make_prepare(f, head, f->r->commit, f->r->commit_checksum,
+    const struct vsr_prepare *head = vsr_replica_entry(f->r, seen(f).op);
+    struct vsr_buffer b = make_prepare(f, head, seen(f).commit, f->r->commit_checksum,
                                        client->session, client->slot, number);
     struct vsr_buffer forked = another(&b);
 
@@ -300,13 +300,13 @@ Test(rule_g0, cluster_with_a_forked_backup_goes_on)
         world_request(&w, 0, client.session, client.slot, number, 5);
         world_settle(&w);
         if (number % 8 == 0) world_run(&w, 1);
-        cr_assert_eq(w.replicas[0]->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(w.replicas[0]).status, VSR_STATUS_NORMAL);
     }
     cr_assert(world_noticed(&w, 2, VSR_NOTICE_FORKED_LOG));
     cr_assert(world_noticed(&w, 2, VSR_NOTICE_RECOVERED));
     world_converge(&w, 400);
     world_all_counted(&w, 5, 3 * (uint64_t)o.log_ops);
-    cr_assert_eq(w.replicas[0]->r->view, 0, "nobody else had to do with it");
+    cr_assert_eq(seen(w.replicas[0]).view, 0, "nobody else had to do with it");
     world_end(&w);
 }
 

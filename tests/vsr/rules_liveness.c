@@ -28,12 +28,12 @@ static bool push(struct load *l)
 {
     const vsr_op before = l->seen;
 
-    fixture_message(l->f, make_prepare_ok(l->f, 1, l->f->r->log.op));
+    fixture_message(l->f, make_prepare_ok(l->f, 1, seen(l->f).op));
     if (l->f->r->batch.buffer.header == NULL)
         fixture_message(l->f, make_request(l->f, l->session, l->slot, ++l->number, 0));
     fixture_turn_end(l->f);
-    l->seen = l->f->r->log.op;
-    fixture_message(l->f, make_prepare_ok(l->f, 1, l->f->r->log.op));
+    l->seen = seen(l->f).op;
+    fixture_message(l->f, make_prepare_ok(l->f, 1, seen(l->f).op));
     return l->seen > before;
 }
 
@@ -44,7 +44,7 @@ static struct load begin_load(uint32_t catch_up_ticks)
     o.catch_up_ticks = catch_up_ticks;
     struct load l = {.f = fixture_start(&o)};
     l.slot = open_session(l.f, 1, &l.session);
-    l.seen = l.f->r->log.op;
+    l.seen = seen(l.f).op;
     return l;
 }
 
@@ -54,9 +54,9 @@ static struct load fill_ring(uint32_t catch_up_ticks)
     struct load l = begin_load(catch_up_ticks);
 
     while (push(&l))
-        cr_assert_leq(l.f->r->log.op, 64);
-    cr_assert_eq(l.f->r->log.op, 64);
-    cr_assert_eq(l.f->r->commit, 64);
+        cr_assert_leq(seen(l.f).op, 64);
+    cr_assert_eq(seen(l.f).op, 64);
+    cr_assert_eq(seen(l.f).commit, 64);
     return l;
 }
 
@@ -65,7 +65,7 @@ static void move_to(struct fixture *f, vsr_op op)
 {
     struct vsr_buffer b = make_prepare_ok(f, 2, op);
 
-    if (op == f->r->log.start) BODY(b, vsr_prepare_ok)->checksum = f->r->log.start_checksum;
+    if (op == seen(f).log_start) BODY(b, vsr_prepare_ok)->checksum = f->r->log.start_checksum;
     fixture_message(f, b);
 }
 
@@ -108,13 +108,13 @@ Test(rule_4_7, allowance_comes_back_one_in_eight)
         fixture_tick(l.f);
         push(&l);
     }
-    cr_assert_gt(l.f->r->log.op, 64);
+    cr_assert_gt(seen(l.f).op, 64);
     for (uint32_t ticks = 1; ticks <= 8; ticks++) {
-        move_to(l.f, l.f->r->log.start); /* it lacks just the oldest one, and moves */
+        move_to(l.f, seen(l.f).log_start); /* it lacks just the oldest one, and moves */
         cr_assert(push(&l), "after %u ticks", ticks - 1);
         fixture_tick(l.f);
     }
-    move_to(l.f, l.f->r->log.start);
+    move_to(l.f, seen(l.f).log_start);
     cr_assert(!push(&l), "one tick has come back");
     fixture_tick(l.f);
     cr_assert(push(&l), "and is used up");
@@ -141,18 +141,18 @@ Test(rule_4_7, without_a_bound_only_motion_counts)
         cr_assert_lt(ticks, suspicion);
         fixture_tick(l.f);
     }
-    cr_assert_eq(l.f->r->counters.abdications, 0);
+    cr_assert_eq(seen(l.f).counters.abdications, 0);
     fixture_end(l.f);
 }
 
 /** All that a replica may say without having acknowledged anything. */
 static void say_all_but_an_ack(struct fixture *f, uint32_t from, const struct chain *c)
 {
-    fixture_message(f, make_ping(f, from, f->r->view));
+    fixture_message(f, make_ping(f, from, seen(f).view));
     fixture_message(f, make_recovery(f, from, 0, 4713));
     fixture_message(f, make_get_chunk(f, from, NULL, 0));
     fixture_message(f, make_get_state(f, from, c, 0, 0, VSR_GET_TRANSFER));
-    if (from == 2) fixture_message(f, make_vote(f, from, f->r->view + 1));
+    if (from == 2) fixture_message(f, make_vote(f, from, seen(f).view + 1));
 }
 
 /* 4.7: who is heard and does not move (deaf, or RECOVERING, or without a snapshot to be had) stops
@@ -170,7 +170,7 @@ Test(rule_4_7, voice_is_not_waited_for)
         cr_assert_leq(still, l.f->options.suspect_ticks + 1);
         fixture_tick(l.f);
     }
-    cr_assert_gt(l.f->r->log.op, 300);
+    cr_assert_gt(seen(l.f).op, 300);
     chain_free(&c);
     fixture_end(l.f);
 }
@@ -214,7 +214,7 @@ Test(rule_4_7, snapshot_is_kept_while_it_is_sent)
     cr_assert_eq(sent.op, 4);
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     chain_feed(f, &c, 8, 8);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, 4, "the one that is sent");
+    cr_assert_eq(seen(f).snapshot_op, 4, "the one that is sent");
     for (uint32_t ticks = 1; ticks < o.suspect_ticks; ticks++)
         fixture_tick(f);
     fixture_message(f, make_get_chunk(f, 2, &sent, 1024));
@@ -224,10 +224,10 @@ Test(rule_4_7, snapshot_is_kept_while_it_is_sent)
         fixture_message(f, make_get_chunk(f, 2, &sent, 1024)); /* again and again: no progress */
     }
     chain_feed(f, &c, 12, 12);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, 4);
+    cr_assert_eq(seen(f).snapshot_op, 4);
     fixture_tick(f);
     chain_feed(f, &c, 16, 16);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, 16);
+    cr_assert_eq(seen(f).snapshot_op, 16);
     chain_free(&c);
     fixture_end(f);
 }
@@ -240,7 +240,7 @@ Test(rule_4_6, heartbeat_under_load)
 
     for (uint32_t ticks = 0; ticks < 50; ticks++) {
         cr_assert(push(&l));
-        move_to(l.f, l.f->r->log.op);
+        move_to(l.f, seen(l.f).op);
         fixture_tick(l.f);
         heartbeats += fixture_sent_count(l.f, VSR_COMMIT);
     }
@@ -255,12 +255,12 @@ Test(rule_6_7_abdication, voices_do_not_keep_a_primary)
     struct chain c = chain_make(3, 1);
 
     for (uint32_t ticks = 0; ticks < l.f->options.abdicate_ticks; ticks++) {
-        cr_assert_eq(l.f->r->counters.abdications, 0, "after %u ticks", ticks);
+        cr_assert_eq(seen(l.f).counters.abdications, 0, "after %u ticks", ticks);
         say_all_but_an_ack(l.f, 1, &c);
         say_all_but_an_ack(l.f, 2, &c);
         fixture_tick(l.f);
     }
-    cr_assert_eq(l.f->r->counters.abdications, 1);
+    cr_assert_eq(seen(l.f).counters.abdications, 1);
     chain_free(&c);
     fixture_end(l.f);
 }
@@ -273,7 +273,7 @@ static uint32_t acknowledge_heartbeats(struct fixture *f, uint32_t ticks)
 
     for (uint32_t i = 0; i < ticks; i++) {
         for (uint32_t from = 1; from <= 2; from++)
-            fixture_message(f, f->r->in_view.is_abdicating
+            fixture_message(f, seen(f).is_abdicating
                                    ? make_pong(f, from, 0, &none, 0, 0)
                                    : make_commit_ok(f, from, f->r->heartbeat_sequence));
         fixture_tick(f);
@@ -291,17 +291,17 @@ Test(rule_6_7_abdication, unserved_work_ends_a_primary)
     const uint32_t patience = l.f->options.abdicate_ticks;
 
     acknowledge_heartbeats(l.f, 10 * patience);
-    cr_assert_eq(l.f->r->counters.abdications, 0);
+    cr_assert_eq(seen(l.f).counters.abdications, 0);
     fixture_message(l.f, make_request(l.f, l.session, l.slot, 1, 0));
     fixture_turn_end(l.f);
     cr_assert_gt(acknowledge_heartbeats(l.f, patience - 1), 0);
-    cr_assert(!l.f->r->in_view.is_abdicating);
+    cr_assert(!seen(l.f).is_abdicating);
     acknowledge_heartbeats(l.f, 1);
-    cr_assert(l.f->r->in_view.is_abdicating);
+    cr_assert(seen(l.f).is_abdicating);
     cr_assert_eq(acknowledge_heartbeats(l.f, 8 * patience - 1), 0);
-    cr_assert(l.f->r->in_view.is_abdicating);
+    cr_assert(seen(l.f).is_abdicating);
     acknowledge_heartbeats(l.f, 1);
-    cr_assert(!l.f->r->in_view.is_abdicating);
+    cr_assert(!seen(l.f).is_abdicating);
     fixture_end(l.f);
 }
 
@@ -321,9 +321,9 @@ Test(rule_6_7_abdication, abdication_follows_round_trips)
     fixture_message(f, make_commit_ok(f, 1, sequence));
     for (uint32_t ticks = 1; ticks < 3 * ROUND_TRIP; ticks++)
         fixture_tick(f);
-    cr_assert(!f->r->in_view.is_abdicating);
+    cr_assert(!seen(f).is_abdicating);
     fixture_tick(f);
-    cr_assert(f->r->in_view.is_abdicating);
+    cr_assert(seen(f).is_abdicating);
     fixture_end(f);
 }
 
@@ -349,15 +349,15 @@ Test(rule_4_2_bound, one_message_of_many_ops)
     }
     all.header->count = CLIENTS;
     fixture_message(f, all);
-    for (uint32_t i = 0; f->r->applied < CLIENTS; i++) {
-        cr_assert_lt(i, 2 * CLIENTS, "%u are executed", (unsigned)f->r->applied);
+    for (uint32_t i = 0; seen(f).applied < CLIENTS; i++) {
+        cr_assert_lt(i, 2 * CLIENTS, "%u are executed", (unsigned)seen(f).applied);
         for (uint32_t from = 1; from <= 2; from++) {
-            struct vsr_buffer ok = make_prepare_ok(f, from, f->r->log.op);
-            BODY(ok, vsr_prepare_ok)->applied = f->r->applied;
+            struct vsr_buffer ok = make_prepare_ok(f, from, seen(f).op);
+            BODY(ok, vsr_prepare_ok)->applied = seen(f).applied;
             fixture_message(f, ok);
         }
         fixture_turn_end(f);
     }
-    cr_assert_eq(f->r->clients.count, CLIENTS);
+    cr_assert_eq(seen(f).sessions, CLIENTS);
     fixture_end(f);
 }

@@ -48,12 +48,12 @@ Test(rule_10_refused, snapshot_that_does_not_load_is_had_from_another_replica)
         cr_assert_eq(w.replicas[2]->loads_refused, 0);
         cr_assert(world_noticed(&w, 2, VSR_NOTICE_LOAD_FAILED));
         world_converge(&w, 2000);
-        cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
+        cr_assert_eq(seen(w.replicas[2]).counters.snapshots_loaded, 1);
         for (uint32_t i = 0; i < 2; i++)
-            cr_assert_gt(w.replicas[i]->r->counters.snapshots_saved, 0, "%u was asked", i);
+            cr_assert_gt(seen(w.replicas[i]).counters.snapshots_saved, 0, "%u was asked", i);
         check_others_go_on(&client, 71);
         cr_assert(!world_noticed(&w, 0, VSR_NOTICE_LOAD_FAILED));
-        cr_assert_eq(w.replicas[0]->r->view, 0);
+        cr_assert_eq(seen(w.replicas[0]).view, 0);
         world_end(&w);
     }
 }
@@ -64,9 +64,9 @@ Test(rule_10_refused, replica_that_can_load_none_halts)
     struct world_answer client = ring_goes_round();
 
     w.replicas[2]->loads_refused = UINT32_MAX;
-    for (uint32_t i = 0; i < 2000 && w.replicas[2]->r->status != VSR_STATUS_HALTED; i++)
+    for (uint32_t i = 0; i < 2000 && seen(w.replicas[2]).status != VSR_STATUS_HALTED; i++)
         world_run(&w, 1);
-    cr_assert_eq(w.replicas[2]->r->status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(w.replicas[2]).status, VSR_STATUS_HALTED);
     cr_assert(world_noticed(&w, 2, VSR_NOTICE_CANNOT_LOAD));
     check_others_go_on(&client, 71);
     check_others_go_on(&client, 72);

@@ -56,7 +56,7 @@ Test(rule_6_7_patience, view_that_lasts_ends_the_doubling)
         leave(f, 2);
         leave(f, 4);
         fixture_message(f, make_start_view(f, 4, &c, 0, 0));
-        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
         cr_assert_geq(f->r->suspect_ticks, o.suspect_ticks << 2);
         keep_normal(f, 3 * f->r->suspect_ticks - (lasts ? 0 : 1));
         leave(f, 6);
@@ -129,11 +129,11 @@ Test(rule_6_8, away_backups_are_still_there)
     fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_header), 2));
     for (uint32_t ticks = 1; ticks < 100 + o.abdicate_ticks - 1; ticks++) {
         fixture_tick(f);
-        cr_assert(!f->r->in_view.is_abdicating, "tick %u", ticks);
+        cr_assert(!seen(f).is_abdicating, "tick %u", ticks);
     }
     fixture_tick(f);
     fixture_tick(f);
-    cr_assert_eq(f->r->counters.abdications, 1);
+    cr_assert_eq(seen(f).counters.abdications, 1);
     fixture_end(f);
 }
 
@@ -149,14 +149,14 @@ Test(rule_6_8, who_saves_says_so)
     fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_header), 0));
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 0);
-    cr_assert_eq(f->r->counters.snapshots_saved, 0);
+    cr_assert_eq(seen(f).counters.snapshots_saved, 0);
     for (uint32_t ticks = 0; ticks < o.resend_ticks; ticks++)
         fixture_tick(f);
     fixture_message(f, make_commit(f, 4, chain_checksum(&c, 4)));
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     cr_assert_eq(receivers(f, VSR_AWAY), 1u << 0 | 1u << 2);
     cr_assert_eq(f->sent[0].buffer.header->type, VSR_AWAY, "before the snapshot's beginning");
-    cr_assert_eq(f->r->counters.snapshots_saved, 1);
+    cr_assert_eq(seen(f).counters.snapshots_saved, 1);
     chain_free(&c);
     fixture_end(f);
 }
@@ -245,7 +245,7 @@ Test(rule_7_3, gap_keeps_its_nonce)
         cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << (i % 2 == 0 ? 1 : 0), "another is asked");
     }
     cr_assert_eq(fixture_message(f, late), VSR_DROP_NONE);
-    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(seen(f).op, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -268,7 +268,7 @@ Test(rule_7_3, empty_answer_to_a_gap_leaves_the_question_out)
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 0, 0, 0, 0)), VSR_DROP_STALE);
     fixture_turn_end(f);
     cr_assert_eq(fixture_message(f, late), VSR_DROP_NONE);
-    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(seen(f).op, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -338,7 +338,7 @@ Test(rule_7_3, other_log_as_long_as_the_own_comes_from_anyone)
     cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 0);
     fixture_message(f, make_new_state(f, 0, &other, 3, 5, 5, 3));
     cr_assert(!fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&other, f, 5));
     chain_free(&c);
     chain_free(&other);

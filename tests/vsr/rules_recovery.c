@@ -108,8 +108,8 @@ Test(rule_8_1, primary_of_the_largest_view_is_needed)
     cr_assert(!answer(f, 0, 9, &c)); /* a backup in 9, whose primary is 4 */
     cr_assert(answer(f, 4, 9, &c));
     cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 4);
-    cr_assert_eq(f->r->view, 9);
-    cr_assert_eq(f->r->status, VSR_STATUS_RECOVERING);
+    cr_assert_eq(seen(f).view, 9);
+    cr_assert_eq(seen(f).status, VSR_STATUS_RECOVERING);
     chain_free(&c);
     fixture_end(f);
 }
@@ -189,7 +189,7 @@ Test(rule_8_1, primary_that_goes_on_without_us_is_given_up)
     cr_assert_eq(fixture_message(f, late), VSR_DROP_WRONG_NONCE);
     cr_assert_eq(fixture_message(f, late_answer), VSR_DROP_WRONG_NONCE);
     cr_assert(!answer(f, 1, 1, &c));
-    cr_assert_eq(f->r->log.op, 0);
+    cr_assert_eq(seen(f).op, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -260,22 +260,22 @@ Test(rule_8_1, state_is_installed_then_durable_then_used)
     cr_assert(answer(f, 1, 4, &c));
     cr_assert_eq(SENT(f, VSR_GET_STATE, vsr_get_state)->flags, VSR_GET_TRANSFER);
     fixture_message(f, make_new_state(f, 1, &c, 0, 3, 5, 4));
-    cr_assert_eq(f->r->log.op, 0, "all or nothing");
+    cr_assert_eq(seen(f).op, 0, "all or nothing");
     fixture_message(f, make_new_state(f, 1, &c, 3, 5, 5, 4));
     cr_assert(chain_is_log(&c, f, 5));
     cr_assert_eq(f->superblock.view, 4);
     cr_assert_eq(f->superblock.log_view, 4);
-    cr_assert_eq(f->r->status, VSR_STATUS_RECOVERING);
+    cr_assert_eq(seen(f).status, VSR_STATUS_RECOVERING);
     for (int i = 0; i < 30; i++) {
         fixture_tick(f);
         cr_assert_eq(f->sent_count, 0);
     }
     fixture_persisted(f);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(fixture_noticed(f, VSR_NOTICE_RECOVERED));
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 5);
-    cr_assert_eq(f->r->applied, 4);
-    cr_assert_eq(f->r->clients.count, 1, "the client table is the log's");
+    cr_assert_eq(seen(f).applied, 4);
+    cr_assert_eq(seen(f).sessions, 1, "the client table is the log's");
     vsr_replica_report(f->r, &report);
     cr_assert_eq(report.counters.recoveries, 1);
     cr_assert_eq(fixture_message(f, make_recovery_response(f, 0, 4, &c, 5, 4)), VSR_DROP_STATUS);
@@ -319,7 +319,7 @@ Test(rule_8_1, recovering_replica_takes_part_in_nothing)
         fixture_tick(f);
         cr_assert_eq(f->sent_count, fixture_sent_count(f, VSR_RECOVERY));
     }
-    cr_assert_eq(f->r->view, 3);
+    cr_assert_eq(seen(f).view, 3);
     chain_free(&c);
     fixture_end(f);
 }
@@ -332,7 +332,7 @@ Test(rule_8_3, older_views_than_the_persisted_one_do_not_count)
 
     cr_assert(!answer(f, 0, 3, &c)); /* its primary */
     cr_assert(!answer(f, 1, 3, &c));
-    cr_assert_eq(f->r->view, 4);
+    cr_assert_eq(seen(f).view, 4);
     cr_assert(!answer(f, 0, 4, &c));
     cr_assert(answer(f, 1, 4, &c)); /* the persisted one itself will do */
     chain_free(&c);
@@ -376,8 +376,8 @@ Test(rule_8_3, higher_persisted_view_is_joined)
         if (!is_normal) leave(f, 1);
         fixture_message(f, make_recovery(f, 1, 3, 99));
         cr_assert_eq(fixture_sent_count(f, VSR_RECOVERY_RESPONSE), 0);
-        cr_assert_eq(f->r->view, 3);
-        cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(seen(f).view, 3);
+        cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
         cr_assert_eq(SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change)->header.view, 3);
         fixture_message(f, make_start_view(f, 3, &c, 3, 2));
         fixture_message(f, make_recovery(f, 1, 3, 99));
@@ -399,7 +399,7 @@ Test(rule_8_3, one_replica_cannot_recover)
         cr_assert_eq(f->sent_count, 0);
         cr_assert_eq(f->notice_count, 0, "said once");
     }
-    cr_assert_eq(f->r->status, VSR_STATUS_RECOVERING);
+    cr_assert_eq(seen(f).status, VSR_STATUS_RECOVERING);
     cr_assert_eq(fixture_message(f, make_register(f, 1)), VSR_DROP_STATUS);
     fixture_end(f);
 }
@@ -412,7 +412,7 @@ Test(rule_8_3, question_without_a_buffer_is_asked_later)
     fixture_buffers_fail = 1;
     struct fixture *f = fixture_recover(&o, (struct vsr_superblock){.incarnation = 1});
     cr_assert_eq(f->sent_count, 0);
-    cr_assert_eq(f->r->drops[VSR_DROP_NO_BUFFER], 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_NO_BUFFER], 1);
     tick_until_sent(f, VSR_RECOVERY, 10);
     fixture_end(f);
 }
@@ -432,7 +432,7 @@ Test(rule_8_3, every_replica_in_turn_forgets_everything)
         world_run(&w, 20);
         world_recover(&w, victim);
         world_converge(&w, 1000);
-        world_request(&w, (uint32_t)(w.replicas[0]->r->view % 3), client.session, client.slot,
+        world_request(&w, (uint32_t)(seen(w.replicas[0]).view % 3), client.session, client.slot,
                       ++number, 7);
         world_settle(&w);
         cr_assert_eq(world_answered(&w, client.session, number), 1);

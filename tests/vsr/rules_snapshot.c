@@ -26,7 +26,7 @@ static struct fixture *donor(const struct chain *c, vsr_op op)
     struct fixture *f = start(1, (uint32_t)op);
 
     chain_feed(f, c, op, op);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, op);
+    cr_assert_eq(seen(f).snapshot_op, op);
     cr_assert_gt(f->kept.count, 2048, "three chunks at least");
     return f;
 }
@@ -49,7 +49,7 @@ static struct fixture *receiver(const struct chain *c, vsr_op own, vsr_op base, 
 /** Gives it the donor's snapshot from where it is, in chunks; returns how the last one ended. */
 static void give_chunks(struct fixture *f, uint32_t from, const struct fixture *donor_of)
 {
-    while (f->r->transfer.needs_snapshot && !f->r->transfer.has_snapshot) {
+    while (seen(f).is_behind_log && !f->r->transfer.has_snapshot) {
         const uint64_t at = f->r->transfer.snapshot_at;
         const uint64_t left = donor_of->kept.count - at;
         cr_assert_eq(fixture_message(
@@ -73,22 +73,22 @@ Test(rule_10_load, snapshot_and_log_are_installed_together)
     cr_assert_eq(get->from_op, 6);
     cr_assert_eq(get->from_checksum, chain_checksum(&c, 6));
     cr_assert(chain_is_log(&c, f, 2));
-    cr_assert_eq(f->r->commit, 2);
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).commit, 2);
+    cr_assert_eq(seen(f).log_view, 0);
     cr_assert_eq(f->counts[0], 1);
     f->holds_persist = true;
     fixture_message(f, make_new_state(f, 1, &c, 6, 9, 9, 8));
     cr_assert(fixture_noticed(f, VSR_NOTICE_SNAPSHOT_LOADED));
     cr_assert(chain_is_log(&c, f, 9));
-    cr_assert_eq(f->r->log.start, 6);
+    cr_assert_eq(seen(f).log_start, 6);
     cr_assert_eq(f->superblock.log_view, 4);
-    cr_assert_eq(f->r->applied, 6);
+    cr_assert_eq(seen(f).applied, 6);
     cr_assert_eq(f->counts[0], 5);
     fixture_persisted(f);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->applied, 9);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).applied, 9);
     cr_assert_eq(f->counts[0], 8);
-    cr_assert_eq(f->r->counters.snapshots_loaded, 1);
+    cr_assert_eq(seen(f).counters.snapshots_loaded, 1);
     chain_free(&c);
     fixture_free(from);
     fixture_end(f);
@@ -130,7 +130,7 @@ Test(rule_10_load, part_of_a_snapshot_outlives_the_view)
     cr_assert_not_null(get);
     cr_assert_eq(get->offset, 1024);
     cr_assert_eq(get->checkpoint_op, 6);
-    cr_assert_eq(get->checkpoint_id, from->r->checkpoint.snapshot.id);
+    cr_assert_eq(get->checkpoint_id, seen(from).snapshot_id);
     give_chunks(f, 1, from);
     fixture_message(f, make_new_state(f, 1, &c, 6, 9, 9, 9));
     cr_assert(chain_is_log(&c, f, 9));
@@ -154,7 +154,7 @@ Test(rule_10_load, lost_chunk_is_asked_for_again)
     const struct vsr_get_chunk *get = SENT(f, VSR_GET_CHUNK, vsr_get_chunk);
     cr_assert_eq(get->offset, 1024);
     cr_assert_eq(get->checkpoint_op, 6);
-    cr_assert_eq(get->checkpoint_id, from->r->checkpoint.snapshot.id);
+    cr_assert_eq(get->checkpoint_id, seen(from).snapshot_id);
     cr_assert_eq(get->nonce, nonce, "the same question");
     cr_assert_eq(fixture_message(f, late), VSR_DROP_NONE);
     cr_assert_eq(f->r->transfer.snapshot_at, 1536);
@@ -256,7 +256,7 @@ Test(rule_10_load, superseded_snapshot_restarts)
     give_chunks(f, 1, new);
     fixture_message(f, make_new_state(f, 1, &c, 8, 9, 9, 9));
     cr_assert(chain_is_log(&c, f, 9));
-    cr_assert_eq(f->r->log.start, 8);
+    cr_assert_eq(seen(f).log_start, 8);
     chain_free(&c);
     fixture_free(old);
     fixture_free(new);
@@ -273,10 +273,10 @@ Test(rule_10_load, damaged_snapshot_is_not_loaded)
 
     from->kept.bytes[1500] ^= 1;
     give_chunks(f, 1, from);
-    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
+    cr_assert_eq(seen(f).counters.snapshots_loaded, 0);
     cr_assert_eq(f->counts[0], 1);
     cr_assert(chain_is_log(&c, f, 2));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     cr_assert_eq(f->r->transfer.kind, TRANSFER_CATCH_UP, "it asks again");
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
     from->kept.bytes[1500] ^= 1;
@@ -320,17 +320,17 @@ Test(rule_10_load, client_table_is_inside)
     fixture_message(f, b);
     give_chunks(f, 0, from);
     fixture_message(f, make_new_state(f, 0, &c, 6, 8, 8, 6));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->clients.count, 1);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).sessions, 1);
     fixture_message(f, make_do_view_change(f, 2, 4, 3, &c, 8, 6));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->view, 4);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).view, 4);
     fixture_message(f, make_request(f, 1, 0, 5, 0)); /* op 6: executed in the snapshot */
     fixture_message(f, make_request(f, 1, 0, 6, 0)); /* op 7: in the suffix */
     fixture_message(f, make_request(f, 1, 0, 7, 0));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->drops[VSR_DROP_ANSWERED], 1);
-    cr_assert_eq(f->r->drops[VSR_DROP_IN_LOG], 2);
+    cr_assert_eq(seen(f).drops[VSR_DROP_ANSWERED], 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_IN_LOG], 2);
     cr_assert_eq(fixture_reply(f, 0)->number, 5);
     uint64_t value;
     memcpy(&value, fixture_reply(f, 0) + 1, sizeof value);
@@ -375,9 +375,9 @@ Test(rule_10_load, backup_behind_the_ring_loads_and_goes_on)
 
     fixture_message(f, copy_of(c.entry[9]));
     give_chunks(f, 0, from);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->applied, 6);
-    cr_assert_eq(f->r->log.op, 6);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).applied, 6);
+    cr_assert_eq(seen(f).op, 6);
     fixture_turn_end(f);
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 6);
     tick_until_sent(f, VSR_GET_STATE, 10);
@@ -403,7 +403,7 @@ Test(rule_10_load, snapshot_cuts_nothing_off)
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 9);
     give_chunks(f, 0, from);
     cr_assert(chain_is_log(&c, f, 9));
-    cr_assert_geq(f->r->commit, 2);
+    cr_assert_geq(seen(f).commit, 2);
     cr_assert_eq(f->r->transfer.kind, TRANSFER_NONE);
     chain_free(&c);
     fixture_free(from);
@@ -422,9 +422,9 @@ Test(rule_10_load, snapshot_behind_the_commit_is_not_loaded)
         fixture_message(f, copy_of(c.entry[op]));
     fixture_message(f, make_commit(f, 6, chain_checksum(&c, 6)));
     cr_assert_eq(fixture_message(f, make_chunk(f, 0, from, 1024, 512)), VSR_DROP_STALE);
-    cr_assert_eq(f->r->applied, 6);
+    cr_assert_eq(seen(f).applied, 6);
     cr_assert_eq(f->counts[0], 5);
-    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
+    cr_assert_eq(seen(f).counters.snapshots_loaded, 0);
     cr_assert(chain_is_log(&c, f, 9));
     chain_free(&c);
     fixture_free(from);
@@ -444,13 +444,13 @@ Test(rule_10_load, snapshot_waits_for_the_op_under_way)
     fixture_message(f, make_commit(f, 3, chain_checksum(&c, 3)));
     cr_assert(f->r->is_applying);
     give_chunks(f, 0, from);
-    cr_assert_eq(f->r->counters.snapshots_loaded, 0);
+    cr_assert_eq(seen(f).counters.snapshots_loaded, 0);
     f->holds_apply = false;
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = 3});
     for (uint32_t i = 0; i < 2 * f->options.resend_ticks; i++)
         fixture_tick(f);
-    cr_assert_eq(f->r->counters.snapshots_loaded, 1);
-    cr_assert_eq(f->r->applied, 8);
+    cr_assert_eq(seen(f).counters.snapshots_loaded, 1);
+    cr_assert_eq(seen(f).applied, 8);
     cr_assert_eq(f->counts[0], 7);
     chain_free(&c);
     fixture_free(from);
@@ -545,7 +545,7 @@ static struct world_answer ring_goes_round(struct world *w, uint32_t checkpoint_
         world_run(w, 1);
     }
     cr_assert_eq(world_answered(w, client.session, 70), 1);
-    cr_assert_gt(w->replicas[0]->r->log.start, w->replicas[2]->r->log.op);
+    cr_assert_gt(seen(w->replicas[0]).log_start, seen(w->replicas[2]).op);
     return client;
 }
 
@@ -559,7 +559,7 @@ Test(rule_10_world, replica_behind_the_ring_catches_up)
         ring_goes_round(&w, checkpoint_ops);
         world_heal(&w);
         world_converge(&w, 2000);
-        cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
+        cr_assert_eq(seen(w.replicas[2]).counters.snapshots_loaded, 1);
         world_end(&w);
     }
 }
@@ -574,8 +574,8 @@ Test(rule_10_world, recovering_replica_loads_a_snapshot)
     world_heal(&w);
     world_recover(&w, 2);
     world_converge(&w, 2000);
-    cr_assert_eq(w.replicas[2]->r->counters.snapshots_loaded, 1);
-    cr_assert_eq(w.replicas[2]->r->counters.recoveries, 1);
+    cr_assert_eq(seen(w.replicas[2]).counters.snapshots_loaded, 1);
+    cr_assert_eq(seen(w.replicas[2]).counters.recoveries, 1);
     world_end(&w);
 }
 
@@ -594,11 +594,11 @@ Test(rule_10_world, replica_behind_the_ring_does_not_become_primary)
     world_say(&w, 1, make_vote(w.replicas[1], 2, 2));
     world_settle(&w); /* its DoViewChange takes the others along */
     world_run(&w, 1500);
-    cr_assert_geq(w.replicas[2]->r->counters.forfeits, 1);
-    cr_assert_eq(w.replicas[2]->r->counters.views_started, 0);
+    cr_assert_geq(seen(w.replicas[2]).counters.forfeits, 1);
+    cr_assert_eq(seen(w.replicas[2]).counters.views_started, 0);
     world_heal(&w);
     world_converge(&w, 2000);
-    const uint32_t primary = (uint32_t)(w.replicas[0]->r->view % 3);
+    const uint32_t primary = (uint32_t)(seen(w.replicas[0]).view % 3);
     world_request(&w, primary, client.session, client.slot, 71, 3);
     world_settle(&w);
     cr_assert_eq(world_answered(&w, client.session, 71), 1);

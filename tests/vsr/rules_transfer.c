@@ -28,7 +28,7 @@ static struct fixture *backup(const struct chain *c, vsr_op op, vsr_op commit)
 /** Makes a NORMAL replica ask for what it lacks up to `op`. */
 static void make_gap(struct fixture *f, const struct chain *c, vsr_op op)
 {
-    struct vsr_buffer b = make_commit(f, f->r->commit, chain_checksum(c, f->r->commit));
+    struct vsr_buffer b = make_commit(f, seen(f).commit, chain_checksum(c, seen(f).commit));
 
     BODY(b, vsr_commit)->op = op;
     fixture_message(f, b);
@@ -51,7 +51,7 @@ Test(rule_7_1, question_goes_round)
         cr_assert_eq(get->flags, 0);
         cr_assert_eq(get->from_op, 2);
         cr_assert_eq(get->from_checksum, chain_checksum(&c, 2));
-        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
         const uint64_t nonce = get->nonce;
         cr_assert_leq(tick_until_sent(f, VSR_GET_STATE, 1000),
                       (uint32_t)(f->options.resend_ticks << i), "each waits twice as long");
@@ -94,7 +94,7 @@ Test(rule_7_1, relayed_bodies_are_appended_and_acknowledged)
     cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 2, 6, 6, 4)), VSR_DROP_NONE);
     cr_assert(chain_is_log(&c, f, 6));
-    cr_assert_eq(f->r->commit, 4);
+    cr_assert_eq(seen(f).commit, 4);
     fixture_turn_end(f);
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 6);
     cr_assert_eq(receivers(f, VSR_PREPARE_OK), 1u << 0, "to the primary, whoever answered");
@@ -127,7 +127,7 @@ Test(rule_7_1, shorter_answer_cuts_nothing_off)
     make_gap(f, &c, 8);
     fixture_message(f, make_new_state(f, 0, &c, 1, 3, 3, 2));
     cr_assert(chain_is_log(&c, f, 4));
-    cr_assert_eq(f->r->commit, 2);
+    cr_assert_eq(seen(f).commit, 2);
     chain_free(&c);
     fixture_end(f);
 }
@@ -289,7 +289,7 @@ Test(rule_7_1, answer_with_another_committed_entry_is_refused)
     BODY(b, vsr_new_state)->commit_checksum++;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
     cr_assert(fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
-    cr_assert_eq(f->r->applied, 1);
+    cr_assert_eq(seen(f).applied, 1);
     chain_free(&c);
     fixture_end(f);
 }
@@ -303,9 +303,9 @@ Test(rule_7_1, backup_cut_off_from_its_primary_goes_on)
 
     tick_until_sent(f, VSR_PING, 100);
     cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 6, 5)), VSR_DROP_NONE);
-    cr_assert_eq(f->r->commit, 3, "the head is not confirmed: rule G0");
+    cr_assert_eq(seen(f).commit, 3, "the head is not confirmed: rule G0");
     cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 6, 4)), VSR_DROP_NONE);
-    cr_assert_eq(f->r->commit, 4);
+    cr_assert_eq(seen(f).commit, 4);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 1);
     cr_assert_eq(fixture_message(f, make_pong(f, 1, 0, &c, 3, 6)), VSR_DROP_MALFORMED);
@@ -391,8 +391,8 @@ Test(rule_7_1, damaged_answers_are_refused)
             cr_assert_eq(fixture_message(f, b), expected, "damage %u, transfer %d", how,
                          is_transfer);
             const vsr_op most = how == 0 || how == 21 ? 5 : is_transfer ? 3 : 4;
-            cr_assert_leq(f->r->log.op, most, "damage %u, transfer %d", how, is_transfer);
-            cr_assert(chain_is_log(&c, f, f->r->log.op));
+            cr_assert_leq(seen(f).op, most, "damage %u, transfer %d", how, is_transfer);
+            cr_assert(chain_is_log(&c, f, seen(f).op));
             fixture_free(f);
         }
     }
@@ -435,11 +435,11 @@ Test(rule_7_2, later_view_leaves_the_log_alone)
         b.header->view = 4;
         if (by < 2) b.header->from = 1;
         cr_assert_eq(fixture_message(f, b), by < 2 ? VSR_DROP_NEWER_VIEW : VSR_DROP_NONE);
-        cr_assert_eq(f->r->view, 4);
-        cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
-        cr_assert_eq(f->r->log_view, 0);
+        cr_assert_eq(seen(f).view, 4);
+        cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(seen(f).log_view, 0);
         cr_assert(chain_is_log(&c, f, 4));
-        cr_assert_eq(f->r->commit, 2);
+        cr_assert_eq(seen(f).commit, 2);
         const struct vsr_get_state *get = SENT(f, VSR_GET_STATE, vsr_get_state);
         cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1, "its primary is asked");
         cr_assert_eq(get->header.view, 4);
@@ -470,14 +470,14 @@ Test(rule_7_2, answer_replaces_the_tail_in_one_step)
     cr_assert_eq(f->durable.log_view, 0);
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &theirs, 2, 4, 5, 4)), VSR_DROP_NONE);
     cr_assert(chain_is_log(&ours, f, 7), "nothing is cut off before all of it is there");
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).log_view, 0);
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &theirs, 4, 5, 5, 4)), VSR_DROP_NONE);
     cr_assert(chain_is_log(&theirs, f, 5));
     cr_assert_eq(f->superblock.log_view, 4);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
     fixture_persisted(f);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).applied, 4);
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 5);
     chain_free(&ours);
     chain_free(&theirs);
@@ -524,7 +524,7 @@ Test(rule_7_2, catching_up_sends_no_do_view_change)
         votes += fixture_sent_count(f, VSR_START_VIEW_CHANGE);
     }
     cr_assert_gt(votes, 0);
-    cr_assert_eq(f->r->view, 4);
+    cr_assert_eq(seen(f).view, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -563,7 +563,7 @@ Test(rule_7_2, other_answers_are_not_taken)
     cr_assert_eq(fixture_message(f, b), VSR_DROP_NEWER_VIEW);
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 5, 6, 6, 5)), VSR_DROP_STALE);
     cr_assert(chain_is_log(&c, f, 4));
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).log_view, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -631,7 +631,7 @@ Test(rule_7_2, installs_when_nothing_is_being_executed)
     for (uint32_t i = 0; i < f->options.resend_ticks; i++)
         fixture_tick(f);
     cr_assert(chain_is_log(&c, f, 6));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     chain_free(&c);
     fixture_end(f);
 }
@@ -648,8 +648,8 @@ Test(rule_7_2, executed_entries_make_room)
     fixture_message(f, make_start_view(f, 4, &c, 40, 30));
     fixture_message(f, make_new_state(f, 1, &c, 30, 40, 40, 30));
     cr_assert(chain_is_log(&c, f, 40));
-    cr_assert_eq(f->r->log.start, 8);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).log_start, 8);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     chain_free(&c);
     fixture_end(f);
 }
@@ -668,8 +668,8 @@ Test(rule_7_2, committed_entries_are_executed_to_make_room)
     for (uint32_t i = 0; i < f->options.resend_ticks; i++)
         fixture_tick(f);
     cr_assert(chain_is_log(&c, f, 40));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->applied, 38);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).applied, 38);
     chain_free(&c);
     fixture_end(f);
 }
@@ -687,7 +687,7 @@ Test(rule_7_2, more_than_a_ring_asks_for_a_snapshot)
     cr_assert_eq(f->r->transfer.op, 32);
     cr_assert_eq(fixture_message(f, make_new_state(f, 1, &c, 32, 40, 40, 30)), VSR_DROP_LOG_FULL);
     tick_until_sent(f, VSR_GET_CHUNK, 10);
-    cr_assert_eq(f->r->log.op, 0);
+    cr_assert_eq(seen(f).op, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -755,7 +755,7 @@ Test(rule_7_2, frozen_log_is_given_to_the_primary_elect)
     fixture_message(f, make_start_view(f, 1, &c, 6, 2));
     cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, flags)), VSR_DROP_STATUS);
     fixture_message(f, make_new_state(f, 1, &c, 4, 6, 6, 2));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, make_get_state(f, 1, &c, 2, 2, flags)), VSR_DROP_STARTED_VIEW);
     chain_free(&c);
     fixture_end(f);
@@ -779,12 +779,12 @@ Test(rule_7_2, entries_on_their_way_are_kept)
         fixture_message(f, b);
     }
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.start, 0);
+    cr_assert_eq(seen(f).log_start, 0);
     for (uint32_t i = 0; i < f->options.suspect_ticks - 1; i++)
         fixture_tick(f);
-    cr_assert_eq(f->r->log.start, 0);
+    cr_assert_eq(seen(f).log_start, 0);
     fixture_tick(f);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.start, 4);
+    cr_assert_eq(seen(f).log_start, 4);
     fixture_end(f);
 }

@@ -64,8 +64,8 @@ Test(rule_6_3, do_view_change_of_a_higher_view_is_joined)
         struct fixture *f = start(5, replica);
         cr_assert_eq(fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 0, 0)),
                      replica == 1 ? VSR_DROP_NONE : VSR_DROP_NOT_PRIMARY);
-        cr_assert_eq(f->r->view, 6);
-        cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(seen(f).view, 6);
+        cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
         cr_assert_eq(f->superblock.view, 6);
         cr_assert_eq(SENT(f, VSR_DO_VIEW_CHANGE, vsr_do_view_change)->header.view, 6);
         cr_assert_eq(f->r->in_view.logs[3].is_here, replica == 1);
@@ -80,7 +80,7 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
     struct fixture *f = primary_elect(&c, 2, 0, 1);
 
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 2, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 1, 0, &c, 1, 0)),
                  VSR_DROP_STARTED_VIEW);
     cr_assert_eq(receivers(f, VSR_START_VIEW), 1u << 0);
@@ -89,7 +89,7 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
 
     f = start(3, 2);
     fixture_message(f, make_start_view(f, 1, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 1, 0, &c, 0, 0)),
                  VSR_DROP_STARTED_VIEW);
     cr_assert_eq(f->sent_count, 0);
@@ -109,7 +109,7 @@ Test(rule_6_3, malformed_do_view_change_is_dropped)
     struct vsr_buffer b = make_do_view_change(f, 2, 1, 0, &c, 1, 1);
     BODY(b, vsr_do_view_change)->log_start = 2;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_MALFORMED);
-    cr_assert_eq(f->r->view, 0);
+    cr_assert_eq(seen(f).view, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -123,9 +123,9 @@ Test(rule_6_4, start_needs_distinct_senders)
     leave(f, 1);
     for (int i = 0; i < 4; i++)
         fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     fixture_message(f, make_do_view_change(f, 4, 1, 0, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_end(f);
 }
 
@@ -142,7 +142,7 @@ Test(rule_6_4, start_needs_the_own_log)
     cr_assert(!f->r->in_view.is_log_selected);
     f->holds_persist = false;
     fixture_persisted(f);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_end(f);
 }
 
@@ -158,8 +158,8 @@ Test(rule_6_4, logs_of_an_earlier_view_do_not_count)
     fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 0, 0));
     cr_assert(!f->r->in_view.is_log_selected);
     fixture_message(f, make_do_view_change(f, 4, 6, 0, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->view, 6);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).view, 6);
     fixture_end(f);
 }
 
@@ -208,9 +208,9 @@ Test(rule_6_4, commit_is_the_highest_heard)
     leave(f, 1);
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 4));
     fixture_message(f, make_do_view_change(f, 3, 1, 0, &c, 5, 3));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->commit, 4);
-    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).commit, 4);
+    cr_assert_eq(seen(f).applied, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -226,7 +226,7 @@ Test(rule_6_4, lost_data_halts)
     fixture_message(f, make_do_view_change(f, 2, 6, 0, &c, 6, 6));
     fixture_message(f, make_do_view_change(f, 3, 6, 4, &c, 5, 5));
     cr_assert(fixture_noticed(f, VSR_NOTICE_DATA_LOST));
-    cr_assert_eq(f->r->status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(f).status, VSR_STATUS_HALTED);
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 3, 7, 4, &c, 5, 5)), VSR_DROP_STATUS);
     for (int i = 0; i < 200; i++) {
         fixture_tick(f);
@@ -262,12 +262,12 @@ Test(rule_6_4, missing_log_is_fetched_whole_then_installed)
     cr_assert_eq(get->from_op, 6);
     cr_assert_eq(get->from_checksum, chain_checksum(&theirs, 6));
     cr_assert(chain_is_log(&ours, f, 6), "nothing is cut off yet");
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).log_view, 0);
     cr_assert_eq(fixture_message(f, make_new_state(f, 2, &theirs, 6, 8, 8, 3)), VSR_DROP_NONE);
     cr_assert(chain_is_log(&theirs, f, 8));
-    cr_assert_eq(f->r->log_view, 4);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->counters.log_transfers, 1);
+    cr_assert_eq(seen(f).log_view, 4);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).counters.log_transfers, 1);
     chain_free(&ours);
     chain_free(&theirs);
     fixture_end(f);
@@ -280,7 +280,7 @@ Test(rule_6_4, longer_tail_of_an_older_view_is_dropped)
     struct fixture *f = primary_elect(&c, 6, 2, 4);
 
     fixture_message(f, make_do_view_change(f, 2, 4, 2, &c, 4, 2));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&c, f, 4));
     cr_assert_eq(SENT(f, VSR_START_VIEW, vsr_start_view)->op, 4);
     chain_free(&c);
@@ -339,13 +339,13 @@ Test(rule_6_4, primary_elect_behind_the_log_forfeits)
         BODY(b, vsr_do_view_change)->log_start = log_start;
         fixture_message(f, b);
         const bool forfeits = log_start > 2;
-        cr_assert_eq(f->r->counters.forfeits, forfeits);
+        cr_assert_eq(seen(f).counters.forfeits, forfeits);
         cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), !forfeits);
         cr_assert_eq(fixture_sent_count(f, VSR_START_VIEW_CHANGE), forfeits);
         if (forfeits)
             cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 5);
-        cr_assert_eq(f->r->view, 4);
-        cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(seen(f).view, 4);
+        cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
         chain_free(&c);
         fixture_end(f);
     }
@@ -363,7 +363,7 @@ Test(rule_6_4, answer_that_does_not_attach_is_not_taken)
     BODY(b, vsr_new_state)->is_behind = 1;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_NOT_HELD);
     cr_assert(chain_is_log(&c, f, 3));
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     chain_free(&c);
     fixture_end(f);
 }
@@ -379,7 +379,7 @@ Test(rule_6_4, nothing_of_the_view_leaves_before_it_is_durable)
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 3));
     cr_assert_eq(f->superblock.view, 1);
     cr_assert_eq(f->superblock.log_view, 1);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     cr_assert_eq(fixture_message(f, make_request(f, 1, 0, 4, 0)), VSR_DROP_STATUS);
     cr_assert_eq(fixture_message(f, make_get_state(f, 0, &c, 2, 2, 0)), VSR_DROP_STATUS);
     cr_assert_eq(fixture_message(f, make_prepare_ok(f, 2, 4)), VSR_DROP_STATUS);
@@ -387,7 +387,7 @@ Test(rule_6_4, nothing_of_the_view_leaves_before_it_is_durable)
         cr_assert_eq(claims(f), 0);
         fixture_tick(f);
     }
-    cr_assert_eq(f->r->commit, 2);
+    cr_assert_eq(seen(f).commit, 2);
     fixture_persisted(f);
     const struct vsr_start_view *start_view = SENT(f, VSR_START_VIEW, vsr_start_view);
     cr_assert_eq(start_view->header.view, 1);
@@ -395,7 +395,7 @@ Test(rule_6_4, nothing_of_the_view_leaves_before_it_is_durable)
     cr_assert_eq(start_view->checksum, chain_checksum(&c, 4));
     cr_assert_eq(receivers(f, VSR_START_VIEW), 0x5u);
     cr_assert(fixture_noticed(f, VSR_NOTICE_PRIMARY));
-    cr_assert_eq(f->r->commit, 3);
+    cr_assert_eq(seen(f).commit, 3);
     chain_free(&c);
     fixture_end(f);
 }
@@ -411,14 +411,14 @@ Test(rule_6_4, pending_is_rebuilt)
     fixture_message(adopts, make_do_view_change(adopts, 2, 1, 0, &c, 4, 2));
     fixture_message(adopts, make_new_state(adopts, 2, &c, 2, 4, 4, 2));
     fixture_message(adopts, make_request(adopts, 1, 0, 3, 0));
-    cr_assert_eq(adopts->r->drops[VSR_DROP_IN_LOG], 1);
+    cr_assert_eq(seen(adopts).drops[VSR_DROP_IN_LOG], 1);
     fixture_message(drops, make_do_view_change(drops, 2, 4, 2, &c, 3, 2));
     fixture_message(drops, make_request(drops, 1, 0, 2, 0));
-    cr_assert_eq(drops->r->drops[VSR_DROP_IN_LOG], 1);
+    cr_assert_eq(seen(drops).drops[VSR_DROP_IN_LOG], 1);
     fixture_message(drops, make_prepare_ok(drops, 2, 3));
     fixture_message(drops, make_request(drops, 1, 0, 3, 0));
     fixture_turn_end(drops);
-    cr_assert_eq(drops->r->log.op, 4, "dropped with the tail, so it enters the log again");
+    cr_assert_eq(seen(drops).op, 4, "dropped with the tail, so it enters the log again");
     chain_free(&c);
     fixture_free(adopts);
     fixture_end(drops);
@@ -440,11 +440,11 @@ Test(rule_6_4, adopted_request_out_of_order_does_not_stay_pending)
     cr_assert(is_serving(f->r));
     cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->pending, 9);
     fixture_message(f, make_prepare_ok(f, 2, 4));
-    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(seen(f).applied, 4);
     cr_assert_eq(vsr_client_table_at(&f->r->clients, 0)->pending, 2);
     fixture_message(f, make_request(f, 1, 0, 3, 1));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 5, "the session goes on");
+    cr_assert_eq(seen(f).op, 5, "the session goes on");
     chain_free(&c);
     fixture_end(f);
 }
@@ -461,7 +461,7 @@ Test(rule_6_4, new_primary_answers_clients)
     fixture_turn_end(f);
     cr_assert_eq(fixture_reply(f, 0)->number, 2, "of op 3, the first that is not committed");
     cr_assert_eq(fixture_reply(f, 1)->number, 3);
-    cr_assert_eq(f->r->applied, 4);
+    cr_assert_eq(seen(f).applied, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -480,15 +480,15 @@ Test(rule_6_4, acknowledgements_begin_at_nought)
     struct vsr_buffer do_view_change = make_do_view_change(f, 2, 3, 0, &c, 0, 0);
     leave(f, 3);
     fixture_message(f, do_view_change);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->log.op, 3);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).op, 3);
     cr_assert_eq(f->r->in_view.view_start_op, 3);
     cr_assert_eq(fixture_message(f, late), VSR_DROP_STALE_VIEW);
-    cr_assert_eq(f->r->commit, 0);
+    cr_assert_eq(seen(f).commit, 0);
     for (uint32_t i = 1; i < 3; i++)
         cr_assert_eq(f->r->in_view.acked[i], 0);
     fixture_message(f, make_prepare_ok(f, 1, 3));
-    cr_assert_eq(f->r->commit, 3);
+    cr_assert_eq(seen(f).commit, 3);
     fixture_end(f);
 }
 
@@ -501,9 +501,9 @@ Test(rule_6_4, new_primary_takes_requests)
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 3));
     fixture_message(f, make_request(f, 1, 0, 3, 0));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 4);
-    cr_assert_eq(vsr_log_at(&f->r->log, 4)->entry.view, 1);
-    cr_assert_eq(vsr_log_at(&f->r->log, 3)->entry.view, 0, "never rewritten");
+    cr_assert_eq(seen(f).op, 4);
+    cr_assert_eq(vsr_replica_entry(f->r, 4)->entry.view, 1);
+    cr_assert_eq(vsr_replica_entry(f->r, 3)->entry.view, 0, "never rewritten");
     chain_free(&c);
     fixture_end(f);
 }
@@ -518,13 +518,13 @@ Test(rule_6_4, request_after_an_adopted_one_waits)
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 3, 2));
     fixture_message(f, make_request(f, 1, 0, 3, 0));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 3);
-    cr_assert_eq(f->r->drops[VSR_DROP_OUT_OF_ORDER], 0);
+    cr_assert_eq(seen(f).op, 3);
+    cr_assert_eq(seen(f).drops[VSR_DROP_OUT_OF_ORDER], 0);
     fixture_message(f, make_request(f, 1, 0, 4, 0));
     fixture_message(f, make_prepare_ok(f, 2, 3));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 4);
-    cr_assert_eq(f->r->drops[VSR_DROP_OUT_OF_ORDER], 1, "the one after it");
+    cr_assert_eq(seen(f).op, 4);
+    cr_assert_eq(seen(f).drops[VSR_DROP_OUT_OF_ORDER], 1, "the one after it");
     chain_free(&c);
     fixture_end(f);
 }
@@ -542,7 +542,7 @@ Test(rule_6_4, timestamps_go_on_from_the_log)
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK, .now_ns = 100});
     fixture_message(f, make_register(f, 77));
     fixture_turn_end(f);
-    cr_assert_eq(vsr_log_at(&f->r->log, 3)->entry.timestamp, 7000);
+    cr_assert_eq(vsr_replica_entry(f->r, 3)->entry.timestamp, 7000);
     chain_free(&c);
     fixture_end(f);
 }
@@ -558,7 +558,7 @@ Test(rule_6_5, same_log_is_acknowledged_once_durable)
     f->holds_persist = true;
     cr_assert_eq(fixture_message(f, make_start_view(f, 1, &c, 4, 3)), VSR_DROP_NONE);
     cr_assert_eq(f->superblock.log_view, 1);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     for (int i = 0; i < 30; i++) {
         cr_assert_eq(fixture_sent_count(f, VSR_PREPARE_OK), 0);
         cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 0);
@@ -566,8 +566,8 @@ Test(rule_6_5, same_log_is_acknowledged_once_durable)
         fixture_tick(f);
     }
     fixture_persisted(f);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->commit, 3);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).commit, 3);
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 4);
     cr_assert_eq(receivers(f, VSR_PREPARE_OK), 1u << 1);
     cr_assert(fixture_noticed(f, VSR_NOTICE_BACKUP));
@@ -583,9 +583,9 @@ Test(rule_6_5, longer_tail_is_dropped)
 
     chain_feed(f, &c, 6, 2);
     fixture_message(f, make_start_view(f, 1, &c, 4, 3));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&c, f, 4));
-    cr_assert_eq(f->r->commit, 3);
+    cr_assert_eq(seen(f).commit, 3);
     chain_free(&c);
     fixture_end(f);
 }
@@ -607,12 +607,12 @@ Test(rule_6_5, other_tail_is_replaced_when_all_of_it_is_there)
     cr_assert_eq(get->commit, 2);
     cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
     cr_assert(chain_is_log(&ours, f, 6));
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).log_view, 0);
     fixture_message(f, make_new_state(f, 1, &theirs, 2, 8, 8, 5));
     cr_assert(chain_is_log(&theirs, f, 8));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->log_view, 4);
-    cr_assert_eq(f->r->applied, 5);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).log_view, 4);
+    cr_assert_eq(seen(f).applied, 5);
     cr_assert_eq(SENT(f, VSR_PREPARE_OK, vsr_prepare_ok)->op, 8);
     chain_free(&ours);
     chain_free(&theirs);
@@ -632,8 +632,8 @@ static struct fixture *situation(const struct chain *c, enum vsr_status status, 
     chain_feed(f, c, 4, 2);
     if (status == VSR_STATUS_VIEW_CHANGE) leave(f, view);
     if (status == VSR_STATUS_NORMAL) fixture_message(f, make_start_view(f, view, c, 4, 2));
-    cr_assert_eq(f->r->view, view);
-    cr_assert_eq(f->r->status, status);
+    cr_assert_eq(seen(f).view, view);
+    cr_assert_eq(seen(f).status, status);
     return f;
 }
 
@@ -662,12 +662,12 @@ Test(rule_6_5, start_view_by_status_and_view)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fixture *f = situation(&c, cases[i].status, cases[i].view);
         const bool is_taken = cases[i].why == VSR_DROP_NONE;
-        const vsr_op op = f->r->log.op;
+        const vsr_op op = seen(f).op;
         cr_assert_eq(fixture_message(f, make_start_view(f, cases[i].of, &c, 3, 2)), cases[i].why,
                      "case %zu", i);
-        cr_assert_eq(f->r->log.op, is_taken ? 3 : op, "case %zu", i);
-        cr_assert_eq(f->r->view, is_taken ? cases[i].of : cases[i].view, "case %zu", i);
-        cr_assert_eq(f->r->status, is_taken ? VSR_STATUS_NORMAL : cases[i].status, "case %zu", i);
+        cr_assert_eq(seen(f).op, is_taken ? 3 : op, "case %zu", i);
+        cr_assert_eq(seen(f).view, is_taken ? cases[i].of : cases[i].view, "case %zu", i);
+        cr_assert_eq(seen(f).status, is_taken ? VSR_STATUS_NORMAL : cases[i].status, "case %zu", i);
         fixture_free(f);
     }
     chain_free(&c);
@@ -682,9 +682,9 @@ Test(rule_6_5, start_view_while_the_log_is_persisted_is_late)
 
     f->holds_persist = true;
     fixture_message(f, make_start_view(f, 1, &c, 4, 2));
-    cr_assert_eq(f->r->log_view, 1);
+    cr_assert_eq(seen(f).log_view, 1);
     cr_assert_eq(fixture_message(f, make_start_view(f, 1, &c, 3, 2)), VSR_DROP_STARTED_VIEW);
-    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(seen(f).op, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -701,7 +701,7 @@ Test(rule_6_5, repeated_start_view_does_not_begin_again)
     cr_assert_eq(f->r->transfer.op, 6);
     fixture_message(f, make_new_state(f, 1, &c, 6, 9, 9, 2));
     cr_assert(chain_is_log(&c, f, 9));
-    cr_assert_eq(f->r->commit, 8, "its commit number was noted");
+    cr_assert_eq(seen(f).commit, 8, "its commit number was noted");
     chain_free(&c);
     fixture_end(f);
 }
@@ -714,7 +714,7 @@ Test(rule_6_5, start_view_without_what_is_committed_halts)
 
     cr_assert_eq(fixture_message(f, make_start_view(f, 1, &c, 1, 1)), VSR_DROP_FORKED);
     cr_assert(fixture_noticed(f, VSR_NOTICE_DATA_LOST));
-    cr_assert_eq(f->r->status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(f).status, VSR_STATUS_HALTED);
     cr_assert(chain_is_log(&c, f, 4));
     chain_free(&c);
     fixture_end(f);
@@ -734,7 +734,7 @@ Test(rule_6_5, malformed_start_view_is_dropped)
     b = make_start_view(f, 1, &c, 4, 2);
     b.header->from = 0;
     cr_assert_eq(fixture_message(f, b), VSR_DROP_WRONG_SENDER);
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     chain_free(&c);
     fixture_end(f);
 }
@@ -752,14 +752,14 @@ Test(rule_6_6, old_messages_are_dropped)
         struct vsr_buffer state = make_new_state(f, 0, &c, 4, 6, 6, 4);
         leave(f, 1);
         if (is_normal) fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 4, 2));
-        cr_assert_eq(f->r->status, is_normal ? VSR_STATUS_NORMAL : VSR_STATUS_VIEW_CHANGE);
+        cr_assert_eq(seen(f).status, is_normal ? VSR_STATUS_NORMAL : VSR_STATUS_VIEW_CHANGE);
         cr_assert_eq(fixture_message(f, copy_of(c.entry[5])), VSR_DROP_STALE_VIEW);
         cr_assert_eq(fixture_message(f, commit), VSR_DROP_STALE_VIEW);
         cr_assert_eq(fixture_message(f, ok), is_normal ? VSR_DROP_STALE_VIEW : VSR_DROP_STATUS);
         cr_assert_eq(fixture_message(f, state), VSR_DROP_STALE_VIEW);
         cr_assert_eq(fixture_message(f, make_start_view(f, 0, &c, 2, 2)), VSR_DROP_STALE_VIEW);
         cr_assert(chain_is_log(&c, f, 4));
-        cr_assert_eq(f->r->commit, 2);
+        cr_assert_eq(seen(f).commit, 2);
         fixture_free(f);
     }
     chain_free(&c);
@@ -785,8 +785,8 @@ Test(rule_6_6, message_of_the_started_view_asks_for_its_log)
         cr_assert_eq(SENT(f, VSR_GET_STATE, vsr_get_state)->flags, VSR_GET_TRANSFER);
         cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
         cr_assert(chain_is_log(&c, f, 4));
-        cr_assert_eq(f->r->log_view, 0);
-        cr_assert_eq(f->r->commit, 2);
+        cr_assert_eq(seen(f).log_view, 0);
+        cr_assert_eq(seen(f).commit, 2);
         fixture_free(f);
     }
     chain_free(&c);

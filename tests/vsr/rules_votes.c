@@ -21,15 +21,15 @@ static struct fixture *start(uint32_t replica_count, uint32_t replica)
 static void vote(struct fixture *f, uint32_t from, vsr_view target, vsr_view expected)
 {
     fixture_message(f, make_vote(f, from, target));
-    cr_assert_eq(f->r->view, expected, "in view %llu after %u's vote for %llu",
-                 (unsigned long long)f->r->view, from, (unsigned long long)target);
+    cr_assert_eq(seen(f).view, expected, "in view %llu after %u's vote for %llu",
+                 (unsigned long long)seen(f).view, from, (unsigned long long)target);
 }
 
 /** Ticks during which the primary is heard. */
 static void tick_with_primary(struct fixture *f, uint32_t ticks)
 {
     for (uint32_t i = 0; i < ticks; i++) {
-        fixture_message(f, make_commit(f, f->r->commit, f->r->commit_checksum));
+        fixture_message(f, make_commit(f, seen(f).commit, f->r->commit_checksum));
         fixture_tick(f);
     }
 }
@@ -43,8 +43,8 @@ Test(rule_6_1, suspicious_backup_votes_and_stays_normal)
     chain_feed(f, &c, 1, 0);
     tick_until_sent(f, VSR_START_VIEW_CHANGE, 100);
     cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 1);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
-    cr_assert_eq(f->r->view, 0);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).view, 0);
     cr_assert_eq(f->persists, 1, "a vote promises nothing: only the first superblock");
     fixture_message(f, copy_of(c.entry[2]));
     fixture_turn_end(f);
@@ -65,7 +65,7 @@ Test(rule_6_1, vote_is_repeated)
             if (f->sent[k].buffer.header->type == VSR_START_VIEW_CHANGE)
                 cr_assert_eq(f->sent[k].to, 0x17u);
     }
-    cr_assert_eq(f->r->counters.votes, 1, "one round");
+    cr_assert_eq(seen(f).counters.votes, 1, "one round");
     fixture_end(f);
 }
 
@@ -162,13 +162,13 @@ Test(rule_6_1, old_vote_is_answered_with_the_view)
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_start_view(f, 4, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, make_vote(f, 0, 4)), VSR_DROP_STALE_VIEW);
     cr_assert_eq(SENT(f, VSR_PONG, vsr_pong)->header.view, 4);
     cr_assert_eq(f->sent[0].to, 1u << 0);
     cr_assert_eq(fixture_message(f, make_vote(f, 0, 4)), VSR_DROP_STALE_VIEW);
     cr_assert_eq(f->sent_count, 0, "not over and over");
-    cr_assert_eq(f->r->view, 4);
+    cr_assert_eq(seen(f).view, 4);
     fixture_end(f);
 }
 
@@ -180,7 +180,7 @@ Test(rule_6_1, timeout_in_view_change_only_votes)
     leave(f, 1);
     tick_until_sent(f, VSR_START_VIEW_CHANGE, 200);
     cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 2);
-    cr_assert_eq(f->r->view, 1);
+    cr_assert_eq(seen(f).view, 1);
     vote(f, 0, 2, 2);
     fixture_end(f);
 }
@@ -192,8 +192,8 @@ Test(rule_6_1, isolated_replica_stays_in_its_view)
 
     for (int i = 0; i < 5000; i++)
         fixture_tick(f);
-    cr_assert_eq(f->r->view, 0);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).view, 0);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_end(f);
 }
 
@@ -206,7 +206,7 @@ Test(rule_6_1, one_replica_never_votes)
         fixture_tick(f);
         cr_assert_eq(f->sent_count, 0);
     }
-    cr_assert_eq(f->r->counters.votes, 0);
+    cr_assert_eq(seen(f).counters.votes, 0);
     fixture_end(f);
 }
 
@@ -271,8 +271,8 @@ Test(rule_6_2, log_is_frozen)
         cr_assert_eq(fixture_sent_count(f, VSR_COMMIT_OK), 0);
     }
     cr_assert(chain_is_log(&c, f, 5));
-    cr_assert_eq(f->r->commit, 3);
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).commit, 3);
+    cr_assert_eq(seen(f).log_view, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -294,7 +294,7 @@ Test(rule_6_2, execution_under_way_is_finished)
     }
     f->holds_apply = false;
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = f->held_op});
-    cr_assert_eq(f->r->applied, f->r->commit);
+    cr_assert_eq(seen(f).applied, seen(f).commit);
     cr_assert_null(fixture_reply(f, 0));
     fixture_end(f);
 }
@@ -313,7 +313,7 @@ Test(rule_6_2, old_primary_forgets_what_waits)
     fixture_message(f, make_vote(f, 1, 1));
     fixture_message(f, make_vote(f, 2, 1));
     cr_assert_eq(fixture_reply(f, 0)->number, 1);
-    cr_assert_eq(f->r->log.op, 2);
+    cr_assert_eq(seen(f).op, 2);
     cr_assert_eq(fixture_message(f, make_request(f, session, slot, 2, 0)), VSR_DROP_STATUS);
     fixture_end(f);
 }
@@ -393,7 +393,7 @@ Test(rule_6_7, backoff_ends_after_a_stable_time)
         leave(f, 2);
         leave(f, 3);
         fixture_message(f, make_start_view(f, 3, &c, 0, 0));
-        cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
         const uint32_t stable = (uint32_t)((int)(3 * f->r->suspect_ticks) + more);
         cr_assert_geq(f->r->suspect_ticks, f->options.suspect_ticks << 2, "two attempts");
         tick_with_primary(f, stable);
@@ -457,7 +457,7 @@ Test(rule_6_7, start_view_is_repeated_until_answered)
 
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
     cr_assert_eq(fixture_sent_count(f, VSR_START_VIEW), 1);
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     fixture_message(f, make_prepare_ok(f, 2, 0));
     tick_until_sent(f, VSR_START_VIEW, 10);
     for (uint32_t i = 0; i < f->sent_count; i++)
@@ -493,23 +493,23 @@ Test(rule_6_7, deaf_primary_falls_silent)
     fixture_message(f, make_register(f, 1));
     fixture_turn_end(f);
     cr_assert_gt(claims(f, 29), 0);
-    cr_assert(!f->r->in_view.is_abdicating);
+    cr_assert(!seen(f).is_abdicating);
     fixture_tick(f);
-    cr_assert(f->r->in_view.is_abdicating);
+    cr_assert(seen(f).is_abdicating);
     cr_assert(fixture_noticed(f, VSR_NOTICE_ABDICATED));
     cr_assert_eq(claims(f, 100), 0);
 
     /* What it prepared now would keep the backups from voting. */
     fixture_message(f, make_register(f, 2));
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 1);
+    cr_assert_eq(seen(f).op, 1);
     tick_until_sent(f, VSR_PING, 10);
 
     fixture_message(f, make_prepare_ok(f, 2, 1));
     fixture_tick(f);
-    cr_assert(!f->r->in_view.is_abdicating);
+    cr_assert(!seen(f).is_abdicating);
     fixture_turn_end(f);
-    cr_assert_eq(f->r->log.op, 2, "what waited goes out");
+    cr_assert_eq(seen(f).op, 2, "what waited goes out");
     cr_assert_gt(claims(f, 10), 0);
     vsr_replica_report(f->r, &report);
     cr_assert_eq(report.counters.abdications, 1);
@@ -529,7 +529,7 @@ Test(rule_6_7, abdication_counts_distinct_backups)
             }
             fixture_tick(f);
         }
-        cr_assert_eq(f->r->in_view.is_abdicating, heard < 2);
+        cr_assert_eq(seen(f).is_abdicating, heard < 2);
         fixture_end(f);
     }
 }
@@ -541,14 +541,14 @@ Test(rule_6_7, voices_of_another_view_do_not_count)
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     for (int i = 0; i < 60; i++) {
         struct vsr_buffer b = make_prepare_ok(f, 2, 0);
         b.header->view = 0;
         fixture_message(f, b);
         fixture_tick(f);
     }
-    cr_assert(f->r->in_view.is_abdicating);
+    cr_assert(seen(f).is_abdicating);
     fixture_end(f);
 }
 
@@ -558,9 +558,9 @@ Test(rule_6_7, abdicated_primary_leaves_with_the_others)
     struct fixture *f = start(3, 0);
 
     claims(f, 40);
-    cr_assert(f->r->in_view.is_abdicating);
+    cr_assert(seen(f).is_abdicating);
     leave(f, 1);
-    cr_assert(!f->r->in_view.is_abdicating);
+    cr_assert(!seen(f).is_abdicating);
     fixture_end(f);
 }
 
@@ -573,7 +573,7 @@ Test(rule_6_7, abdicated_primary_votes)
         claims(f, 40);
         tick_until_sent(f, VSR_START_VIEW_CHANGE, 10);
         cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 1);
-        cr_assert_eq(f->r->view, 0);
+        cr_assert_eq(seen(f).view, 0);
         if (is_heard) {
             fixture_message(f, make_prepare_ok(f, 2, 0));
             fixture_tick(f);

@@ -35,7 +35,7 @@ static uint32_t until_another_is_asked(struct fixture *f, enum vsr_message_type 
         fixture_tick(f);
         const uint32_t to = receivers(f, type);
         if (to != 0 && to != 1u << from) return ticks;
-        if (f->r->status == VSR_STATUS_NORMAL) fixture_message(f, make_commit(f, 0, 0));
+        if (seen(f).status == VSR_STATUS_NORMAL) fixture_message(f, make_commit(f, 0, 0));
     }
     cr_assert_fail("nobody else is asked");
     return 0;
@@ -56,7 +56,7 @@ Test(waiting, gap_with_an_empty_answer)
     fixture_turn_end(f);
     cr_assert_leq(until_another_is_asked(f, VSR_GET_STATE, 0), f->options.resend_ticks);
     fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4));
-    cr_assert_eq(f->r->log.op, 4);
+    cr_assert_eq(seen(f).op, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -91,7 +91,7 @@ Test(waiting, gap_that_only_another_backup_tells_of)
         fixture_tick(f);
     }
     fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4));
-    cr_assert_eq(f->r->commit, 4);
+    cr_assert_eq(seen(f).commit, 4);
     chain_free(&c);
     fixture_end(f);
 }
@@ -118,7 +118,7 @@ static struct fixture *donor(const struct chain *c, vsr_op op)
     o.checkpoint_ops = (uint32_t)op;
     struct fixture *f = fixture_start(&o);
     chain_feed(f, c, op, op);
-    cr_assert_eq(f->r->checkpoint.snapshot.op, op);
+    cr_assert_eq(seen(f).snapshot_op, op);
     return f;
 }
 
@@ -176,8 +176,8 @@ Test(waiting, catching_up_with_useless_answers)
         asked |= receivers(f, VSR_GET_STATE);
     }
     cr_assert_neq(asked, 0, "it goes on asking");
-    cr_assert_eq(f->r->log.op, 0);
-    cr_assert_eq(f->r->log_view, 0);
+    cr_assert_eq(seen(f).op, 0);
+    cr_assert_eq(seen(f).log_view, 0);
     chain_free(&c);
     fixture_end(f);
 }
@@ -201,7 +201,7 @@ Test(waiting, selected_log_that_does_not_come)
         cr_assert_eq(fixture_message(f, gone), VSR_DROP_NOT_HELD);
         fixture_tick(f);
     }
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     chain_free(&c);
     fixture_end(f);
 }
@@ -241,7 +241,7 @@ Test(waiting, recovery_from_a_primary_that_gives_nothing)
     cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 0);
     cr_assert_leq(until_another_is_asked(f, VSR_GET_STATE, 0), 8 * o.resend_ticks);
     fixture_message(f, make_new_state(f, 1, &c, 0, 4, 4, 4));
-    cr_assert_eq(f->r->status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert(chain_is_log(&c, f, 4));
     fixture_free(f);
 
@@ -369,7 +369,7 @@ Test(waiting, view_change_without_a_quorum)
         fixture_message(f, make_do_view_change(f, 1, 2, 0, &c, 4, 4)); /* of an older view */
         cr_assert_leq(tick_until_sent(f, VSR_START_VIEW_CHANGE, 100), f->options.resend_ticks);
     }
-    cr_assert_eq(f->r->status, VSR_STATUS_VIEW_CHANGE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_VIEW_CHANGE);
     chain_free(&c);
     fixture_end(f);
 }

@@ -276,10 +276,10 @@ Test(comes_back, recovery_goes_round_a_cut_to_the_primary)
         if ((ways & 2) != 0) cut_one_way(2, 0);
         world_recover(&w, 2);
         world_run(&w, 20 * o.suspect_ticks);
-        cr_assert_eq(w.replicas[2]->r->status, VSR_STATUS_NORMAL, "%u", ways);
+        cr_assert_eq(seen(w.replicas[2]).status, VSR_STATUS_NORMAL, "%u", ways);
         load(6, 30);
         world_run(&w, 8 * o.suspect_ticks);
-        cr_assert_eq(w.replicas[2]->r->applied, w.replicas[1]->r->applied);
+        cr_assert_eq(seen(w.replicas[2]).applied, seen(w.replicas[1]).applied);
         world_heal(&w);
         world_end(&w);
     }

@@ -49,9 +49,10 @@ static void check_agreement(struct world *w, uint32_t replica)
     const struct fixture *f = w->replicas[replica];
 
     /* What is older has been checked when it was new: a step executes less than that. */
-    const vsr_op first = f->r->applied > 512 ? f->r->applied - 512 : 1;
+    const vsr_op last = seen(f).applied;
+    const vsr_op first = last > 512 ? last - 512 : 1;
 
-    for (vsr_op op = first; op <= f->r->applied && op < FIXTURE_OPS; op++) {
+    for (vsr_op op = first; op <= last && op < FIXTURE_OPS; op++) {
         if (f->executed[op] == 0) continue; /* It came with a snapshot. */
         if (w->executed[op] == 0) w->executed[op] = f->executed[op];
         cr_assert_eq(w->executed[op], f->executed[op], "replica %u executed another op %llu",
@@ -247,9 +248,9 @@ void world_run(struct world *w, uint32_t ticks)
 
 void world_suspect(struct world *w, uint32_t replica)
 {
-    const uint64_t votes = w->replicas[replica]->r->counters.votes;
+    const uint64_t votes = seen(w->replicas[replica]).counters.votes;
 
-    for (uint32_t i = 0; w->replicas[replica]->r->counters.votes == votes; i++) {
+    for (uint32_t i = 0; seen(w->replicas[replica]).counters.votes == votes; i++) {
         cr_assert_lt(i, 4096, "replica %u does not vote", replica);
         world_tick(w, replica, 1);
     }
@@ -259,9 +260,9 @@ void world_vote(struct world *w, vsr_view view, uint32_t who)
 {
     for (uint32_t i = 0; i < w->count; i++) {
         if ((who >> i & 1) == 0) continue;
-        for (uint32_t from = 0; from < w->count && w->replicas[i]->r->view < view; from++)
+        for (uint32_t from = 0; from < w->count && seen(w->replicas[i]).view < view; from++)
             if (from != i) world_say(w, i, make_vote(w->replicas[i], from, view));
-        cr_assert_eq(w->replicas[i]->r->view, view);
+        cr_assert_eq(seen(w->replicas[i]).view, view);
     }
 }
 
@@ -271,8 +272,8 @@ void world_change_view(struct world *w, vsr_view view, uint32_t who)
     world_settle(w);
     for (uint32_t i = 0; i < w->count; i++) {
         if ((who >> i & 1) == 0) continue;
-        cr_assert_eq(w->replicas[i]->r->view, view);
-        cr_assert_eq(w->replicas[i]->r->status, VSR_STATUS_NORMAL);
+        cr_assert_eq(seen(w->replicas[i]).view, view);
+        cr_assert_eq(seen(w->replicas[i]).status, VSR_STATUS_NORMAL);
     }
 }
 
@@ -282,7 +283,7 @@ uint32_t world_primary(const struct world *w)
         if (w->replicas[i] == NULL || !is_serving(w->replicas[i]->r)) continue;
         for (uint32_t k = 0; k < w->count; k++)
             if (k != i && w->replicas[k] != NULL &&
-                w->replicas[k]->r->view == w->replicas[i]->r->view)
+                seen(w->replicas[k]).view == seen(w->replicas[i]).view)
                 return i;
     }
     cr_assert_fail("nobody serves");

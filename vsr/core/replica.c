@@ -323,7 +323,9 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
         .status = r->status,
         .is_primary = is_serving(r),
         .primary_is_silent = r->in_view.is_primary_silent,
+        .is_abdicating = r->in_view.is_abdicating,
         .is_behind_log = r->transfer.needs_snapshot,
+        .sessions = r->clients.open,
         .view = r->view,
         .log_view = r->log_view,
         .op = r->log.op,
@@ -332,6 +334,8 @@ void vsr_replica_report(const struct vsr_replica *r, struct vsr_replica_report *
         .log_start = r->log.start,
         .head_checksum = r->log.head_checksum,
         .results_digest = r->divergence.digest,
+        .snapshot_op = r->checkpoint.snapshot.op,
+        .snapshot_id = r->checkpoint.snapshot.id,
         .counters = r->counters,
     };
     report->counters.evictions = r->clients.evictions;

@@ -164,7 +164,9 @@ struct vsr_replica_report {
     enum vsr_status status;
     bool is_primary;
     bool primary_is_silent;
-    bool is_behind_log;
+    bool is_abdicating; /* a primary that has fallen silent: rule 6.7 */
+    bool is_behind_log; /* needs another replica's snapshot */
+    uint32_t sessions;  /* open */
     vsr_view view;
     vsr_view log_view;
     vsr_op op;
@@ -173,6 +175,8 @@ struct vsr_replica_report {
     vsr_op log_start;           /* entries log_start + 1 .. op are held */
     vsr_checksum head_checksum; /* of the entry at op: equal checksum, equal log */
     uint64_t results_digest;    /* of all results up to applied, chained */
+    vsr_op snapshot_op;         /* of the snapshot that it keeps for others; 0 = none */
+    vsr_checksum snapshot_id;
     struct vsr_counters counters;
     uint64_t drops[VSR_DROP_COUNT];
     struct vsr_replica_cost costs[VSR_REPLICAS_MAX]; /* by replica */
