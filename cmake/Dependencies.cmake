@@ -12,9 +12,6 @@ function(vsr_dependency name module package)
         message(FATAL_ERROR "${module} was not found. Install it with: apt-get install ${package}")
     endif()
     add_library(vsr_deps::${name} ALIAS PkgConfig::VSR_DEPS_${name})
-    if(PROJECT_IS_TOP_LEVEL)
-        add_library(deps::${name} ALIAS PkgConfig::VSR_DEPS_${name}) # its former name
-    endif()
 endfunction()
 
 vsr_dependency(ck ck libck-dev)
@@ -30,9 +27,6 @@ endif()
 add_library(vsr_xxhash_headers INTERFACE)
 target_include_directories(vsr_xxhash_headers SYSTEM INTERFACE ${VSR_XXHASH_INCLUDE_DIR})
 add_library(vsr_deps::xxhash ALIAS vsr_xxhash_headers)
-if(PROJECT_IS_TOP_LEVEL)
-    add_library(deps::xxhash ALIAS vsr_xxhash_headers) # its former name
-endif()
 
 # Criterion does not run under ThreadSanitizer, so it is not needed there, nor by the simulator
 # and the fuzzer.

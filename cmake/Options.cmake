@@ -2,9 +2,6 @@
 option(VSR_WERROR "Warnings are errors (CI)" OFF)
 
 add_library(vsr_options INTERFACE)
-if(PROJECT_IS_TOP_LEVEL)
-    add_library(project_options ALIAS vsr_options) # its former name
-endif()
 target_compile_definitions(vsr_options INTERFACE _GNU_SOURCE)
 target_compile_options(vsr_options INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
