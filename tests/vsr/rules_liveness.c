@@ -327,6 +327,65 @@ Test(rule_6_7_abdication, abdication_follows_round_trips)
     fixture_end(f);
 }
 
+/* 6.7: the answer to an ancient heartbeat that comes again is no round trip: later ones were timed.
+ */
+Test(rule_6_7_abdication, ancient_answer_is_no_round_trip)
+{
+    struct load l = begin_load(0);
+    struct fixture *f = l.f;
+
+    acknowledge_heartbeats(f, 40 * f->options.heartbeat_ticks);
+    const uint32_t round_trip = f->r->peers.round_trip[1];
+    fixture_message(f, make_commit_ok(f, 1, 2));
+    cr_assert_eq(f->r->peers.round_trip[1], round_trip);
+    for (uint32_t ticks = 0; ticks <= f->options.abdicate_ticks; ticks++)
+        fixture_tick(f);
+    cr_assert(f->r->in_view.is_abdicating);
+    fixture_end(f);
+}
+
+/* 6.7: nothing is prepared by a primary that has abdicated: it would keep the backups from voting.
+ */
+Test(rule_6_7_abdication, batch_is_not_closed_meanwhile)
+{
+    struct load l = begin_load(0);
+    struct fixture *f = l.f;
+
+    while (!f->r->in_view.is_abdicating)
+        fixture_tick(f);
+    const vsr_op op = f->r->log.op;
+    fixture_message(f, make_request(f, l.session, l.slot, 1, 0));
+    fixture_turn_end(f);
+    cr_assert_eq(f->r->log.op, op);
+    cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 0);
+    acknowledge_heartbeats(f, f->options.abdicate_ticks);
+    cr_assert_eq(f->r->log.op, op + 1, "when it goes on");
+    fixture_end(f);
+}
+
+/* 6.7: after 2^32 ticks of silence a backup votes on, and a primary that has abdicated is silent.
+ */
+Test(rule_6_7_abdication, ticks_beyond_32_bits)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *backup = fixture_start(&o);
+    struct load l = begin_load(0);
+
+    backup->r->ticks_silent = UINT32_MAX - 2;
+    for (uint32_t i = 0; i < 4; i++)
+        cr_assert_leq(tick_until_sent(backup, VSR_START_VIEW_CHANGE, 2 * o.resend_ticks),
+                      2 * o.resend_ticks);
+    fixture_free(backup);
+
+    while (!l.f->r->in_view.is_abdicating)
+        fixture_tick(l.f);
+    l.f->r->in_view.is_giving_up = true;
+    l.f->r->ticks_abdicating = l.f->r->in_view.ticks_unserved = UINT32_MAX;
+    acknowledge_heartbeats(l.f, 2);
+    cr_assert(!l.f->r->in_view.is_abdicating, "it has been silent for long enough");
+    fixture_end(l.f);
+}
+
 /* 4.2: with Qr = 1 an op is committed by its own append. One message of 400 requests, one in each
  * op, is no more than a step's effects hold, and all are executed in the end. */
 Test(rule_4_2_bound, one_message_of_many_ops)

@@ -105,7 +105,7 @@ static void age_work(struct vsr_replica *r)
         waits |= r->peers.is_waited_for[i] || r->peers.away[i] > 0;
     if (!has_work || served != r->served)
         r->in_view.ticks_unserved = 0;
-    else if (!waits)
+    else if (!waits && r->in_view.ticks_unserved < UINT32_MAX)
         r->in_view.ticks_unserved++;
     r->served = served;
 }
@@ -136,7 +136,7 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     /* Who gave up stays silent until the others have had time for a view change. */
-    r->ticks_abdicating++;
+    if (r->ticks_abdicating < UINT32_MAX) r->ticks_abdicating++;
     if (!has_quorum ||
         (r->in_view.is_giving_up && r->ticks_abdicating / GIVE_UP_PATIENCES < patience))
         return;
@@ -185,7 +185,8 @@ void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
     if (r->peers.away[vsr_members_primary(&r->members, r->view)] > 0) return;
-    if (r->ticks_silent == UINT32_MAX || ++r->ticks_silent < r->suspect_ticks) return;
+    if (r->ticks_silent == UINT32_MAX) r->ticks_silent = r->suspect_ticks; /* it votes on */
+    if (++r->ticks_silent < r->suspect_ticks) return;
     if (!r->in_view.is_primary_silent) {
         r->in_view.is_primary_silent = true;
         effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, vsr_members_primary(&r->members, r->view),

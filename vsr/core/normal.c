@@ -241,6 +241,9 @@ static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
     const uint64_t kept = age < HEARTBEATS_KEPT ? sequence : r->heartbeat_sequence + 1;
     const uint64_t ticks = r->ticks - r->heartbeat_at[kept % HEARTBEATS_KEPT];
 
+    /* What comes late or again has been timed, or a later one has: it is no measure any more. */
+    if (sequence <= r->peers.timed[from]) return;
+    r->peers.timed[from] = sequence;
     r->peers.round_trip[from] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
 }
 

@@ -73,6 +73,7 @@ struct vsr_known_peers {
     vsr_op applied[VSR_REPLICAS_MAX];         /* as it last said; of the primary's view */
     uint32_t ticks_unheard[VSR_REPLICAS_MAX]; /* since it acknowledged anything in this view */
     uint32_t ticks_still[VSR_REPLICAS_MAX];   /* that it lacks something and has not moved */
+    uint64_t timed[VSR_REPLICAS_MAX];         /* the heartbeat whose answer was timed last */
     uint32_t round_trip[VSR_REPLICAS_MAX];    /* ticks from a heartbeat to its answer */
     uint32_t pong_ticks[VSR_REPLICAS_MAX];    /* until it is told of our view again */
     uint32_t
