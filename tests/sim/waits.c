@@ -146,6 +146,9 @@ static void tell_clients(struct world *w)
             "client %u: %u ready, %u waiting, %u registering, %u tries, thinks view %" PRIu64, i,
             report.ready, report.waiting, report.registering, (unsigned)report.oldest_attempts,
             report.view_hint);
+#define X(name, help) journal_text(&w->journal, "  %" PRIu64 " %s", report.name, help);
+        VSR_CLIENT_COUNTERS(X)
+#undef X
     }
 }
 
