@@ -71,8 +71,7 @@ void vsr_draw_suspicion(struct vsr_replica *r)
                                         (uint32_t)(splitmix_next(&r->random) % spread));
 }
 
-/** T_vc: doubles with every view change in a row that did not end. */
-/** Draws T_vc. */
+/** Draws T_vc, which doubles with every view change in a row that did not end. */
 static uint32_t view_change_ticks(struct vsr_replica *r)
 {
     return vsr_grown(r, r->options.suspect_ticks) +
