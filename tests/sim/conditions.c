@@ -122,18 +122,6 @@ static bool draw_trigger(struct scenario *s, struct random *r)
 
 /* Links. */
 
-/**
- * A table below the number of sessions in use evicts each before its first request, where a request
- * takes many round trips: nothing is wrong with the replicas then, and nobody gets anywhere.
- */
-static void hold_all_sessions(struct scenario *s)
-{
-    const uint32_t all = s->load.clients * s->load.sessions;
-
-    if (s->replica.sessions_max >= all) return;
-    s->replica.sessions_max = s->client.sessions_max = all;
-}
-
 static bool draw_slow_links(struct scenario *s, struct random *r)
 {
     struct vsr_replica_options *o = &s->replica;
@@ -144,7 +132,6 @@ static bool draw_slow_links(struct scenario *s, struct random *r)
     o->suspect_ticks += least;
     o->abdicate_ticks += least;
     s->fault_ticks += 20 * (uint64_t)o->suspect_ticks;
-    hold_all_sessions(s);
     return true;
 }
 
@@ -153,7 +140,6 @@ static bool draw_crawling_links(struct scenario *s, struct random *r)
     if (scenario_has(s, CONDITION_SLOW_LINKS)) return false;
     s->link_units = (uint64_t)s->replica.suspect_ticks * TICK * random_between(r, 60, 250) / 100;
     s->fault_ticks += 40 * (uint64_t)s->replica.suspect_ticks;
-    hold_all_sessions(s);
     return true;
 }
 
@@ -354,7 +340,11 @@ uint64_t scenario_patience_ticks(const struct scenario *s)
     const uint64_t snapshot = (s->snapshots.save_units + s->snapshots.load_units) / TICK;
     const uint64_t chunks = s->snapshots.ballast_words * 8 / o->chunk_bytes_max;
 
-    return 200 + 120 * longest + 200 * trip + 60 * snapshot +
+    const bool is_crowded = o->sessions_max < s->load.clients * s->load.sessions;
+    /* Sessions that evict each other wait up to 2^8 times as long. Rule 5.3. */
+    const uint64_t evictions = is_crowded ? 2 * ((uint64_t)s->client.retry_ticks << 8) : 0;
+
+    return 200 + evictions + 120 * longest + 200 * trip + 60 * snapshot +
            chunks * (4 + 2 * trip + o->resend_ticks / 4) +
            6 * ((uint64_t)s->client.retry_ticks << s->client.retry_doublings) +
            s->tail_mean / TICK * 20;

@@ -231,9 +231,6 @@ static void draw_load(struct scenario *s, struct random *r)
     o->sessions_max = all + (uint32_t)random_below(r, all + 8);
     if (random_percent(r, is_profile(s, "overload") ? 50 : 15) && l->clients > 1)
         o->sessions_max = (uint32_t)random_between(r, l->sessions, all);
-    /* Far too small a table, or clients in step with each other: each evicts the next for ever. */
-    const uint32_t least = s->delay_jitter == 0 ? all : all / 2 + 1;
-    if (o->sessions_max < least) o->sessions_max = least;
 
     struct vsr_client_options *c = &s->client;
     c->replica_count = o->replica_count;

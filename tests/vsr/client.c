@@ -327,6 +327,54 @@ Test(client, 5_3_evicted_session_opens_anew)
     close_desk(&d);
 }
 
+/** Evicts the session that is `slot`'s, before or after a result. Returns the ticks until it
+ * registers, and registers it in the same slot. */
+static uint32_t evict(struct desk *d, bool has_result)
+{
+    uint32_t ticks = 0;
+
+    submit(d, 0);
+    if (has_result) {
+        reply_to(d, 0, 1, VSR_REPLY_OK);
+        submit(d, 0);
+    }
+    vsr_client_turn_end(d->c, &d->out);
+    drop_effects(d);
+    reply_to(d, 0, has_result ? 2 : 1, VSR_REPLY_EVICTED);
+    cr_assert_eq(vsr_client_session_state(d->c, 0), VSR_SESSION_REGISTERING);
+    drop_effects(d);
+    for (vsr_client_turn_end(d->c, &d->out); request(d, 0, NULL) == NULL; ticks++) {
+        cr_assert_lt(ticks, 10u << 12);
+        vsr_client_tick(d->c, &d->out);
+        vsr_client_turn_end(d->c, &d->out);
+    }
+    cr_assert_eq(request(d, 0, NULL)->kind, VSR_KIND_REGISTER);
+    admit(d, 0, 0);
+    drop_effects(d);
+    return ticks;
+}
+
+/* 5.3: sessions that evict each other before their first results register less and less often, and
+ * not in step; a result ends it. A table below the sessions in use else turns round for ever. */
+Test(client, 5_3_evictions_without_a_result_back_off)
+{
+    enum { RETRY_TICKS = 10, DOUBLINGS = 8, SWEEP = 8 };
+    struct desk d = ready_desk(1, 0);
+    uint32_t longest = 0;
+
+    cr_assert_eq(evict(&d, false), 0, "at once the first time");
+    for (uint32_t n = 1; n <= 40; n++) {
+        const uint32_t ticks = evict(&d, false);
+        const uint32_t doublings = n < DOUBLINGS ? n : DOUBLINGS;
+        cr_assert_gt(ticks, 0);
+        cr_assert_leq(ticks, (RETRY_TICKS << doublings) + SWEEP);
+        if (ticks > longest) longest = ticks;
+    }
+    cr_assert_gt(longest, RETRY_TICKS << (DOUBLINGS - 1));
+    cr_assert_eq(evict(&d, true), 0, "a result ends it");
+    close_desk(&d);
+}
+
 /* C8: Evicted from a primary of an older view is not believed. */
 Test(client, C8_evicted_of_an_older_view_is_ignored)
 {

@@ -88,6 +88,7 @@ static inline void on_result(struct vsr_client *c, const struct vsr_reply *reply
     effect->result_bytes = reply->payload_bytes;
     effect->number = reply->number;
     s->state = VSR_SESSION_READY;
+    s->evictions = 0;
     c->report.answered++;
     if (c->is_closing) vsr_session_close(c, s, out);
 }

@@ -17,6 +17,7 @@ struct vsr_session {
     uint64_t due_tick;          /* when the outstanding request is sent again */
     uint32_t attempts;          /* of the outstanding request */
     uint8_t state;              /* enum vsr_session_state */
+    uint8_t evictions;          /* without a result between them */
     struct vsr_request request; /* the last one as it is sent; its payload follows, padded */
 };
 

@@ -38,7 +38,7 @@ struct vsr_client_options {
 
 enum vsr_session_state {
     VSR_SESSION_CLOSED,      /* before vsr_client_open; after _REFUSED and _CLOSED */
-    VSR_SESSION_REGISTERING, /* opening; opens again by itself after an eviction */
+    VSR_SESSION_REGISTERING, /* opening; again by itself after an eviction, at times later */
     VSR_SESSION_READY,       /* vsr_client_submit may be called */
     VSR_SESSION_WAITING,     /* a request is outstanding */
     VSR_SESSION_CLOSING,     /* its Close is */
