@@ -66,7 +66,7 @@ static struct host *some_primary(struct world *w)
 
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         struct host *h = &w->hosts[i];
-        bool leads = h->core != NULL && h->has_seen && h->seen.status == VSR_STATUS_NORMAL &&
+        bool leads = h->driver.core != NULL && h->has_seen && h->seen.status == VSR_STATUS_NORMAL &&
                      h->seen.is_primary;
         if (leads && (best == NULL || h->seen.view > best->seen.view)) best = h;
     }
@@ -248,7 +248,7 @@ static void strike_amnesia(struct world *w)
     w->is_beyond = true;
     for (uint32_t i = 0; i < 8 * n && world_amnesic(w) < most; i++) {
         struct host *h = &w->hosts[random_below(dice(w), n)];
-        if (h->core == NULL || h->is_amnesic) continue;
+        if (h->driver.core == NULL || h->is_amnesic) continue;
         host_lose_memory(w, h, faults_restart_after(w));
     }
 }

@@ -19,7 +19,7 @@ static const struct host *primary_now(const struct world *w)
 
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
-        if (h->core == NULL || h->seen.status != VSR_STATUS_NORMAL || !h->seen.is_primary) continue;
+        if (h->driver.core == NULL || h->seen.status != VSR_STATUS_NORMAL || !h->seen.is_primary) continue;
         if (best == NULL || h->seen.view > best->seen.view) best = h;
     }
     return best;
@@ -74,10 +74,10 @@ static void freeze(struct world *w)
         frozen += !h->is_amnesic;
         most -= h->is_amnesic;
         h->is_frozen = true;
-        if (h->core != NULL) h->is_paused = true;
+        if (h->driver.core != NULL) h->is_paused = true;
         h->is_stalled = false;
         journal_text(&w->journal, "%u stays %s for good", h->index,
-                     h->core == NULL ? "down" : "paused");
+                     h->driver.core == NULL ? "down" : "paused");
         if (primary == h) w->stats.counts[COUNT_ENDS_WITHOUT_PRIMARY]++;
     }
 }
@@ -88,7 +88,7 @@ static void revive(struct world *w)
         struct host *h = &w->hosts[i];
         if (h->is_frozen) continue;
         h->is_paused = h->is_stalled = false;
-        if (h->core == NULL) host_start(w, h);
+        if (h->driver.core == NULL) host_start(w, h);
     }
 }
 

@@ -32,6 +32,7 @@ void host_init(struct world *w, uint32_t index)
     struct random *r = &w->disk_random;
     const uint32_t skew = w->scenario.skew_percent;
 
+    h->world = w;
     h->source = (struct pool_source){
         .pool = &w->pool,
         .random = random_stream(w->scenario.seed, STREAM_POOL + index),
@@ -68,16 +69,8 @@ static void start_core(struct world *w, struct host *h)
                      "options refused: %s is %llu; accepted is %llu to %llu %s", why.option,
                      (unsigned long long)why.value, (unsigned long long)why.min,
                      (unsigned long long)why.max, why.rule);
-    if (h->memory == NULL) {
-        h->memory_bytes = (vsr_replica_bytes(&o) + 63) & ~(size_t)63;
-        h->memory = aligned_alloc(64, h->memory_bytes);
-        h->effects_max = vsr_replica_effects_max(&o);
-        h->effects.capacity = h->effects_max; /* one more fails an assertion of the core */
-        h->effects.list = calloc(h->effects.capacity, sizeof *h->effects.list);
-        VSR_ASSERT(h->memory != NULL && h->effects.list != NULL);
-    }
-    memset(h->memory, 0, h->memory_bytes);
-    h->core = vsr_replica_init(h->memory, &o);
+    const int error = vsr_driver_create(&h->driver, &o, &host_behaviour, h);
+    VSR_ASSERT(error == 0);
 }
 
 void host_start(struct world *w, struct host *h)
@@ -116,18 +109,15 @@ static void stop_core(struct world *w, struct host *h)
 {
     struct vsr_replica_report report;
 
-    vsr_replica_report(h->core, &report);
+    vsr_replica_report(h->driver.core, &report);
     count_report(&w->stats, &report);
-    vsr_replica_deinit(h->core);
-    h->core = NULL;
+    vsr_driver_destroy(&h->driver);
 }
 
 void host_deinit(struct world *w, struct host *h)
 {
-    if (h->core != NULL) stop_core(w, h);
+    if (h->driver.core != NULL) stop_core(w, h);
     if (h->machine.destroy != NULL) h->machine.destroy(h->machine.state);
-    free(h->memory);
-    free(h->effects.list);
     free(h->kept.bytes);
     free(h->staged.bytes);
     w->stats.counts[COUNT_REFUSED_BUFFERS] += h->source.refusals;
@@ -159,7 +149,7 @@ uint32_t world_amnesic(const struct world *w)
 
 bool world_may_crash(const struct world *w, const struct host *h)
 {
-    if (h->core == NULL || h->is_frozen || w->has_ended) return false;
+    if (h->driver.core == NULL || h->is_frozen || w->has_ended) return false;
     return world_amnesic(w) + !is_gone(w, h) <= w->scenario.crash_limit;
 }
 
@@ -187,70 +177,6 @@ void host_lose_memory(struct world *w, struct host *h, uint64_t restart_after)
 
 /* Steps. */
 
-/** Gives back what an effect that is not performed any more owns. */
-static void forget(struct world *w, const struct vsr_effect *e)
-{
-    if (e->kind == VSR_EFFECT_SEND || e->kind == VSR_EFFECT_SEND_CLIENT ||
-        e->kind == VSR_EFFECT_SEND_CHUNK || e->kind == VSR_EFFECT_STORE_CHUNK)
-        pool_unref(&w->pool, e->buffer);
-}
-
-/** How near a step comes to the bound that a host lays its array out by. */
-static void note_effects(struct world *w, const struct host *h)
-{
-    stats_max(&w->stats, COUNT_EFFECTS_MAX, h->effects.count);
-    stats_max(&w->stats, COUNT_EFFECTS_PERCENT_MAX, 100 * h->effects.count / h->effects_max);
-}
-
-/**
- * One event, its effects, and what follows from them at once: first SAVED or LOADED, then
- * PERSISTED, then APPLIED. Returns whether something was applied.
- */
-static bool step_once(struct world *w, struct host *h, const struct vsr_event *event)
-{
-    struct vsr_event then[3];
-    const enum vsr_status before = h->has_seen ? h->seen.status : VSR_STATUS_STARTING;
-    bool has_applied = false;
-
-    for (int i = 0; i < 3; i++)
-        then[i].kind = VSR_EVENT_COUNT;
-    h->effects.count = 0;
-    h->durable_before = h->durable;
-    w->stats.counts[COUNT_STEPS]++;
-    const bool is_message = event->kind == VSR_EVENT_MESSAGE;
-    const struct vsr_header m = is_message ? *event->message.header : (struct vsr_header){0};
-    enum vsr_drop why = vsr_replica_step(h->core, event, &h->effects);
-    if (is_message) journal_reason(&w->journal, why);
-    ghost_after_step(w, h);
-    note_effects(w, h);
-    waits_on_step(w, h);
-    if (is_message) waits_on_heard(w, h, m.type, m.from, why);
-    if (before != h->seen.status && h->seen.status != VSR_STATUS_NORMAL)
-        network_replay_to(w, h->index);
-    if (h->seen.status != VSR_STATUS_STARTING && h->seen.status != VSR_STATUS_RECOVERING)
-        h->is_amnesic = false;
-
-    /* The list is used again by the steps that follow, so all of it is performed first. */
-    const uint32_t count = h->effects.count;
-    for (uint32_t i = 0; i < count; i++) {
-        if (h->is_doomed && h->drops_rest)
-            forget(w, &h->effects.list[i]);
-        else
-            host_perform(w, h, &h->effects.list[i], before, then);
-    }
-    if (h->is_doomed) {
-        h->is_doomed = h->drops_rest = false;
-        host_crash(w, h, faults_restart_after(w));
-        return false;
-    }
-    for (int i = 0; i < 3 && h->core != NULL; i++) {
-        if (then[i].kind == VSR_EVENT_COUNT) continue;
-        has_applied |= i == 2;
-        has_applied |= step_once(w, h, &then[i]);
-    }
-    return has_applied;
-}
-
 static void schedule_turn(struct world *w, struct host *h)
 {
     if (h->has_turn) return;
@@ -258,9 +184,13 @@ static void schedule_turn(struct world *w, struct host *h)
     host_schedule(w, h, EVENT_TURN_END, w->scenario.turn_delay);
 }
 
+/** One event, its effects, and what follows from them at once. */
 static void host_step(struct world *w, struct host *h, const struct vsr_event *event)
 {
-    if (step_once(w, h, event) && h->core != NULL) schedule_turn(w, h);
+    const uint64_t applied = h->driver.applied;
+
+    vsr_driver_step(&h->driver, event);
+    if (h->driver.core != NULL && h->driver.applied != applied) schedule_turn(w, h);
 }
 
 static void on_deliver(struct world *w, struct host *h, const struct event *event)
@@ -285,6 +215,7 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
     const bool is_trapped =
         world_may_crash(w, h) && faults_spring(w, &w->receive_trap, m->type, true);
     if (m->type < VSR_MESSAGE_COUNT) w->stats.delivered[m->type]++;
+    h->heard = *m;
     journal_message(&w->journal, NOTE_DELIVERED, m, (int16_t)h->index, 0);
     if (is_trapped) {
         w->stats.faults[FAULT_CRASH_RECEIVER]++;
@@ -297,7 +228,7 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
                   .message = event->buffer,
                   .is_local = w->scenario.is_local && m->type != VSR_REQUEST,
               });
-    if (h->core != NULL) schedule_turn(w, h);
+    if (h->driver.core != NULL) schedule_turn(w, h);
 }
 
 static void on_tick(struct world *w, struct host *h)
@@ -321,8 +252,6 @@ static bool is_held_back(struct world *w, struct host *h, const struct event *ev
 
 static void on_process_event(struct world *w, struct host *h, const struct event *event)
 {
-    struct vsr_event then;
-
     if (is_held_back(w, h, event)) return;
     if (event->kind == EVENT_TICK) {
         on_tick(w, h);
@@ -337,18 +266,17 @@ static void on_process_event(struct world *w, struct host *h, const struct event
     } else if (event->kind == EVENT_COMPLETED) {
         h->is_saving = false;
         host_step(w, h, &h->completion);
-        if (h->core != NULL) schedule_turn(w, h);
+        if (h->driver.core != NULL) schedule_turn(w, h);
     } else if (event->kind == EVENT_APPLIED) {
-        host_apply_now(w, h, &then);
-        host_step(w, h, &then);
-        if (h->core != NULL) schedule_turn(w, h);
+        host_apply_now(w, h);
+        host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = h->apply.op});
     }
 }
 
 /** What comes while a snapshot is saved or loaded waits until that is done. */
 static bool waits_for_snapshot(struct world *w, struct host *h, const struct event *event)
 {
-    if (!h->is_saving || h->core == NULL || h->is_paused) return false;
+    if (!h->is_saving || h->driver.core == NULL || h->is_paused) return false;
     if (event->kind == EVENT_COMPLETED || event->kind == EVENT_WRITTEN) return false;
     if (event->kind != EVENT_DELIVER && event->life != h->incarnation) return false;
     struct event later = *event;
@@ -368,13 +296,13 @@ void host_on_event(struct world *w, const struct event *event)
     }
     if (event->life != h->incarnation) return;
     if (event->kind == EVENT_RESTART) {
-        if (h->core == NULL && !h->is_frozen) host_start(w, h);
+        if (h->driver.core == NULL && !h->is_frozen) host_start(w, h);
     } else if (event->kind == EVENT_RESUME) {
         if (h->is_paused && !h->is_frozen) {
             journal_text(&w->journal, "%u goes on", h->index);
             h->is_paused = h->is_stalled = false;
         }
-    } else if (h->core != NULL) {
+    } else if (h->driver.core != NULL) {
         on_process_event(w, h, event);
     }
 }

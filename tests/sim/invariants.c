@@ -59,7 +59,7 @@ void ghost_note_view_op(struct world *w, const struct host *h, vsr_view view, vs
 
 static const struct vsr_prepare *entry_of(const struct host *h, vsr_op op)
 {
-    return vsr_replica_entry(h->core, op);
+    return vsr_replica_entry(h->driver.core, op);
 }
 
 /* Commits. */
@@ -73,7 +73,7 @@ static bool holds(const struct world *w, uint32_t replica, vsr_op op, vsr_checks
     if (h->is_amnesic)
         return op <= lost->start ||
                (op <= lost->op && lost->checksums[op - lost->start - 1] == checksum);
-    if (h->core == NULL) return false;
+    if (h->driver.core == NULL) return false;
     if (op <= h->seen.log_start) return true;
     const struct vsr_prepare *entry = entry_of(h, op);
     return entry != NULL && entry->entry.checksum == checksum;
@@ -322,7 +322,7 @@ void ghost_after_step(struct world *w, struct host *h)
     const bool had_seen = h->has_seen;
     struct vsr_replica_report *now = &h->seen;
 
-    vsr_replica_report(h->core, now);
+    vsr_replica_report(h->driver.core, now);
     h->has_seen = true;
     if (w->has_lied) return;
     check_shape(w, h);

@@ -1,5 +1,6 @@
 /**
- * What a host does with the effects of a step: the network, the disk, the machine, snapshots.
+ * What a replica's driver calls: the effects of a step (the network, the disk, the machine,
+ * snapshots), what looks on, and where a process dies.
  */
 #include "world.h"
 
@@ -23,44 +24,44 @@ static void deviate(struct world *w, struct host *h)
             .result = (struct vsr_result *)(void *)room,
             .payload_bytes = sizeof add,
         };
-        h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, &operation, 1);
+        h->machine.apply(h->machine.state, h->apply.op, h->apply.timestamp, &operation, 1);
     }
     h->deviates_next = false;
     h->is_deviant = true;
-    h->deviant_op = h->apply_op;
+    h->deviant_op = h->apply.op;
     journal_text(&w->journal, "the machine of %u deviates at op %llu", h->index,
-                 (unsigned long long)h->apply_op);
+                 (unsigned long long)h->apply.op);
 }
 
-void host_apply_now(struct world *w, struct host *h, struct vsr_event *then)
+void host_apply_now(struct world *w, struct host *h)
 {
-    if (h->operation_count > 0)
-        h->machine.apply(h->machine.state, h->apply_op, h->apply_timestamp, h->operations,
-                         h->operation_count);
-    if (h->deviates_next && h->operation_count > 0) deviate(w, h);
-    h->machine_op = h->apply_op;
-    h->is_applying = false;
-    ghost_on_applied(w, h, h->operations, h->operation_count);
-    *then = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = h->apply_op};
+    const struct vsr_effect *e = &h->apply;
+
+    vsr_driver_apply(&h->machine, e);
+    if (h->deviates_next && e->count > 0) deviate(w, h);
+    h->machine_op = e->op;
+    ghost_on_applied(w, h, e->operations, e->count);
 }
 
-static void perform_apply(struct world *w, struct host *h, const struct vsr_effect *e,
-                          struct vsr_event *then)
+static bool perform_apply(void *context, const struct vsr_effect *e)
 {
+    struct host *h = context;
+    struct world *w = h->world;
+
     if (h->is_applying) host_fail(w, h, "APPLY while one is out");
     if (e->op != h->machine_op + 1) host_fail(w, h, "APPLY of an op that is not the next");
     h->is_applying = true;
-    h->operations = e->operations;
-    h->operation_count = e->count;
-    h->apply_op = e->op;
-    h->apply_timestamp = e->timestamp;
-    if ((w->scenario.apply_delay == 0 || w->has_ended) && !h->is_saving)
-        host_apply_now(w, h, then);
-    else if (h->is_saving)
+    h->apply = *e;
+    if (h->is_saving) {
         host_schedule(w, h, EVENT_APPLIED, 1);
-    else
+    } else if (w->scenario.apply_delay > 0 && !w->has_ended) {
         host_schedule(w, h, EVENT_APPLIED,
                       random_below(&w->disk_random, w->scenario.apply_delay) + 1);
+    } else {
+        host_apply_now(w, h);
+        return true;
+    }
+    return false;
 }
 
 void host_note_written(struct world *w, struct host *h)
@@ -74,9 +75,10 @@ void host_note_written(struct world *w, struct host *h)
     w->stats.counts[COUNT_PERSISTS]++;
 }
 
-static void perform_persist(struct world *w, struct host *h, const struct vsr_superblock *s,
-                            struct vsr_event *then)
+static bool perform_persist(void *context, const struct vsr_superblock *s)
 {
+    struct host *h = context;
+    struct world *w = h->world;
     const struct scenario *c = &w->scenario;
     const bool is_slow = w->now < w->slow_disk_until;
     uint64_t delay = c->persist_min + random_below(&w->disk_random, c->persist_jitter + 1);
@@ -94,21 +96,24 @@ static void perform_persist(struct world *w, struct host *h, const struct vsr_su
         w->stats.faults[FAULT_CRASH_PERSIST]++;
         h->is_doomed = true;
         if (random_percent(&w->disk_random, 50)) host_note_written(w, h);
-        return;
+        return false;
     }
     if (delay == 0 && h->is_saving) delay = 1;
     if (delay == 0) {
         host_note_written(w, h);
         h->is_writing = false;
-        *then = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = *s};
-        return;
+        return true;
     }
     host_schedule(w, h, EVENT_WRITTEN, delay - random_below(&w->disk_random, delay / 2 + 1));
     host_schedule(w, h, EVENT_PERSISTED, delay);
+    return false;
 }
 
-static void perform_notice(struct world *w, struct host *h, const struct vsr_effect *e)
+static void perform_notice(void *context, const struct vsr_effect *e)
 {
+    const struct host *h = context;
+    struct world *w = h->world;
+
     w->stats.notices[e->notice]++;
     if (e->notice == VSR_NOTICE_DIVERGED && h->is_deviant) w->stats.counts[COUNT_DEVIATIONS_SEEN]++;
     journal_text(&w->journal, "%u notices (replica %u, op %llu): %s", h->index, e->replica,
@@ -127,64 +132,129 @@ static void perform_notice(struct world *w, struct host *h, const struct vsr_eff
                      h->index);
 }
 
-static void perform_send(struct world *w, struct host *h, const struct vsr_effect *e,
-                         enum vsr_status before)
-{
-    const struct vsr_header *m = e->buffer.header;
-    const bool is_first = m->type < VSR_MESSAGE_COUNT && h->first_sent[m->type] != m->view + 1;
+/* Messages. */
 
-    pool_seal(e->buffer);
-    ghost_on_send(w, h, m, before);
-    waits_on_sent(w, h, m->type, e->to);
-    h->first_sent[m->type] = m->view + 1;
-    w->stats.sent[m->type]++;
-    journal_message(&w->journal, NOTE_SENT, m, (int16_t)h->index, e->to);
-    if (world_may_crash(w, h) && !h->is_doomed &&
-        faults_spring(w, &w->send_trap, m->type, is_first)) {
+static void perform_send(void *context, uint32_t to_mask, struct vsr_buffer buffer)
+{
+    struct host *h = context;
+    struct world *w = h->world;
+    const struct vsr_header *m = buffer.header;
+    const uint8_t type = m->type;
+    const bool is_first = type < VSR_MESSAGE_COUNT && h->first_sent[type] != m->view + 1;
+
+    pool_seal(buffer);
+    ghost_on_send(w, h, m, h->status_before);
+    waits_on_sent(w, h, type, to_mask);
+    h->first_sent[type] = m->view + 1;
+    w->stats.sent[type]++;
+    journal_message(&w->journal, NOTE_SENT, m, (int16_t)h->index, to_mask);
+    if (world_may_crash(w, h) && !h->is_doomed && faults_spring(w, &w->send_trap, type, is_first)) {
         w->stats.faults[FAULT_CRASH_SENDER]++;
         h->is_doomed = true;
         h->drops_rest = random_percent(&w->fault_random, 50);
     }
-    const uint8_t type = m->type;
-    network_send(w, h->index, e->to, e->buffer);
+    network_send(w, h->index, to_mask, buffer);
     standing_on_sent(w, h->index, type);
 }
 
-void host_perform(struct world *w, struct host *h, const struct vsr_effect *e,
-                  enum vsr_status before, struct vsr_event *then)
+static void perform_send_client(void *context, vsr_address address, struct vsr_buffer buffer)
 {
-    switch (e->kind) {
-    case VSR_EFFECT_SEND_CHUNK:
-        snapshot_fill_chunk(w, h, e);
-        perform_send(w, h, e, before);
-        break;
-    case VSR_EFFECT_SEND:
-        perform_send(w, h, e, before);
-        break;
-    case VSR_EFFECT_SEND_CLIENT:
-        pool_seal(e->buffer);
-        ghost_on_reply(w, h, e->buffer.header);
-        w->stats.sent[e->buffer.header->type]++;
-        journal_message(&w->journal, NOTE_SENT, e->buffer.header, (int16_t)h->index, 0);
-        network_send_client(w, h->index, e->address, e->buffer);
-        break;
-    case VSR_EFFECT_APPLY:
-        perform_apply(w, h, e, &then[2]);
-        break;
-    case VSR_EFFECT_PERSIST:
-        perform_persist(w, h, &e->superblock, &then[1]);
-        break;
-    case VSR_EFFECT_SAVE:
-        snapshot_save(w, h, e->snapshot.op, &then[0]);
-        break;
-    case VSR_EFFECT_STORE_CHUNK:
-        snapshot_store_chunk(w, h, e);
-        break;
-    case VSR_EFFECT_LOAD:
-        snapshot_load(w, h, &e->snapshot, &then[0]);
-        break;
-    case VSR_EFFECT_NOTICE:
-        perform_notice(w, h, e);
-        break;
-    }
+    struct host *h = context;
+    struct world *w = h->world;
+
+    pool_seal(buffer);
+    ghost_on_reply(w, h, buffer.header);
+    w->stats.sent[buffer.header->type]++;
+    journal_message(&w->journal, NOTE_SENT, buffer.header, (int16_t)h->index, 0);
+    network_send_client(w, h->index, address, buffer);
 }
+
+/* Snapshots: snapshots.c. */
+
+static bool perform_save(void *context, vsr_op op, struct vsr_snapshot *snapshot)
+{
+    struct host *h = context;
+    return snapshot_save(h->world, h, op, snapshot);
+}
+
+static void perform_fill_chunk(void *context, const struct vsr_effect *e)
+{
+    struct host *h = context;
+    snapshot_fill_chunk(h->world, h, e);
+}
+
+static void perform_store_chunk(void *context, const struct vsr_effect *e)
+{
+    struct host *h = context;
+    snapshot_store_chunk(h->world, h, e);
+}
+
+static bool perform_load(void *context, const struct vsr_snapshot *snapshot, bool *is_loaded)
+{
+    struct host *h = context;
+    return snapshot_load(h->world, h, snapshot, is_loaded);
+}
+
+/* A step. */
+
+/** How near a step comes to the bound that a host lays its array out by. */
+static void note_effects(struct world *w, const struct host *h)
+{
+    const struct vsr_effects *effects = &h->driver.effects;
+
+    stats_max(&w->stats, COUNT_EFFECTS_MAX, effects->count);
+    stats_max(&w->stats, COUNT_EFFECTS_PERCENT_MAX, 100 * effects->count / effects->capacity);
+}
+
+static void look_at_step(void *context, const struct vsr_event *event, enum vsr_drop why)
+{
+    struct host *h = context;
+    struct world *w = h->world;
+    const bool is_message = event->kind == VSR_EVENT_MESSAGE;
+
+    h->status_before = h->has_seen ? h->seen.status : VSR_STATUS_STARTING;
+    h->durable_before = h->durable;
+    if (event->kind == VSR_EVENT_APPLIED) h->is_applying = false;
+    w->stats.counts[COUNT_STEPS]++;
+    if (is_message) journal_reason(&w->journal, why);
+    ghost_after_step(w, h);
+    note_effects(w, h);
+    waits_on_step(w, h);
+    if (is_message) waits_on_heard(w, h, h->heard.type, h->heard.from, why);
+    if (h->status_before != h->seen.status && h->seen.status != VSR_STATUS_NORMAL)
+        network_replay_to(w, h->index);
+    if (h->seen.status != VSR_STATUS_STARTING && h->seen.status != VSR_STATUS_RECOVERING)
+        h->is_amnesic = false;
+}
+
+static bool is_dead(void *context)
+{
+    const struct host *h = context;
+    return h->is_doomed && h->drops_rest;
+}
+
+/** Crashes it when its time has come. Returns whether it lives. */
+static bool end_step(void *context)
+{
+    struct host *h = context;
+
+    if (!h->is_doomed) return true;
+    h->is_doomed = h->drops_rest = false;
+    host_crash(h->world, h, faults_restart_after(h->world));
+    return false;
+}
+
+const struct vsr_host host_behaviour = {
+    .send = perform_send,
+    .send_client = perform_send_client,
+    .apply = perform_apply,
+    .persist = perform_persist,
+    .save = perform_save,
+    .fill_chunk = perform_fill_chunk,
+    .store_chunk = perform_store_chunk,
+    .load = perform_load,
+    .notice = perform_notice,
+    .stepped = look_at_step,
+    .is_dead = is_dead,
+    .performed = end_step,
+};

@@ -56,12 +56,12 @@ static bool read_ballast(const struct world *w, struct reader *reader, vsr_op op
     return true;
 }
 
-/** Says at once what has come of it, or when the time that it takes is over. */
-static void say(struct world *w, struct host *h, uint64_t units, struct vsr_event *then)
+/** Returns whether it ends at once; else the core is told when the time that it takes is over. */
+static bool ends(struct world *w, struct host *h, uint64_t units, const struct vsr_event *then)
 {
-    if (units == 0) return;
-    host_take_time(w, h, random_between(&w->cost_random, units / 2, units) + 1, then);
-    then->kind = VSR_EVENT_COUNT;
+    if (units > 0)
+        host_take_time(w, h, random_between(&w->cost_random, units / 2, units) + 1, then);
+    return units == 0;
 }
 
 static bool save_fails(struct world *w, const struct host *h)
@@ -70,7 +70,7 @@ static bool save_fails(struct world *w, const struct host *h)
            random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
 }
 
-void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then)
+bool snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_snapshot *snapshot)
 {
     struct stored *kept = &h->kept;
 
@@ -82,7 +82,7 @@ void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event 
         journal_text(&w->journal, "%u has no room for a snapshot at op %llu", h->index,
                      (unsigned long long)op);
     } else {
-        if (!vsr_replica_save(h->core, write_bytes, kept) ||
+        if (!vsr_replica_save(h->driver.core, write_bytes, kept) ||
             !h->machine.save(h->machine.state, write_bytes, kept))
             host_fail(w, h, "saving fails");
         write_ballast(w, kept, op);
@@ -92,8 +92,9 @@ void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event 
                      (unsigned long long)op, kept->count);
         ghost_on_snapshot(w, h, &kept->snapshot, false);
     }
-    *then = (struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot};
-    say(w, h, w->scenario.snapshots.save_units, then);
+    *snapshot = kept->snapshot;
+    return ends(w, h, w->scenario.snapshots.save_units,
+                &(struct vsr_event){.kind = VSR_EVENT_SAVED, .snapshot = kept->snapshot});
 }
 
 void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e)
@@ -125,7 +126,6 @@ void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effe
         w->damages_snapshot = false;
         journal_text(&w->journal, "a byte of the chunks of %u is damaged", h->index);
     }
-    pool_unref(&w->pool, e->buffer);
 }
 
 /** Whether the machine does not take this one: its replica then has no state, and is one of the f.
@@ -136,13 +136,12 @@ static bool is_refused(struct world *w, const struct host *h)
            random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
 }
 
-static void lose_state(struct world *w, struct host *h, struct reader *reader,
-                       struct vsr_event *then)
+static void lose_state(struct world *w, struct host *h, struct reader *reader)
 {
     journal_text(&w->journal, "the machine of %u does not take it", h->index);
     w->stats.counts[COUNT_LOADS_REFUSED]++;
     ghost_on_crash(w, h);
-    if (!vsr_replica_load(h->core, read_bytes, reader))
+    if (!vsr_replica_load(h->driver.core, read_bytes, reader))
         host_fail(w, h, "a snapshot with the right id does not load");
     host_start_machine(w, h);
     h->loads_refused++;
@@ -150,49 +149,46 @@ static void lose_state(struct world *w, struct host *h, struct reader *reader,
     h->has_seen = false;
     h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
     h->kept.count = h->staged.count = 0;
-    then->is_loaded = false;
 }
 
-void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
-                   struct vsr_event *then)
+/** Takes it over, or not: then the machine and what was kept are as they were, or nothing. */
+static bool take_over(struct world *w, struct host *h, const struct vsr_snapshot *snapshot)
 {
     struct reader reader = {.stored = &h->staged};
     const struct stored swap = h->kept;
 
-    if (h->is_applying) host_fail(w, h, "LOAD while an APPLY is out");
-    *then = (struct vsr_event){.kind = VSR_EVENT_LOADED};
-    then->is_loaded = h->staged.count == snapshot->bytes &&
-                      vsr_snapshot_id(w->scenario.replica.cluster, h->staged.bytes,
-                                      h->staged.count) == snapshot->id &&
-                      !random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
-    journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
-                 (unsigned long long)snapshot->op, h->staged.count,
-                 then->is_loaded ? "" : ", which are bad");
-    if (!then->is_loaded) {
-        w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
-        say(w, h, w->scenario.snapshots.load_units, then);
-        return;
-    }
     if (is_refused(w, h)) {
-        lose_state(w, h, &reader, then);
-        say(w, h, w->scenario.snapshots.load_units, then);
-        return;
+        lose_state(w, h, &reader);
+        return false;
     }
     h->loads_refused = 0;
-    if (!w->has_lied) {
-        if (!vsr_replica_load(h->core, read_bytes, &reader) ||
-            !h->machine.load(h->machine.state, read_bytes, &reader) ||
-            !read_ballast(w, &reader, snapshot->op) || reader.at != h->staged.count)
-            host_fail(w, h, "a snapshot with the right id does not load");
-    } else if (!vsr_replica_load(h->core, read_bytes, &reader) ||
-               !h->machine.load(h->machine.state, read_bytes, &reader)) {
-        then->is_loaded = false;
-        return;
-    }
+    const bool is_read = vsr_replica_load(h->driver.core, read_bytes, &reader) &&
+                         h->machine.load(h->machine.state, read_bytes, &reader);
+    if (w->has_lied && !is_read) return false;
+    if (!is_read ||
+        (!w->has_lied && (!read_ballast(w, &reader, snapshot->op) || reader.at != h->staged.count)))
+        host_fail(w, h, "a snapshot with the right id does not load");
     h->machine_op = snapshot->op;
     h->kept = h->staged;
     h->kept.snapshot = *snapshot;
     h->staged = swap;
     ghost_on_snapshot(w, h, snapshot, true);
-    say(w, h, w->scenario.snapshots.load_units, then);
+    return true;
+}
+
+bool snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                   bool *is_loaded)
+{
+    if (h->is_applying) host_fail(w, h, "LOAD while an APPLY is out");
+    const bool is_right = h->staged.count == snapshot->bytes &&
+                          vsr_snapshot_id(w->scenario.replica.cluster, h->staged.bytes,
+                                          h->staged.count) == snapshot->id &&
+                          !random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
+    journal_text(&w->journal, "%u loads a snapshot of op %llu, %zu bytes%s", h->index,
+                 (unsigned long long)snapshot->op, h->staged.count,
+                 is_right ? "" : ", which are bad");
+    if (!is_right) w->stats.counts[COUNT_SNAPSHOTS_REFUSED]++;
+    *is_loaded = is_right && take_over(w, h, snapshot);
+    return ends(w, h, w->scenario.snapshots.load_units,
+                &(struct vsr_event){.kind = VSR_EVENT_LOADED, .is_loaded = *is_loaded});
 }

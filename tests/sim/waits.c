@@ -80,7 +80,7 @@ void waits_on_heard(struct world *w, struct host *h, uint8_t type, uint64_t from
 
 static const char *condition_of(const struct host *h)
 {
-    if (h->core == NULL) return h->is_frozen ? "down for good" : "down";
+    if (h->driver.core == NULL) return h->is_frozen ? "down for good" : "down";
     if (h->is_paused) return h->is_frozen ? "paused for good" : "paused";
     return h->is_saving ? "busy with a snapshot" : "up";
 }
@@ -164,7 +164,7 @@ void waits_tell(struct world *w)
             i, condition_of(h), vsr_status_name(s->status), s->is_primary ? " primary" : "",
             s->view, s->log_view, s->log_start + 1, s->op, s->commit, s->applied,
             s->is_behind_log ? ", behind the log" : "", ticks_since(w, h->waits.progress_at));
-        if (h->core == NULL || h->is_frozen) continue;
+        if (h->driver.core == NULL || h->is_frozen) continue;
         tell_acknowledged(w, h);
         tell_questions(w, h);
         tell_heard(w, h);

@@ -7,6 +7,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "driver.h"
 #include "invariants.h"
 #include "journal.h"
 #include "monitor.h"
@@ -31,11 +32,8 @@ struct stored {
 
 /** A replica's process, machine, disk and clock. */
 struct host {
-    struct vsr_replica *core; /* NULL: down */
-    void *memory;
-    size_t memory_bytes;
-    struct vsr_effects effects;
-    uint32_t effects_max; /* the bound that a step promises */
+    struct world *world;
+    struct vsr_driver driver; /* no core: down */
     struct vsr_state_machine machine;
     vsr_op machine_op; /* the last given to the machine */
     uint32_t index;
@@ -67,11 +65,8 @@ struct host {
     struct vsr_superblock writing;
     bool is_writing; /* a persist effect is out */
 
-    bool is_applying;
-    const struct vsr_operation *operations;
-    uint32_t operation_count;
-    vsr_op apply_op;
-    uint64_t apply_timestamp;
+    struct vsr_effect apply;
+    bool is_applying; /* it is out: the core has not been told of its end */
 
     struct stored kept;   /* snapshot */
     struct stored staged; /* chunks put aside */
@@ -80,8 +75,10 @@ struct host {
     uint64_t first_sent[VSR_MESSAGE_COUNT]; /* view + 1 in which this type was sent last */
 
     struct waits waits;
+    struct vsr_header heard;        /* the message that came last */
     struct vsr_replica_report seen; /* after its last step */
     bool has_seen;
+    enum vsr_status status_before;        /* this step */
     struct vsr_superblock durable_before; /* as of the start of this step */
 };
 
@@ -194,7 +191,7 @@ static inline uint32_t world_replicas(const struct world *w)
 
 static inline bool host_is_up(const struct host *h)
 {
-    return h->core != NULL && !h->is_paused;
+    return h->driver.core != NULL && !h->is_paused;
 }
 
 /* host.c */
@@ -219,21 +216,19 @@ void host_lose_memory(struct world *w, struct host *h, uint64_t restart_after);
 bool world_may_crash(const struct world *w, const struct host *h);
 
 /* perform.c */
-/** Performs one effect; what the core is to be told at once goes to then[]: SAVED or LOADED,
- * PERSISTED, APPLIED. */
-void host_perform(struct world *w, struct host *h, const struct vsr_effect *e,
-                  enum vsr_status before, struct vsr_event *then);
-/** Executes the APPLY that is out. */
-void host_apply_now(struct world *w, struct host *h, struct vsr_event *then);
+/** What a replica's driver calls, with the host. */
+extern const struct vsr_host host_behaviour;
+/** Executes the APPLY that is out; the core is told next. */
+void host_apply_now(struct world *w, struct host *h);
 /** The superblock that is being written is on the disk. */
 void host_note_written(struct world *w, struct host *h);
 
-/* snapshots.c: effects of one host. What it is told when, then->kind says, or host.completion. */
-void snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_event *then);
+/* snapshots.c: effects of one host, as struct vsr_host has them. */
+bool snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_snapshot *snapshot);
 void snapshot_fill_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
 void snapshot_store_chunk(struct world *w, struct host *h, const struct vsr_effect *e);
-void snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
-                   struct vsr_event *then);
+bool snapshot_load(struct world *w, struct host *h, const struct vsr_snapshot *snapshot,
+                   bool *is_loaded);
 
 /* network.c. All take the buffer. */
 void network_send(struct world *w, uint32_t from, uint32_t to_mask, struct vsr_buffer buffer);
