@@ -329,6 +329,31 @@ Test(rule_6_4, question_for_the_log_is_repeated)
     fixture_end(f);
 }
 
+/* 6.4.3: whoever has the best log is heard and does not hear us. Any quorum's logs hold what is
+ * committed, so the view starts without that log; it does not come back by being said again. */
+Test(rule_6_4, log_that_nobody_gives_is_passed_over)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = start(3, 1);
+
+    chain_feed(f, &c, 4, 2);
+    leave(f, 4);
+    fixture_message(f, make_do_view_change(f, 2, 4, 0, &c, 6, 2));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 2);
+    fixture_message(f, make_do_view_change(f, 0, 4, 0, &c, 4, 2));
+    for (int i = 0; i < 1000 && seen(f).status != VSR_STATUS_NORMAL; i++) {
+        cr_assert_eq(seen(f).view, 4);
+        fixture_message(f, make_do_view_change(f, 2, 4, 0, &c, 6, 2));
+        fixture_tick(f);
+    }
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert_eq(seen(f).log_view, 4);
+    cr_assert(chain_is_log(&c, f, 4));
+    cr_assert_eq(seen(f).counters.log_transfers, 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 6.4.3: a log that no longer reaches down to our commit: another one's view is better. */
 Test(rule_6_4, primary_elect_behind_the_log_forfeits)
 {

@@ -339,6 +339,18 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
     return VSR_DROP_NONE;
 }
 
+/** One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
+static bool is_coming(const struct vsr_replica *r)
+{
+    return r->peers.away[r->transfer.provider] > 0 && r->transfer.aways <= AWAYS_PER_PROVIDER;
+}
+
+bool vsr_transfer_is_unanswered(const struct vsr_replica *r)
+{
+    return r->transfer.kind == TRANSFER_SELECTED && r->transfer.tries >= TRIES_PER_PROVIDER &&
+           !is_coming(r);
+}
+
 void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
@@ -354,9 +366,7 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
         vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
         return;
     }
-    /* One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
-    bool is_coming = r->peers.away[t->provider] > 0 && t->aways <= AWAYS_PER_PROVIDER;
-    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming) leave_provider(r);
+    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming(r)) leave_provider(r);
     if (vsr_patience(r, t->doublings) < vsr_patience(r, t->doublings + 1)) t->doublings++;
     transmit(r, out);
 }

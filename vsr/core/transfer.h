@@ -47,6 +47,8 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
 void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out);
 /** When all is there: loads the snapshot, puts the log in place. */
 void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out);
+/** Whether the log that is to start a view was asked for in vain, and a provider is not Away. */
+bool vsr_transfer_is_unanswered(const struct vsr_replica *r);
 /** Repeats the question. */
 void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out);
 

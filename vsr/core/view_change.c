@@ -71,6 +71,22 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
     effects_send(out, others_mask(r), buffer);
 }
 
+/** Whether a log may be chosen. */
+static bool is_eligible(const struct vsr_known_log *log)
+{
+    return log->is_here && !log->is_out_of_reach;
+}
+
+/** How many may be chosen. */
+static uint32_t count_eligible(const struct vsr_replica *r)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < r->members.count; i++)
+        count += is_eligible(&r->in_view.logs[i]);
+    return count;
+}
+
 /** The log to start with: the highest (log_view, op) in that order. Source: VRR §4.2 step 3. */
 static uint32_t select_log(const struct vsr_replica *r)
 {
@@ -78,7 +94,7 @@ static uint32_t select_log(const struct vsr_replica *r)
     uint32_t best = r->members.self;
 
     for (uint32_t i = 0; i < r->members.count; i++) {
-        if (!logs[i].is_here) continue;
+        if (!is_eligible(&logs[i])) continue;
         bool is_better = logs[i].log_view != logs[best].log_view
                              ? logs[i].log_view > logs[best].log_view
                              : logs[i].op > logs[best].op;
@@ -91,12 +107,9 @@ static uint32_t select_log(const struct vsr_replica *r)
 static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
 {
     const struct vsr_known_log *logs = r->in_view.logs;
-    uint32_t count = 0;
 
     if (!is_primary(r) || r->in_view.is_log_selected || !logs[r->members.self].is_here) return;
-    for (uint32_t i = 0; i < r->members.count; i++)
-        count += logs[i].is_here;
-    if (count < r->members.quorums.view_change) return;
+    if (count_eligible(r) < r->members.quorums.view_change) return;
 
     /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
      * the view has been said, but the transfer would begin anew. */
@@ -261,6 +274,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
     if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
     r->in_view.logs[from] = (struct vsr_known_log){
         .is_here = true,
+        .is_out_of_reach = r->in_view.logs[from].is_out_of_reach,
         .log_view = do_view_change->log_view,
         .log_start = do_view_change->log_start,
         .op = do_view_change->op,
@@ -308,6 +322,24 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
     return VSR_DROP_NONE;
 }
 
+/**
+ * Chooses without a log that is heard of and not given, if a quorum's logs are left: whoever has it
+ * may not hear us. Any quorum's logs hold all that is committed, and nothing has been said yet.
+ */
+static void pass_over_silent(struct vsr_replica *r)
+{
+    struct vsr_known_log *log = &r->in_view.logs[r->transfer.provider];
+
+    if (!vsr_transfer_is_unanswered(r)) return;
+    log->is_out_of_reach = true;
+    if (count_eligible(r) < r->members.quorums.view_change) {
+        log->is_out_of_reach = false; /* There is no other way. */
+        return;
+    }
+    vsr_transfer_reset(r);
+    r->in_view.is_log_selected = false;
+}
+
 void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_view_change *change = &r->change;
@@ -317,6 +349,7 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
     if (change->ticks_left > 0 && r->peers.away[primary] == 0) change->ticks_left--;
     vsr_transfer_tick(r, out);
     if (r->transfer.is_loading) return; /* Nothing comes between a load and its end. */
+    pass_over_silent(r);
     if (r->status != VSR_STATUS_VIEW_CHANGE || --change->ticks_to_resend > 0) return;
 
     change->ticks_to_resend = r->options.resend_ticks;

@@ -9,6 +9,7 @@
 /** A log that may start our view: what one replica said in its DoViewChange. */
 struct vsr_known_log {
     bool is_here;
+    bool is_out_of_reach; /* it was chosen, and whoever has it does not give it */
     vsr_view log_view;
     vsr_op log_start;
     vsr_op op;
