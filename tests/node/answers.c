@@ -3,94 +3,97 @@
  */
 #include "leak_check.h"
 
-#include <act/port.h>
-#include <act/runtime.h>
-#include <act/timer.h>
-#include <vsr/caller.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
+#include "world.h"
 
-#include <criterion/criterion.h>
+#include <act/actor.h>
+#include <act/message.h>
+#include <act/port.h>
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(answers);
 
-#define SECOND 1000000000ull
 /** The replicas 0 and 2, a quorum, run on worker 0. */
 enum { SERVICE_WORKER = 1 };
 
-struct world {
-    struct act_runtime *runtime;
-    struct vsr_cluster *cluster;
-    act_id service;
-    struct shape {
-        uint32_t sessions;
-        uint32_t waiting_max;
-        uint32_t result_bytes_max;
-        uint32_t mailbox_max;    /* of ports; 0 = the default */
-        uint64_t pool_bytes_max; /* 0 = the default */
-    } shape;
+struct shape {
+    uint32_t sessions;
+    uint32_t waiting_max;
+    uint32_t result_bytes_max;
+    uint32_t mailbox_max;    /* of ports; 0 = the default */
+    uint64_t pool_bytes_max; /* 0 = the default */
 };
 
 static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
 {
-    int error = vsr_counter_create(16, machine);
+    const uint32_t *result_bytes_max = context;
+    int error = vsr_counter_create(WORLD_COUNTERS, machine);
 
     (void)replica;
-    if (error == 0) machine->result_bytes_max = ((const struct shape *)context)->result_bytes_max;
+    if (error == 0) machine->result_bytes_max = *result_bytes_max;
     return error;
 }
 
 static void start(struct world *w, struct shape shape)
 {
-    struct act_runtime_options o;
-    struct vsr_cluster_options c;
-    struct vsr_service_options s;
-    struct act_port *port;
+    static uint32_t result_bytes_max;
 
-    w->shape = shape;
-    act_runtime_options_init(&o);
-    o.workers = 2;
-    if (shape.mailbox_max != 0) o.mailbox_max = shape.mailbox_max;
-    if (shape.pool_bytes_max != 0) o.pool_bytes_max = shape.pool_bytes_max;
-    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
-    vsr_cluster_options_init(&c);
-    c.runtime = w->runtime;
-    c.create_machine = create_machine;
-    c.machine_context = &w->shape;
-    c.replica.reply_bytes_max += shape.result_bytes_max;
-    cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(w->cluster);
-    s.sessions = shape.sessions;
-    s.waiting_max = shape.waiting_max;
-    s.place = ACT_PLACE_ON(SERVICE_WORKER);
-    cr_assert_eq(act_port_open(w->runtime, &port), 0);
-    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
-    act_port_close(port);
-}
-
-static void stop(struct world *w)
-{
-    cr_assert_eq(vsr_service_stop(w->runtime, w->service, 10 * SECOND), 0);
-    vsr_cluster_stop(w->cluster);
-    cr_assert_eq(act_runtime_stop(w->runtime), 0);
+    world_init(w);
+    if (shape.mailbox_max != 0) w->runtime_options.mailbox_max = shape.mailbox_max;
+    if (shape.pool_bytes_max != 0) w->runtime_options.pool_bytes_max = shape.pool_bytes_max;
+    result_bytes_max = shape.result_bytes_max;
+    w->options.create_machine = create_machine;
+    w->options.machine_context = &result_bytes_max;
+    w->options.replica.reply_bytes_max += shape.result_bytes_max;
+    w->service_options.sessions = shape.sessions;
+    w->service_options.waiting_max = shape.waiting_max;
+    w->service_options.place = ACT_PLACE_ON(SERVICE_WORKER);
+    world_start_service(w);
 }
 
 static const struct vsr_counter_add add = {.index = 1, .amount = 1};
 
 static int call(struct vsr_caller *caller, uint64_t amount, uint64_t *value, uint64_t timeout_ns)
 {
-    const struct vsr_counter_add a = {.index = 1, .amount = amount};
-    uint32_t bytes = sizeof *value;
+    return world_add(caller, (struct vsr_counter_add){1, amount}, value, timeout_ns);
+}
 
-    return vsr_caller_call(caller, &a, sizeof a, value, &bytes, timeout_ns);
+static void send(struct vsr_caller *caller, uint32_t count)
+{
+    uint64_t ticket;
+
+    for (uint32_t i = 0; i < count; i++)
+        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+}
+
+/** A world with a caller, whose first operation was executed. */
+static void start_and_call(struct world *w, struct shape shape)
+{
+    uint64_t value;
+
+    start(w, shape);
+    world_start_caller(w);
+    cr_assert_eq(call(w->caller, 1, &value, 10 * SECOND), 0);
+}
+
+/** Receives so many answers with one of two statuses. Returns how many had the first. */
+static uint32_t receive(struct vsr_caller *caller, uint32_t count, int status, int other)
+{
+    uint64_t ticket;
+    uint32_t first = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const int got = vsr_caller_receive(caller, &ticket, NULL, NULL, 10 * SECOND);
+        cr_assert(got == status || got == other, "status %d", got);
+        cr_assert_neq(ticket, 0);
+        first += got == status;
+    }
+    return first;
 }
 
 /** No quorum: nothing is executed, and all memory is kept. */
@@ -160,13 +163,11 @@ static uint32_t send_then_receive(struct world *w, uint32_t count)
 
 static void check_counter(struct world *w, uint64_t executed)
 {
-    struct vsr_caller *caller;
     uint64_t value = 0;
 
-    cr_assert_eq(vsr_caller_open(w->runtime, w->service, &caller), 0);
-    cr_assert_eq(call(caller, 0, &value, 10 * SECOND), 0);
+    world_start_caller(w);
+    cr_assert_eq(call(w->caller, 0, &value, 10 * SECOND), 0);
     cr_assert_eq(value, executed);
-    vsr_caller_close(caller);
 }
 
 /* service.h: a port that sends many and then receives: its mailbox holds 64. None is dropped. */
@@ -176,7 +177,7 @@ Test(answers, wait_for_a_port_that_does_not_receive)
 
     start(&w, (struct shape){64, 1024, 8, 64, 0});
     check_counter(&w, send_then_receive(&w, 60000));
-    stop(&w);
+    world_stop(&w);
 }
 
 enum { HOG_TAKE = 1, HOG_GIVE };
@@ -217,48 +218,40 @@ Test(answers, come_when_the_pool_is_exhausted)
     static const struct act_behaviour behaviour = {.receive = hog_receive};
     static struct hog hog;
     struct world w;
-    struct vsr_caller *caller;
     uint64_t value = 0;
     act_id id;
     int status = 0;
 
-    start(&w, (struct shape){1, 4, 32768, 0, 64 << 20});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0);
+    start_and_call(&w, (struct shape){1, 4, 32768, 0, 64 << 20});
     const struct act_spawn_options o = {
         .behaviour = &behaviour, .state = &hog, .place = ACT_PLACE_ON(SERVICE_WORKER)};
     cr_assert_eq(act_spawn(&o, &id), 0);
     do { /* The last answer's message comes home after the first time. */
         tell(id, HOG_TAKE);
-        status = call(caller, 1, &value, UINT64_MAX);
+        status = call(w.caller, 1, &value, UINT64_MAX);
     } while (status == 0);
     cr_assert_eq(status, -ENOMEM);
     tell(id, HOG_GIVE);
-    while ((status = call(caller, 0, &value, 10 * SECOND)) == -ENOMEM)
+    while ((status = call(w.caller, 0, &value, 10 * SECOND)) == -ENOMEM)
         sched_yield();
     cr_assert_eq(status, 0);
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* caller.h: what a call holds is free when its time is over, and others are not refused for it. */
 Test(answers, calls_that_time_out_free_their_places)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t value = 0;
 
-    start(&w, (struct shape){1, 2, 8, 0, 0});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0);
+    start_and_call(&w, (struct shape){1, 2, 8, 0, 0});
     pause_two(&w);
     for (uint32_t i = 0; i < 6; i++)
-        cr_assert_eq(call(caller, 1, &value, SECOND / 200), -ETIMEDOUT, "call %u", i);
+        cr_assert_eq(call(w.caller, 1, &value, SECOND / 200), -ETIMEDOUT, "call %u", i);
     resume_two(&w);
-    cr_assert_eq(call(caller, 0, &value, 10 * SECOND), 0);
+    cr_assert_eq(call(w.caller, 0, &value, 10 * SECOND), 0);
     cr_assert_eq(value, 2, "the outstanding one was executed, those that waited never");
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* service.h: a service that stops answers what it has: what waits was never executed, what is
@@ -266,59 +259,37 @@ Test(answers, calls_that_time_out_free_their_places)
 Test(answers, come_from_a_service_that_stops)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t ticket;
     uint64_t value = 0;
-    uint32_t unknown = 0;
 
-    start(&w, (struct shape){4, 64, 8, 0, 0});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0);
+    start_and_call(&w, (struct shape){4, 64, 8, 0, 0});
     pause_two(&w);
-    for (uint32_t i = 0; i < 20; i++)
-        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+    send(w.caller, 20);
     cr_assert_eq(vsr_service_stop(w.runtime, w.service, SECOND / 20), -ETIMEDOUT);
-    for (uint32_t i = 0; i < 20; i++) {
-        int status = vsr_caller_receive(caller, &ticket, NULL, NULL, 10 * SECOND);
-        cr_assert(status == -ECONNRESET || status == -ECANCELED, "status %d", status);
-        cr_assert_neq(ticket, 0);
-        unknown += status == -ECONNRESET;
-    }
-    cr_assert_eq(unknown, 4);
-    cr_assert_eq(vsr_caller_receive(caller, &ticket, NULL, NULL, UINT64_MAX), -ENOENT);
+    cr_assert_eq(receive(w.caller, 20, -ECONNRESET, -ECANCELED), 4);
+    cr_assert_eq(vsr_caller_receive(w.caller, &ticket, NULL, NULL, UINT64_MAX), -ENOENT);
     cr_assert_eq(ticket, 0);
-    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ECONNRESET, "sent before the end is known");
-    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ECANCELED);
-    cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), -ECANCELED);
-    vsr_caller_close(caller);
+    cr_assert_eq(call(w.caller, 1, &value, UINT64_MAX), -ECONNRESET,
+                 "sent before the end is known");
+    cr_assert_eq(call(w.caller, 1, &value, UINT64_MAX), -ECANCELED);
+    cr_assert_eq(vsr_caller_send(w.caller, &add, sizeof add, &ticket), -ECANCELED);
     resume_two(&w);
-    stop(&w); /* one that has ended: fine */
+    world_stop(&w); /* one that has ended: fine */
 }
 
 /* service.h: with time, what is outstanding is answered first. */
 Test(answers, of_what_is_outstanding_come_before_the_end)
 {
     struct world w;
-    struct vsr_caller *caller;
-    uint64_t ticket;
-    uint32_t executed = 0;
 
     start(&w, (struct shape){8, 64, 8, 0, 0});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    for (uint32_t i = 0; i < 60; i++)
-        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+    world_start_caller(&w);
+    send(w.caller, 60);
     cr_assert_eq(vsr_service_stop(w.runtime, w.service, 10 * SECOND), 0);
-    for (uint32_t i = 0; i < 60; i++) {
-        int status = vsr_caller_receive(caller, &ticket, NULL, NULL, 10 * SECOND);
-        cr_assert(status == 0 || status == -ECANCELED, "status %d", status);
-        executed += status == 0;
-    }
-    vsr_caller_close(caller);
-    struct vsr_cluster_report report;
+    const uint32_t executed = receive(w.caller, 60, 0, -ECANCELED);
     cr_assert_eq(vsr_cluster_settle(w.cluster, 10 * SECOND), 0);
-    cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_eq(report.replica.counters.requests_executed, executed);
-    stop(&w);
+    cr_assert_eq(world_look(&w, 0).replica.counters.requests_executed, executed);
+    world_stop(&w);
 }
 
 /* caller.h: a caller of a service that has ended is told, however long it would wait. */
@@ -355,7 +326,7 @@ Test(answers, come_when_the_service_is_gone)
     cr_assert_eq(act_port_open(w.runtime, &port), 0);
     act_port_close(port);
     resume_two(&w);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* service.h: when the cluster is gone for good callers are told at once, however long they would
@@ -363,31 +334,19 @@ Test(answers, come_when_the_service_is_gone)
 Test(answers, come_when_the_cluster_is_gone)
 {
     struct world w;
-    struct vsr_caller *caller;
-    uint64_t ticket;
     uint64_t value = 0;
-    uint32_t unknown = 0;
 
-    start(&w, (struct shape){2, 64, 8, 0, 0});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0);
-    cr_assert_eq(vsr_cluster_kill(w.cluster, 1, VSR_KILL_SAFELY), 0);
-    cr_assert_eq(call(caller, 1, &value, 10 * SECOND), 0, "one of three is survived");
+    start_and_call(&w, (struct shape){2, 64, 8, 0, 0});
+    world_kill(&w, 1);
+    cr_assert_eq(call(w.caller, 1, &value, 10 * SECOND), 0, "one of three is survived");
     cr_assert_eq(vsr_cluster_pause(w.cluster, 2), 0);
-    for (uint32_t i = 0; i < 10; i++)
-        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
+    send(w.caller, 10);
     cr_assert_eq(vsr_cluster_kill(w.cluster, 2, VSR_KILL_FORCED), 0);
-    for (uint32_t i = 0; i < 10; i++) {
-        int status = vsr_caller_receive(caller, &ticket, NULL, NULL, UINT64_MAX);
-        cr_assert(status == -EOWNERDEAD || status == -ENOTRECOVERABLE, "status %d", status);
-        unknown += status == -EOWNERDEAD;
-    }
-    cr_assert_eq(unknown, 2);
-    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
-    cr_assert_eq(vsr_cluster_restart(w.cluster, 1, NULL), 0);
-    cr_assert_eq(call(caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
-    vsr_caller_close(caller);
-    stop(&w);
+    cr_assert_eq(receive(w.caller, 10, -EOWNERDEAD, -ENOTRECOVERABLE), 2);
+    cr_assert_eq(call(w.caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
+    world_restart(&w, 1);
+    cr_assert_eq(call(w.caller, 1, &value, UINT64_MAX), -ENOTRECOVERABLE);
+    world_stop(&w);
 }
 
 struct on_worker {
@@ -428,14 +387,13 @@ Test(answers, are_not_waited_for_on_a_worker)
     cr_assert_eq(t.open, -EDEADLK);
     cr_assert_eq(t.stop, -EDEADLK);
     act_port_close(port);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* service.h, caller.h: misuse that can be seen. */
 Test(answers, misuse_is_refused)
 {
     struct world w;
-    struct vsr_caller *caller;
     struct vsr_caller *second;
     uint8_t large[1025] = {0};
     uint64_t ticket;
@@ -445,12 +403,12 @@ Test(answers, misuse_is_refused)
 
     start(&w, (struct shape){1, 1, 8, 0, 0});
     cr_assert_eq(vsr_service_send(w.service, 1, &add, sizeof add), -EINVAL, "no port");
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    world_start_caller(&w);
     cr_assert_eq(vsr_caller_open(w.runtime, w.service, &second), -EBUSY);
-    cr_assert_eq(vsr_caller_send(caller, NULL, 8, &ticket), -EINVAL);
-    cr_assert_eq(vsr_caller_call(caller, large, VSR_OP_BYTES_MAX + 1, NULL, NULL, SECOND),
+    cr_assert_eq(vsr_caller_send(w.caller, NULL, 8, &ticket), -EINVAL);
+    cr_assert_eq(vsr_caller_call(w.caller, large, VSR_OP_BYTES_MAX + 1, NULL, NULL, SECOND),
                  -EMSGSIZE);
-    cr_assert_eq(vsr_caller_call(caller, large, sizeof large, NULL, NULL, 10 * SECOND), -EMSGSIZE,
+    cr_assert_eq(vsr_caller_call(w.caller, large, sizeof large, NULL, NULL, 10 * SECOND), -EMSGSIZE,
                  "above the cluster's op_bytes_max");
     vsr_service_options_init(&o);
     cr_assert_eq(vsr_service_spawn(&o, &id, &why), -EINVAL);
@@ -459,8 +417,7 @@ Test(answers, misuse_is_refused)
     o.waiting_max = 0;
     cr_assert_eq(vsr_service_spawn(&o, &id, &why), -EINVAL);
     cr_assert_str_eq(why.text, "waiting_max is 0; accepted is 1 to 4194304");
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 static void *call_elsewhere(void *caller)
@@ -473,12 +430,11 @@ static void *call_elsewhere(void *caller)
 Test(answers, caller_of_another_thread_is_an_error_of_the_program, .signal = SIGABRT)
 {
     struct world w;
-    struct vsr_caller *caller;
     pthread_t thread;
 
     start(&w, (struct shape){1, 1, 8, 0, 0});
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(pthread_create(&thread, NULL, call_elsewhere, caller), 0);
+    world_start_caller(&w);
+    cr_assert_eq(pthread_create(&thread, NULL, call_elsewhere, w.caller), 0);
     pthread_join(thread, NULL);
 }
 

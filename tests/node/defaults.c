@@ -3,17 +3,11 @@
  */
 #include "leak_check.h"
 
-#include <act/actor.h>
-#include <act/port.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
-#include <vsr/client_actor.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
-#include <vsr/peers.h>
-#include <vsr/service.h>
+#include "world.h"
 
-#include <criterion/criterion.h>
+#include <vsr/client_actor.h>
+#include <vsr/peers.h>
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -47,7 +41,24 @@ static void check(const char *header, const char *field, uint64_t value)
     cr_assert(is_found, "%s says nothing of %s", header, field);
 }
 
-#define CHECK(header, options, field) check(header, #field, (options).field)
+/* The fields of each header that have a number for a default. */
+/* clang-format off */
+
+#define REPLICA_FIELDS(X)                                                                          \
+    X(cluster) X(replica_count) X(replica) X(incarnation) X(quorum_replication)                    \
+    X(quorum_view_change) X(sessions_max) X(op_bytes_max) X(result_bytes_max) X(log_ops)           \
+    X(pipeline_max) X(batch_bytes_max) X(batch_requests_max) X(reply_bytes_max) X(queue_max)       \
+    X(replies_per_message) X(heartbeat_ticks) X(resend_ticks) X(suspect_ticks) X(abdicate_ticks)   \
+    X(checkpoint_ops) X(chunk_bytes_max) X(recovery_quorum) X(seed)
+#define CLIENT_FIELDS(X)                                                                           \
+    X(cluster) X(replica_count) X(sessions) X(sessions_max) X(op_bytes_max) X(request_bytes_max)   \
+    X(requests_per_message) X(retry_ticks) X(retry_doublings) X(busy_ticks)
+#define CLIENT_ACTOR_FIELDS(X) X(place) X(mailbox_max)
+#define CLUSTER_FIELDS(X) X(tick_ns) X(mailbox_max)
+#define SERVICE_FIELDS(X) X(sessions) X(waiting_max) X(place) X(mailbox_max) X(seed)
+#define PEERS_FIELDS(X)                                                                            \
+    X(replica_count) X(cluster) X(sessions_max) X(op_bytes_max) X(result_bytes_max) X(tick_ns)
+/* clang-format on */
 
 /* replica.h */
 Test(defaults, of_a_replica)
@@ -56,31 +67,10 @@ Test(defaults, of_a_replica)
 
     memset(&o, 0xFF, sizeof o);
     vsr_replica_options_init(&o);
-    CHECK("replica.h", o, cluster);
-    CHECK("replica.h", o, replica_count);
-    CHECK("replica.h", o, replica);
-    CHECK("replica.h", o, incarnation);
-    CHECK("replica.h", o, quorum_replication);
-    CHECK("replica.h", o, quorum_view_change);
-    CHECK("replica.h", o, sessions_max);
-    CHECK("replica.h", o, op_bytes_max);
-    CHECK("replica.h", o, result_bytes_max);
-    CHECK("replica.h", o, log_ops);
-    CHECK("replica.h", o, pipeline_max);
-    CHECK("replica.h", o, batch_bytes_max);
-    CHECK("replica.h", o, batch_requests_max);
-    CHECK("replica.h", o, reply_bytes_max);
-    CHECK("replica.h", o, queue_max);
-    CHECK("replica.h", o, replies_per_message);
-    CHECK("replica.h", o, heartbeat_ticks);
-    CHECK("replica.h", o, resend_ticks);
-    CHECK("replica.h", o, suspect_ticks);
-    CHECK("replica.h", o, abdicate_ticks);
+#define X(field) check("replica.h", #field, o.field);
+    REPLICA_FIELDS(X)
+#undef X
     cr_assert_eq(o.catch_up_ticks, 0);
-    CHECK("replica.h", o, checkpoint_ops);
-    CHECK("replica.h", o, chunk_bytes_max);
-    CHECK("replica.h", o, recovery_quorum);
-    CHECK("replica.h", o, seed);
 }
 
 /* client.h, client_actor.h */
@@ -91,19 +81,13 @@ Test(defaults, of_a_client)
     memset(&a, 0xFF, sizeof a);
     vsr_client_actor_options_init(&a);
     const struct vsr_client_options o = a.client;
-    CHECK("client.h", o, cluster);
-    CHECK("client.h", o, replica_count);
-    CHECK("client.h", o, sessions);
-    CHECK("client.h", o, sessions_max);
-    CHECK("client.h", o, op_bytes_max);
-    CHECK("client.h", o, request_bytes_max);
-    CHECK("client.h", o, requests_per_message);
-    CHECK("client.h", o, retry_ticks);
-    CHECK("client.h", o, retry_doublings);
-    CHECK("client.h", o, busy_ticks);
+#define X(field) check("client.h", #field, o.field);
+    CLIENT_FIELDS(X)
+#undef X
     cr_assert_eq(o.id[0] | o.id[1], 0);
-    CHECK("client_actor.h", a, place);
-    CHECK("client_actor.h", a, mailbox_max);
+#define X(field) check("client_actor.h", #field, a.field);
+    CLIENT_ACTOR_FIELDS(X)
+#undef X
     cr_assert_null(a.peers);
     cr_assert_null(a.callbacks);
     cr_assert_eq(a.seed, 0);
@@ -121,8 +105,9 @@ Test(defaults, of_a_cluster_its_peers_and_services)
     memset(&s, 0xFF, sizeof s);
     memset(&p, 0xFF, sizeof p);
     vsr_cluster_options_init(&c);
-    CHECK("cluster.h", c, tick_ns);
-    CHECK("cluster.h", c, mailbox_max);
+#define X(field) check("cluster.h", #field, c.field);
+    CLUSTER_FIELDS(X)
+#undef X
     cr_assert_eq(c.replica.replica_count, 3);
     cr_assert_eq(c.replica.op_bytes_max, 1024);
     cr_assert_eq(c.replica.suspect_ticks, 100);
@@ -134,18 +119,13 @@ Test(defaults, of_a_cluster_its_peers_and_services)
     r.abdicate_ticks = 150;
     cr_assert_arr_eq(&c.replica, &r, offsetof(struct vsr_replica_options, buffers));
     vsr_service_options_init(&s);
-    CHECK("service.h", s, sessions);
-    CHECK("service.h", s, waiting_max);
-    CHECK("service.h", s, place);
-    CHECK("service.h", s, mailbox_max);
-    CHECK("service.h", s, seed);
+#define X(field) check("service.h", #field, s.field);
+    SERVICE_FIELDS(X)
+#undef X
     vsr_peers_options_init(&p);
-    CHECK("peers.h", p, replica_count);
-    CHECK("peers.h", p, cluster);
-    CHECK("peers.h", p, sessions_max);
-    CHECK("peers.h", p, op_bytes_max);
-    CHECK("peers.h", p, result_bytes_max);
-    CHECK("peers.h", p, tick_ns);
+#define X(field) check("peers.h", #field, p.field);
+    PEERS_FIELDS(X)
+#undef X
 }
 
 /* caller.h, cluster.h: 8 ports by default; a call about a cluster uses one, unless the thread has.
@@ -170,56 +150,35 @@ static void *hold_a_caller(void *context)
     return NULL;
 }
 
-static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
-{
-    (void)context, (void)replica;
-    return vsr_counter_create(8, machine);
-}
-
 /** Kills a replica while so many callers are open. Returns what vsr_cluster_kill returned. */
 static int kill_beside_callers(uint32_t callers)
 {
-    struct act_runtime_options ro;
-    struct vsr_cluster_options c;
-    struct vsr_service_options s;
-    struct act_runtime *runtime;
-    struct vsr_cluster *cluster;
+    struct world w;
     struct vsr_cluster_report report;
     struct holder holder[16];
     pthread_t threads[16];
     pthread_barrier_t opened, done;
-    act_id service;
 
-    act_runtime_options_init(&ro);
-    ro.workers = 2;
-    cr_assert_eq(ro.ports_max, 8, "what caller.h and cluster.h say");
-    cr_assert_eq(act_runtime_start(&ro, &runtime, NULL), 0);
-    vsr_cluster_options_init(&c);
-    c.runtime = runtime;
-    c.create_machine = create_machine;
-    cr_assert_eq(vsr_cluster_start(&c, &cluster, NULL), 0);
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(cluster);
-    cr_assert_eq(vsr_service_spawn(&s, &service, NULL), 0);
+    world_init(&w);
+    cr_assert_eq(w.runtime_options.ports_max, 8, "what caller.h and cluster.h say");
+    world_start_service(&w);
     pthread_barrier_init(&opened, NULL, callers + 1);
     pthread_barrier_init(&done, NULL, callers + 1);
     for (uint32_t i = 0; i < callers; i++) {
-        holder[i] = (struct holder){runtime, service, &opened, &done, 0};
+        holder[i] = (struct holder){w.runtime, w.service, &opened, &done, 0};
         cr_assert_eq(pthread_create(&threads[i], NULL, hold_a_caller, &holder[i]), 0);
     }
     pthread_barrier_wait(&opened);
-    const int error = vsr_cluster_kill(cluster, 2, VSR_KILL_SAFELY);
-    cr_assert_eq(vsr_cluster_look(cluster, 2, &report), error);
+    const int error = vsr_cluster_kill(w.cluster, 2, VSR_KILL_SAFELY);
+    cr_assert_eq(vsr_cluster_look(w.cluster, 2, &report), error);
     pthread_barrier_wait(&done);
     for (uint32_t i = 0; i < callers; i++) {
         pthread_join(threads[i], NULL);
         cr_assert_eq(holder[i].error, 0);
     }
-    cr_assert_eq(vsr_cluster_look(cluster, 2, &report), 0);
+    cr_assert_eq(vsr_cluster_look(w.cluster, 2, &report), 0);
     cr_assert_eq(report.run_state, error == 0 ? VSR_DOWN : VSR_RUNNING, "as if it was not called");
-    cr_assert_eq(vsr_service_stop(runtime, service, 10000000000ull), 0);
-    vsr_cluster_stop(cluster);
-    cr_assert_eq(act_runtime_stop(runtime), 0);
+    world_stop(&w);
     pthread_barrier_destroy(&opened);
     pthread_barrier_destroy(&done);
     return error;

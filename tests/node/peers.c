@@ -3,25 +3,19 @@
  */
 #include "leak_check.h"
 
+#include "world.h"
+
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
 #include <vsr/client_actor.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
 #include <vsr/peers.h>
-#include <vsr/service.h>
 
-#include <criterion/criterion.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(peers);
 
-#define SECOND 1000000000ull
 enum { REPLICAS = 3 };
 
 /** Stands for a replica, as a bridge would. */
@@ -39,24 +33,6 @@ static void pass_on(void *state, struct act_message *m)
 }
 
 static const struct act_behaviour relay_behaviour = {.receive = pass_on};
-
-static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
-{
-    (void)context;
-    (void)replica;
-    return vsr_counter_create(8, machine);
-}
-
-static struct act_runtime *start_runtime(void)
-{
-    struct act_runtime_options o;
-    struct act_runtime *runtime;
-
-    act_runtime_options_init(&o);
-    o.workers = 2;
-    cr_assert_eq(act_runtime_start(&o, &runtime, NULL), 0);
-    return runtime;
-}
 
 static void spawn_relays(struct act_runtime *runtime, struct vsr_cluster *cluster,
                          struct relay relays[REPLICAS], act_id ids[REPLICAS])
@@ -77,50 +53,39 @@ static void spawn_relays(struct act_runtime *runtime, struct vsr_cluster *cluste
  * has is three relays and the numbers; its requests go through them. */
 Test(peers, a_service_reaches_replicas_through_actors_that_stand_for_them)
 {
-    struct act_runtime *runtime = start_runtime();
-    struct vsr_cluster_options c;
     struct vsr_peers_options p;
-    struct vsr_service_options s;
     struct relay relays[REPLICAS];
     act_id ids[REPLICAS];
-    struct vsr_cluster *cluster;
+    struct world w;
     struct vsr_peers *peers;
-    struct vsr_caller *caller;
-    act_id service;
     uint64_t value = 0;
     uint32_t passed_on = 0;
 
-    vsr_cluster_options_init(&c);
-    c.runtime = runtime;
-    c.create_machine = create_machine;
-    c.replica.cluster = 21;
-    cr_assert_eq(vsr_cluster_start(&c, &cluster, NULL), 0);
-    spawn_relays(runtime, cluster, relays, ids);
+    world_init(&w);
+    world_start(&w);
+    spawn_relays(w.runtime, w.cluster, relays, ids);
     vsr_peers_options_init(&p);
-    p.runtime = runtime;
+    p.runtime = w.runtime;
     p.replicas = ids;
-    p.cluster = 21;
+    p.cluster = w.options.replica.cluster;
     cr_assert_eq(vsr_peers_create(&p, &peers, NULL), 0);
     memset(ids, 0, sizeof ids); /* copied */
     cr_assert_eq(vsr_peers_count(peers), REPLICAS);
-    vsr_service_options_init(&s);
-    s.peers = peers;
-    cr_assert_eq(vsr_service_spawn(&s, &service, NULL), 0);
-    cr_assert_eq(vsr_caller_open(runtime, service, &caller), 0);
+    w.service_options.peers = peers;
+    world_start_caller(&w);
     for (uint32_t i = 1; i <= 20; i++) {
-        const struct vsr_counter_add add = {.index = 2, .amount = 1};
-        uint32_t bytes = sizeof value;
-        cr_assert_eq(vsr_caller_call(caller, &add, sizeof add, &value, &bytes, 20 * SECOND), 0);
+        cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){2, 1}, &value, 20 * SECOND), 0);
         cr_assert_eq(value, i);
     }
     for (uint32_t i = 0; i < REPLICAS; i++)
         passed_on += atomic_load(&relays[i].passed_on);
     cr_assert_geq(passed_on, 20);
-    vsr_caller_close(caller);
-    cr_assert_eq(vsr_service_stop(runtime, service, 10 * SECOND), 0);
+    vsr_caller_close(w.caller);
+    w.caller = NULL;
+    cr_assert_eq(vsr_service_stop(w.runtime, w.service, 10 * SECOND), 0);
+    w.service = ACT_ID_NONE;
     vsr_peers_destroy(peers);
-    vsr_cluster_stop(cluster);
-    cr_assert_eq(act_runtime_stop(runtime), 0);
+    world_stop(&w);
 }
 
 static void refused(const struct vsr_peers_options *o, const char *option)
@@ -137,18 +102,20 @@ static void refused(const struct vsr_peers_options *o, const char *option)
 /* peers.h: -EINVAL and why for an option out of range; limits at n and n + 1. */
 Test(peers, options_out_of_range_are_refused)
 {
-    struct act_runtime *runtime = start_runtime();
+    struct world w;
     const act_id ids[VSR_REPLICAS_MAX + 1] = {1, 2, 3, 4, 5, 6, 7};
     struct vsr_peers_options sound, o;
     struct vsr_peers *peers;
 
+    world_init(&w);
+    world_start_runtime(&w);
     vsr_peers_options_init(&sound);
     cr_assert_eq(sound.replica_count, 3);
     cr_assert_eq(sound.sessions_max, 1024);
     cr_assert_eq(sound.op_bytes_max, 1024);
     cr_assert_eq(sound.result_bytes_max, 16);
     cr_assert_eq(sound.tick_ns, 1000000);
-    sound.runtime = runtime;
+    sound.runtime = w.runtime;
     sound.replicas = ids;
     o = sound, o.runtime = NULL, refused(&o, "runtime");
     o = sound, o.replicas = NULL, refused(&o, "replicas");
@@ -159,7 +126,7 @@ Test(peers, options_out_of_range_are_refused)
     o = sound, o.result_bytes_max = VSR_RESULT_BYTES_MAX + 1, refused(&o, "result_bytes_max");
     o = sound, o.tick_ns = 99999, refused(&o, "tick_ns");
     o = sound, o.replicas = ids + 6, o.replica_count = 2, refused(&o, "replicas");
-    o = (struct vsr_peers_options){.runtime = runtime,
+    o = (struct vsr_peers_options){.runtime = w.runtime,
                                    .replicas = ids,
                                    .replica_count = VSR_REPLICAS_MAX,
                                    .sessions_max = VSR_SESSIONS_MAX,
@@ -170,7 +137,7 @@ Test(peers, options_out_of_range_are_refused)
     cr_assert_eq(vsr_peers_id(peers, VSR_REPLICAS_MAX - 1), 7);
     cr_assert_eq(vsr_peers_id(peers, VSR_REPLICAS_MAX), ACT_ID_NONE);
     vsr_peers_destroy(peers);
-    cr_assert_eq(act_runtime_stop(runtime), 0);
+    world_stop(&w);
 }
 
 /* client_actor.h, service.h: peers and callbacks have no default; left NULL they are refused. */

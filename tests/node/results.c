@@ -4,40 +4,23 @@
 #include "leak_check.h"
 
 #include "driver.h"
+#include "world.h"
 
-#include <act/actor.h>
-#include <act/port.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
 #include <vsr/kv.h>
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(results);
 
-#define SECOND 1000000000ull
 enum { VALUE_BYTES_MAX = 4096 };
-
-struct world {
-    struct act_runtime *runtime;
-    struct vsr_cluster_options options;
-    struct vsr_cluster *cluster;
-    struct vsr_caller *caller;
-    struct act_port *port;
-    act_id service;
-    uint32_t value_bytes_max;
-};
 
 static int create_kv(void *context, uint32_t replica, struct vsr_state_machine *machine)
 {
-    const struct world *w = context;
+    const uint32_t *value_bytes_max = context;
     const struct vsr_kv_options o = {
-        .records_max = 16, .key_bytes_max = 8, .value_bytes_max = w->value_bytes_max};
+        .records_max = 16, .key_bytes_max = 8, .value_bytes_max = *value_bytes_max};
 
     (void)replica;
     return vsr_kv_create(&o, machine);
@@ -45,39 +28,11 @@ static int create_kv(void *context, uint32_t replica, struct vsr_state_machine *
 
 static void make(struct world *w, vsr_machine_create create_machine, void *context)
 {
-    struct act_runtime_options o;
-
-    memset(w, 0, sizeof *w);
-    act_runtime_options_init(&o);
-    o.workers = 2;
-    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
-    vsr_cluster_options_init(&w->options);
-    w->options.runtime = w->runtime;
+    world_init(w);
     w->options.create_machine = create_machine;
     w->options.machine_context = context;
-    w->options.replica.cluster = 3;
     w->options.replica.op_bytes_max = VSR_KV_OPERATION_BYTES(8, VALUE_BYTES_MAX + 1);
-}
-
-static void serve(struct world *w)
-{
-    struct vsr_service_options s;
-
-    cr_assert_eq(vsr_cluster_start(&w->options, &w->cluster, NULL), 0);
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(w->cluster);
-    s.sessions = 4;
-    s.seed = 77;
-    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
-    cr_assert_eq(vsr_caller_open(w->runtime, w->service, &w->caller), 0);
-}
-
-static void stop(struct world *w)
-{
-    cr_assert_eq(act_stop(w->service, 0), 0);
-    vsr_caller_close(w->caller);
-    vsr_cluster_stop(w->cluster);
-    cr_assert_eq(act_runtime_stop(w->runtime), 0);
+    world_start_runtime(w);
 }
 
 static uint16_t call(struct world *w, enum vsr_kv_kind kind, const uint8_t *value,
@@ -117,18 +72,18 @@ Test(results, values_of_every_size_come_back)
 {
     static const uint32_t sizes[] = {0, 15, 16, 17, 100, VALUE_BYTES_MAX - 1, VALUE_BYTES_MAX};
     const uint8_t beyond[VALUE_BYTES_MAX + 1] = {0};
+    uint32_t value_bytes_max = VALUE_BYTES_MAX;
     struct world w;
 
-    make(&w, create_kv, &w);
-    w.value_bytes_max = VALUE_BYTES_MAX;
+    make(&w, create_kv, &value_bytes_max);
     w.options.replica.result_bytes_max = 16;
     w.options.replica.batch_bytes_max = 64 * 1024;
-    serve(&w);
+    world_start_caller(&w);
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         put_and_get(&w, sizes[i]);
     cr_assert_eq(call(&w, VSR_KV_PUT, beyond, sizeof beyond, NULL, NULL), VSR_KV_MALFORMED);
     cr_assert_eq(vsr_cluster_settle(w.cluster, 10 * SECOND), 0);
-    stop(&w);
+    world_stop(&w);
 }
 
 /** Counters that say something else of their results than they do. */
@@ -159,7 +114,7 @@ static void refused(struct oddity odd, const char *option, const char *text)
     cr_assert_str_eq(why.option, option);
     cr_assert_not_null(strstr(why.text, text), "%s", why.text);
     cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), -EINVAL);
-    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+    world_stop(&w);
 }
 
 /* cluster.h: -EINVAL and why for machines that cannot be. */
@@ -186,8 +141,7 @@ Test(results, replies_have_room_for_the_largest_result)
     w.options.replica.reply_bytes_max = VSR_RESULT_BYTES_MAX + 1024;
     w.options.replica.sessions_max = 16;
     cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), 0);
-    vsr_cluster_stop(w.cluster);
-    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+    world_stop(&w);
 }
 
 /* cluster.h: a machine made for a restart has to give the same results. */
@@ -198,15 +152,14 @@ Test(results, a_restart_with_other_results_is_refused)
     struct vsr_error why = {0};
 
     make(&w, create_odd, &odd);
-    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, NULL), 0);
-    cr_assert_eq(vsr_cluster_kill(w.cluster, 2, VSR_KILL_SAFELY), 0);
+    world_start(&w);
+    world_kill(&w, 2);
     odd = (struct oddity){.replica = 2, .result_bytes_max = 24};
     cr_assert_eq(vsr_cluster_restart(w.cluster, 2, &why), -EINVAL);
     cr_assert_str_eq(why.option, "result_bytes_max");
     odd.replica = 7;
-    cr_assert_eq(vsr_cluster_restart(w.cluster, 2, NULL), 0);
-    vsr_cluster_stop(w.cluster);
-    cr_assert_eq(act_runtime_stop(w.runtime), 0);
+    world_restart(&w, 2);
+    world_stop(&w);
 }
 
 /* state_machine.h: a result above result_bytes_max ends the process, at once and by name. */
@@ -214,13 +167,11 @@ Test(results, a_machine_that_says_too_little_is_stopped, .signal = SIGABRT)
 {
     struct world w;
     struct oddity odd = {.replica = UINT32_MAX, .result_bytes_max = 4}; /* it writes 8 */
-    const struct vsr_counter_add add = {.index = 1, .amount = 1};
     uint64_t value;
-    uint32_t bytes = sizeof value;
 
     make(&w, create_odd, &odd);
-    serve(&w);
-    if (vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, 10 * SECOND) == 0)
+    world_start_caller(&w);
+    if (world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND) == 0)
         cr_assert_fail("it went on");
 }
 
@@ -254,40 +205,25 @@ Test(results, each_result_is_looked_at, .signal = SIGABRT)
 /* kv.h: the library's own store works with what a user leaves at its default. */
 Test(results, the_store_works_by_default)
 {
-    struct act_runtime_options runtime_options;
-    struct vsr_cluster_options options;
-    struct vsr_service_options service_options;
-    struct act_runtime *runtime;
-    struct vsr_cluster *cluster;
-    struct vsr_caller *caller;
-    act_id service;
+    struct world w;
     uint8_t value[600] = {7};
     uint8_t operation[1024];
     uint8_t result[1024];
     uint32_t bytes = sizeof result;
 
-    act_runtime_options_init(&runtime_options);
-    cr_assert_eq(act_runtime_start(&runtime_options, &runtime, NULL), 0);
-    vsr_cluster_options_init(&options);
-    options.runtime = runtime;
-    options.create_machine = create_kv;
-    options.machine_context = &(struct world){.value_bytes_max = sizeof value};
-    cr_assert_eq(vsr_cluster_start(&options, &cluster, NULL), 0);
-    vsr_service_options_init(&service_options);
-    cr_assert_eq(vsr_service_spawn(&service_options, &service, NULL), -EINVAL); /* no cluster */
-    service_options.peers = vsr_cluster_peers(cluster);
-    cr_assert_eq(vsr_service_spawn(&service_options, &service, NULL), 0);
-    cr_assert_eq(vsr_caller_open(runtime, service, &caller), 0);
+    world_init(&w);
+    w.runtime_options.workers = 0;
+    w.options.create_machine = create_kv;
+    w.options.machine_context = &(uint32_t){sizeof value};
+    w.options.replica.cluster = 0;
+    world_start_caller(&w);
     uint32_t size = vsr_kv_encode(operation, VSR_KV_PUT, "key", 3, value, sizeof value);
-    cr_assert_eq(vsr_caller_call(caller, operation, size, NULL, NULL, 10 * SECOND), 0);
+    cr_assert_eq(vsr_caller_call(w.caller, operation, size, NULL, NULL, 10 * SECOND), 0);
     size = vsr_kv_encode(operation, VSR_KV_GET, "key", 3, NULL, 0);
-    cr_assert_eq(vsr_caller_call(caller, operation, size, result, &bytes, 10 * SECOND), 0);
+    cr_assert_eq(vsr_caller_call(w.caller, operation, size, result, &bytes, 10 * SECOND), 0);
     cr_assert_eq(bytes, sizeof(struct vsr_kv_result) + sizeof value);
     cr_assert_eq(memcmp(result + sizeof(struct vsr_kv_result), value, sizeof value), 0);
-    vsr_caller_close(caller);
-    cr_assert_eq(vsr_service_stop(runtime, service, SECOND), 0);
-    vsr_cluster_stop(cluster);
-    cr_assert_eq(act_runtime_stop(runtime), 0);
+    world_stop(&w);
 }
 
 /** A machine whose result of 8 bytes fits, and which writes one byte behind that of one operation.
@@ -370,12 +306,10 @@ static int create_beyond(void *context, uint32_t replica, struct vsr_state_machi
 Test(results, a_cluster_s_machine_that_writes_beyond_is_stopped, .signal = SIGABRT)
 {
     struct world w;
-    const struct vsr_counter_add add = {.index = 1, .amount = 1};
     uint64_t value;
-    uint32_t bytes = sizeof value;
 
     make(&w, create_beyond, NULL);
-    serve(&w);
-    if (vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, 10 * SECOND) == 0)
+    world_start_caller(&w);
+    if (world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND) == 0)
         cr_assert_fail("it went on");
 }

@@ -3,61 +3,23 @@
  */
 #include "leak_check.h"
 
-#include <act/port.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
+#include "world.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(service);
 
-enum { COUNTERS = 16 };
-#define SECOND 1000000000ull
-
-struct world {
-    struct act_runtime *runtime;
-    struct vsr_cluster *cluster;
-    act_id service;
-};
-
-static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
-{
-    (void)context;
-    (void)replica;
-    return vsr_counter_create(COUNTERS, machine);
-}
-
 static void start_with(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max,
                        uint32_t sessions_max)
 {
-    struct act_runtime_options o;
-    struct vsr_cluster_options c;
-    struct vsr_service_options s;
-    struct act_port *port;
-
-    act_runtime_options_init(&o);
-    o.workers = 2;
-    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
-    vsr_cluster_options_init(&c);
-    c.runtime = w->runtime;
-    c.create_machine = create_machine;
-    c.replica.cluster = 5;
-    c.replica.replica_count = replicas;
-    c.replica.sessions_max = sessions_max;
-    c.replica.result_bytes_max = 8;
-    cr_assert_eq(vsr_cluster_start(&c, &w->cluster, NULL), 0);
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(w->cluster);
-    s.sessions = sessions;
-    s.waiting_max = waiting_max;
-    cr_assert_eq(act_port_open(w->runtime, &port), 0);
-    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
-    act_port_close(port);
+    world_init(w);
+    w->options.replica.replica_count = replicas;
+    w->options.replica.sessions_max = sessions_max;
+    w->service_options.sessions = sessions;
+    w->service_options.waiting_max = waiting_max;
+    world_start_service(w);
 }
 
 static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_t waiting_max)
@@ -65,35 +27,19 @@ static void start(struct world *w, uint32_t replicas, uint32_t sessions, uint32_
     start_with(w, replicas, sessions, waiting_max, 1024);
 }
 
-static void stop(struct world *w)
-{
-    cr_assert_eq(vsr_service_stop(w->runtime, w->service, 10 * SECOND), 0);
-    vsr_cluster_stop(w->cluster);
-    cr_assert_eq(act_runtime_stop(w->runtime), 0);
-}
-
 static int call(struct vsr_caller *caller, uint64_t index, uint64_t amount, uint64_t *value)
 {
-    const struct vsr_counter_add add = {.index = index, .amount = amount};
-    uint32_t bytes = sizeof *value;
-
-    return vsr_caller_call(caller, &add, sizeof add, value, &bytes, 10 * SECOND);
+    return world_add(caller, (struct vsr_counter_add){index, amount}, value, 10 * SECOND);
 }
 
 /** A service of the world's cluster beside its own. Returns what vsr_service_spawn returned. */
 static int spawn_beside(struct world *w, uint64_t seed, act_id *id, struct vsr_error *why)
 {
-    struct vsr_service_options s;
-    struct act_port *port;
+    struct vsr_service_options s = w->service_options;
 
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(w->cluster);
     s.sessions = 1;
     s.seed = seed;
-    cr_assert_eq(act_port_open(w->runtime, &port), 0);
-    int error = vsr_service_spawn(&s, id, why);
-    act_port_close(port);
-    return error;
+    return vsr_service_spawn(&s, id, why);
 }
 
 /* 5.4: services with default options are two clients: each is told of its own operations. Were they
@@ -118,7 +64,7 @@ Test(service, two_services_of_default_options_share_nothing)
     cr_assert_eq(value, 100);
     vsr_caller_close(caller);
     cr_assert_eq(vsr_service_stop(w.runtime, b, 10 * SECOND), 0);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* client_actor.h: a cluster takes a seed once; that its client has stopped changes nothing. */
@@ -143,7 +89,7 @@ Test(service, seed_is_taken_once)
     act_id other;
     cr_assert_eq(spawn_beside(&w, 2, &other, NULL), 0);
     cr_assert_eq(vsr_service_stop(w.runtime, other, 10 * SECOND), 0);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* 5.5: services that come and go close their sessions, so a session that is idle meanwhile stays:
@@ -152,20 +98,12 @@ Test(service, services_come_and_go_beside_an_idle_one)
 {
     struct world w;
     struct vsr_caller *caller;
-    struct vsr_cluster_report report;
     uint64_t value = 0;
 
     start(&w, 3, 1, 4);
     for (uint32_t i = 0; i < 24; i++) {
-        struct vsr_service_options s;
-        struct act_port *port;
-        act_id id;
-
-        vsr_service_options_init(&s);
-        s.peers = vsr_cluster_peers(w.cluster);
-        cr_assert_eq(act_port_open(w.runtime, &port), 0);
-        cr_assert_eq(vsr_service_spawn(&s, &id, NULL), 0);
-        act_port_close(port);
+        w.service_options.sessions = 64;
+        const act_id id = world_spawn_service(&w);
         cr_assert_eq(vsr_caller_open(w.runtime, id, &caller), 0);
         cr_assert_eq(call(caller, 1, 1, &value), 0);
         cr_assert_eq(value, i + 1);
@@ -176,9 +114,8 @@ Test(service, services_come_and_go_beside_an_idle_one)
     cr_assert_eq(call(caller, 1, 1, &value), 0);
     cr_assert_eq(value, 25);
     vsr_caller_close(caller);
-    cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_eq(report.replica.counters.evictions, 0);
-    stop(&w);
+    cr_assert_eq(world_look(&w, 0).replica.counters.evictions, 0);
+    world_stop(&w);
 }
 
 /* 5.6: more sessions than the table holds: who was evicted while it was idle is not told that an
@@ -187,7 +124,6 @@ Test(service, operation_after_an_eviction_is_executed_once)
 {
     struct world w;
     struct vsr_caller *caller;
-    struct vsr_cluster_report report;
     act_id other[2];
     uint64_t value = 0;
 
@@ -204,28 +140,25 @@ Test(service, operation_after_an_eviction_is_executed_once)
         cr_assert_eq(value, i + 2);
         vsr_caller_close(caller);
     }
-    cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, &report), 0);
-    cr_assert_gt(report.replica.counters.evictions, 10);
+    cr_assert_gt(world_look(&w, 0).replica.counters.evictions, 10);
     for (uint32_t i = 0; i < 2; i++)
         cr_assert_eq(vsr_service_stop(w.runtime, other[i], 10 * SECOND), 0);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* caller.h: executes one operation and waits for its result. */
 Test(service, call_returns_the_machine_s_result)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t value = 0;
 
     start(&w, 3, 4, 16);
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    world_start_caller(&w);
     for (uint64_t i = 1; i <= 100; i++) {
-        cr_assert_eq(call(caller, 3, 2, &value), 0);
+        cr_assert_eq(call(w.caller, 3, 2, &value), 0);
         cr_assert_eq(value, 2 * i);
     }
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* service.h: every cluster size works, one replica too. */
@@ -233,15 +166,13 @@ Test(service, every_cluster_size_answers)
 {
     for (uint32_t replicas = 1; replicas <= 7; replicas++) {
         struct world w;
-        struct vsr_caller *caller;
         uint64_t value = 0;
 
         start(&w, replicas, 1, 1);
-        cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-        cr_assert_eq(call(caller, 0, 7, &value), 0);
+        world_start_caller(&w);
+        cr_assert_eq(call(w.caller, 0, 7, &value), 0);
         cr_assert_eq(value, 7);
-        vsr_caller_close(caller);
-        stop(&w);
+        world_stop(&w);
     }
 }
 
@@ -249,56 +180,51 @@ Test(service, every_cluster_size_answers)
 Test(service, sends_are_answered_with_their_tickets)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t value;
     uint64_t ticket;
     uint64_t seen = 0;
 
     start(&w, 3, 8, 64);
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    world_start_caller(&w);
     const struct vsr_counter_add add = {.index = 1, .amount = 1};
     for (uint64_t i = 0; i < 50; i++)
-        cr_assert_eq(vsr_caller_send(caller, &add, sizeof add, &ticket), 0);
-    cr_assert_eq(call(caller, 2, 1, &value), 0);
+        cr_assert_eq(vsr_caller_send(w.caller, &add, sizeof add, &ticket), 0);
+    cr_assert_eq(call(w.caller, 2, 1, &value), 0);
     for (uint64_t i = 0; i < 50; i++) {
         uint32_t bytes = sizeof value;
-        cr_assert_eq(vsr_caller_receive(caller, &ticket, &value, &bytes, 10 * SECOND), 0);
+        cr_assert_eq(vsr_caller_receive(w.caller, &ticket, &value, &bytes, 10 * SECOND), 0);
         cr_assert(ticket >= 1 && ticket <= 50);
         cr_assert((seen >> ticket & 1) == 0, "ticket %llu came twice", (unsigned long long)ticket);
         seen |= 1ull << ticket;
     }
     uint32_t bytes = 0;
-    cr_assert_eq(vsr_caller_receive(caller, &ticket, NULL, &bytes, 0), -ENOENT);
+    cr_assert_eq(vsr_caller_receive(w.caller, &ticket, NULL, &bytes, 0), -ENOENT);
     cr_assert_eq(ticket, 0);
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* caller.h: -ETIMEDOUT, and the late answer is not taken for the next call's. */
 Test(service, call_times_out_while_the_primary_is_gone)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t value = 0;
     uint32_t bytes = sizeof value;
     const struct vsr_counter_add add = {.index = 1, .amount = 1};
 
     start(&w, 3, 1, 4);
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
-    cr_assert_eq(call(caller, 1, 1, &value), 0);
-    cr_assert_eq(vsr_cluster_kill(w.cluster, 0, VSR_KILL_SAFELY), 0);
+    world_start_caller(&w);
+    cr_assert_eq(call(w.caller, 1, 1, &value), 0);
+    world_kill(&w, 0);
     cr_assert_eq(vsr_cluster_kill(w.cluster, 0, VSR_KILL_SAFELY), -EALREADY);
-    cr_assert_eq(vsr_caller_call(caller, &add, sizeof add, &value, &bytes, SECOND / 20),
+    cr_assert_eq(vsr_caller_call(w.caller, &add, sizeof add, &value, &bytes, SECOND / 20),
                  -ETIMEDOUT);
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }
 
 /* service.h: more than waiting_max operations are answered -EAGAIN, and none is lost. */
 Test(service, too_many_operations_are_refused_and_none_is_lost)
 {
     struct world w;
-    struct vsr_caller *caller;
     uint64_t ticket;
     uint64_t value;
     uint32_t done = 0;
@@ -306,24 +232,23 @@ Test(service, too_many_operations_are_refused_and_none_is_lost)
     const struct vsr_counter_add add = {.index = 4, .amount = 1};
 
     start(&w, 3, 1, 2);
-    cr_assert_eq(vsr_caller_open(w.runtime, w.service, &caller), 0);
+    world_start_caller(&w);
     for (uint32_t i = 0; i < 500; i++) {
         int error;
-        while ((error = vsr_caller_send(caller, &add, sizeof add, &ticket)) == -EAGAIN)
+        while ((error = vsr_caller_send(w.caller, &add, sizeof add, &ticket)) == -EAGAIN)
             sched_yield(); /* the lane to the service is full */
         cr_assert_eq(error, 0);
     }
     for (uint32_t i = 0; i < 500; i++) {
         uint32_t bytes = sizeof value;
-        int status = vsr_caller_receive(caller, &ticket, &value, &bytes, 10 * SECOND);
+        int status = vsr_caller_receive(w.caller, &ticket, &value, &bytes, 10 * SECOND);
         cr_assert(status == 0 || status == -EAGAIN, "status %d", status);
         done += status == 0;
         refused += status == -EAGAIN;
     }
     cr_assert_eq(done + refused, 500);
     cr_assert_gt(done, 0);
-    cr_assert_eq(call(caller, 4, 0, &value), 0);
+    cr_assert_eq(call(w.caller, 4, 0, &value), 0);
     cr_assert_eq(value, done);
-    vsr_caller_close(caller);
-    stop(&w);
+    world_stop(&w);
 }

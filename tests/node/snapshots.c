@@ -5,22 +5,14 @@
 
 #include "life.h"
 #include "snapshots.h"
+#include "world.h"
 
-#include <act/actor.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
 #include <vsr/message.h>
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 LEAK_CHECKED_SUITE(snapshots);
 
-#define SECOND 1000000000ull
 enum { COUNTERS = 100, CHUNK_BYTES = 128, CLUSTER = 5 };
 
 /** A replica's host without an actor: what its driver would do is done by the test. */
@@ -189,60 +181,31 @@ Test(snapshots, a_machine_that_fails_is_told_apart)
     destroy_side(b);
 }
 
-static int create_counters(void *context, uint32_t replica, struct vsr_state_machine *machine)
-{
-    (void)context, (void)replica;
-    return vsr_counter_create(COUNTERS, machine);
-}
-
 /** Commits so many ops, one after the other. */
 static void commit(struct vsr_caller *caller, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const struct vsr_counter_add payload = {.index = i % COUNTERS, .amount = i};
-        uint64_t value;
-        uint32_t bytes = sizeof value;
-        cr_assert_eq(vsr_caller_call(caller, &payload, sizeof payload, &value, &bytes, 10 * SECOND),
-                     0);
-    }
+    uint64_t value;
+
+    for (uint32_t i = 0; i < count; i++)
+        cr_assert_eq(
+            world_add(caller, (struct vsr_counter_add){i % WORLD_COUNTERS, i}, &value, 10 * SECOND),
+            0);
 }
 
 /* A replica that falls behind the log's ring twice in one life loads two snapshots. */
 Test(snapshots, two_in_one_life_under_real_actors)
 {
-    struct act_runtime_options ro;
-    struct vsr_cluster_options co;
-    struct vsr_service_options so;
-    struct act_runtime *runtime;
-    struct vsr_cluster *cluster;
-    struct vsr_caller *caller;
-    struct vsr_cluster_report report;
-    act_id service;
+    struct world w;
 
-    act_runtime_options_init(&ro);
-    ro.workers = 2;
-    cr_assert_eq(act_runtime_start(&ro, &runtime, NULL), 0);
-    vsr_cluster_options_init(&co);
-    co.runtime = runtime;
-    co.create_machine = create_counters;
-    co.replica.cluster = CLUSTER;
-    co.replica.log_ops = 32;
-    cr_assert_eq(vsr_cluster_start(&co, &cluster, NULL), 0);
-    vsr_service_options_init(&so);
-    so.peers = vsr_cluster_peers(cluster);
-    so.sessions = 4;
-    cr_assert_eq(vsr_service_spawn(&so, &service, NULL), 0);
-    cr_assert_eq(vsr_caller_open(runtime, service, &caller), 0);
+    world_init(&w);
+    w.options.replica.log_ops = 32;
+    world_start_caller(&w);
     for (uint32_t round = 1; round <= 2; round++) {
-        cr_assert_eq(vsr_cluster_pause(cluster, 2), 0);
-        commit(caller, 100);
-        cr_assert_eq(vsr_cluster_resume(cluster, 2), 0);
-        cr_assert_eq(vsr_cluster_settle(cluster, 20 * SECOND), 0);
-        cr_assert_eq(vsr_cluster_look(cluster, 2, &report), 0);
-        cr_assert_geq(report.replica.counters.snapshots_loaded, round);
+        cr_assert_eq(vsr_cluster_pause(w.cluster, 2), 0);
+        commit(w.caller, 100);
+        cr_assert_eq(vsr_cluster_resume(w.cluster, 2), 0);
+        cr_assert_eq(vsr_cluster_settle(w.cluster, 20 * SECOND), 0);
+        cr_assert_geq(world_look(&w, 2).replica.counters.snapshots_loaded, round);
     }
-    cr_assert_eq(act_stop(service, 0), 0);
-    vsr_caller_close(caller);
-    vsr_cluster_stop(cluster);
-    cr_assert_eq(act_runtime_stop(runtime), 0);
+    world_stop(&w);
 }

@@ -3,35 +3,16 @@
  */
 #include "leak_check.h"
 
-#include <act/actor.h>
-#include <act/port.h>
-#include <act/runtime.h>
-#include <vsr/caller.h>
-#include <vsr/cluster.h>
-#include <vsr/counter.h>
-#include <vsr/service.h>
+#include "world.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
-#include <string.h>
-#include <time.h>
 
 LEAK_CHECKED_SUITE(states);
-
-#define SECOND 1000000000ull
 
 /** A counter machine that is odd on one replica. */
 struct oddity {
     uint32_t replica;
     bool in_results; /* else in its state alone */
-};
-
-struct world {
-    struct act_runtime *runtime;
-    struct vsr_cluster_options options;
-    struct vsr_cluster *cluster;
-    struct vsr_caller *caller;
-    act_id service;
 };
 
 static struct vsr_state_machine counter; /* the functions of an ordinary one */
@@ -66,46 +47,19 @@ static int create_odd(void *context, uint32_t replica, struct vsr_state_machine 
 
 static void begin(struct world *w, struct oddity *odd)
 {
-    struct act_runtime_options o;
-    struct vsr_service_options s;
-
-    memset(w, 0, sizeof *w);
-    act_runtime_options_init(&o);
-    o.workers = 2;
-    cr_assert_eq(act_runtime_start(&o, &w->runtime, NULL), 0);
-    vsr_cluster_options_init(&w->options);
-    w->options.runtime = w->runtime;
+    world_init(w);
     w->options.create_machine = create_odd;
     w->options.machine_context = odd;
-    w->options.replica.cluster = 3;
-    cr_assert_eq(vsr_cluster_start(&w->options, &w->cluster, NULL), 0);
-    vsr_service_options_init(&s);
-    s.peers = vsr_cluster_peers(w->cluster);
-    s.sessions = 4;
-    s.seed = 77;
-    cr_assert_eq(vsr_service_spawn(&s, &w->service, NULL), 0);
-    cr_assert_eq(vsr_caller_open(w->runtime, w->service, &w->caller), 0);
-}
-
-static void end(struct world *w)
-{
-    cr_assert_eq(act_stop(w->service, 0), 0);
-    vsr_caller_close(w->caller);
-    vsr_cluster_stop(w->cluster);
-    cr_assert_eq(act_runtime_stop(w->runtime), 0);
+    w->service_options.sessions = 4;
+    world_start_caller(w);
 }
 
 /** Adds 1 to counter 3, so many times. */
 static void load(struct world *w, uint32_t calls)
 {
-    const uint64_t operation[2] = {3, 1};
-
     for (uint32_t i = 0; i < calls; i++) {
-        uint64_t result = 0;
-        uint32_t bytes = sizeof result;
-        cr_assert_eq(
-            vsr_caller_call(w->caller, operation, sizeof operation, &result, &bytes, 20 * SECOND),
-            0);
+        uint64_t value;
+        cr_assert_eq(world_add(w->caller, (struct vsr_counter_add){3, 1}, &value, 20 * SECOND), 0);
     }
 }
 
@@ -118,21 +72,20 @@ Test(states, settle_compares_the_machines)
     begin(&w, &odd);
     load(&w, 5);
     cr_assert_eq(vsr_cluster_settle(w.cluster, 10 * SECOND), -EBADMSG);
-    end(&w);
+    world_stop(&w);
 }
 
 /** Goes on with the load until the replica has halted. */
 static void load_until_halted(struct world *w, uint32_t replica)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    struct vsr_cluster_report report = {0};
+    enum vsr_status status = VSR_STATUS_NORMAL;
 
-    for (uint32_t i = 0; i < 10000 && report.replica.status != VSR_STATUS_HALTED; i++) {
+    for (uint32_t i = 0; i < 10000 && status != VSR_STATUS_HALTED; i++) {
         load(w, 1);
-        nanosleep(&pause, NULL);
-        cr_assert_eq(vsr_cluster_look(w->cluster, replica, &report), 0);
+        world_sleep_ms(1);
+        status = world_look(w, replica).replica.status;
     }
-    cr_assert_eq(report.replica.status, VSR_STATUS_HALTED);
+    cr_assert_eq(status, VSR_STATUS_HALTED);
 }
 
 /* 10: backup or primary, the one that deviates halts, and the calls go on. */
@@ -147,11 +100,10 @@ Test(states, the_replica_that_deviates_halts)
         load_until_halted(&w, replica);
         load(&w, 20);
         for (uint32_t i = 0; i < 3; i++) {
-            struct vsr_cluster_report report;
-            cr_assert_eq(vsr_cluster_look(w.cluster, i, &report), 0);
-            cr_assert_eq(report.replica.status == VSR_STATUS_HALTED, i == replica, "%u", i);
+            const bool has_halted = world_look(&w, i).replica.status == VSR_STATUS_HALTED;
+            cr_assert_eq(has_halted, i == replica, "%u", i);
         }
         cr_assert_neq(vsr_cluster_settle(w.cluster, SECOND / 20), 0);
-        end(&w);
+        world_stop(&w);
     }
 }
