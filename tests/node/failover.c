@@ -40,14 +40,9 @@ static void on_notice(void *context, uint32_t replica, enum vsr_notice notice, u
 
 static void start(struct world *w, uint32_t replicas, const char *directory)
 {
-    struct act_runtime_options ro;
     struct vsr_cluster_options co;
 
-    act_runtime_options_init(&ro);
-    ro.workers = 2;
-    ro.spin_us = 5;
-    CHECK(act_runtime_start(&ro, &w->runtime, NULL) == 0);
-    CHECK(act_port_open(w->runtime, &w->port) == 0);
+    w->runtime = load_start_runtime(2, &w->port);
     vsr_cluster_options_init(&co);
     co.runtime = w->runtime;
     co.create_machine = load_create_machine;

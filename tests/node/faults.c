@@ -164,7 +164,6 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, bool has_d
     const struct vsr_storage storage = disk_storage(&disk);
     static struct load load;
     static struct gremlin gremlin;
-    struct act_runtime_options ro;
     struct vsr_cluster_options co;
     struct act_runtime *runtime;
     struct vsr_cluster *cluster;
@@ -174,11 +173,7 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, bool has_d
 
     gremlin = (struct gremlin){.random = load_seed + replicas};
     atomic_store(&is_faulty, 1);
-    act_runtime_options_init(&ro);
-    ro.workers = 3;
-    ro.spin_us = 5;
-    CHECK(act_runtime_start(&ro, &runtime, NULL) == 0);
-    CHECK(act_port_open(runtime, &port) == 0);
+    runtime = load_start_runtime(3, &port);
     CHECK(act_spawn(&(struct act_spawn_options){.behaviour = &gremlin_behaviour, .state = &gremlin},
                     &gremlin_actor) == 0);
     atomic_store(&gremlin_id, gremlin_actor);

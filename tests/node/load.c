@@ -32,6 +32,19 @@ int load_create_machine(void *context, uint32_t replica, struct vsr_state_machin
     return vsr_counter_create(LOAD_CLIENTS * LOAD_SESSIONS, machine);
 }
 
+struct act_runtime *load_start_runtime(uint32_t workers, struct act_port **port)
+{
+    struct act_runtime_options o;
+    struct act_runtime *runtime;
+
+    act_runtime_options_init(&o);
+    o.workers = workers;
+    o.spin_us = 5;
+    CHECK(act_runtime_start(&o, &runtime, NULL) == 0);
+    CHECK(act_port_open(runtime, port) == 0);
+    return runtime;
+}
+
 static void submit(struct load_client *l, struct vsr_client_actor *client, uint32_t session)
 {
     const struct vsr_counter_add add = {.index = l->first + session, .amount = 1};

@@ -8,6 +8,8 @@
 #define TESTS_NODE_LOAD_H
 
 #include <act/actor.h>
+#include <act/port.h>
+#include <act/runtime.h>
 #include <vsr/cluster.h>
 
 #include <stdatomic.h>
@@ -47,6 +49,9 @@ uint64_t load_random(uint64_t *state);
 void load_sleep_ms(uint32_t ms);
 /** vsr_machine_create: counters enough for every session. */
 int load_create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine);
+
+/** Starts a runtime whose workers hardly spin, and opens a port of it. */
+struct act_runtime *load_start_runtime(uint32_t workers, struct act_port **port);
 
 /* The thread that starts and stops the clients has a port. */
 

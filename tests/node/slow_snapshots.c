@@ -59,15 +59,10 @@ struct world {
 static void start(struct world *w)
 {
     static const uint32_t places[REPLICAS] = {ACT_PLACE_ON(0), ACT_PLACE_ON(1), ACT_PLACE_ON(2)};
-    struct act_runtime_options ro;
     struct vsr_cluster_options co;
 
     memset(w, 0, sizeof *w);
-    act_runtime_options_init(&ro);
-    ro.workers = REPLICAS + 1;
-    ro.spin_us = 5;
-    CHECK(act_runtime_start(&ro, &w->runtime, NULL) == 0);
-    CHECK(act_port_open(w->runtime, &w->port) == 0);
+    w->runtime = load_start_runtime(REPLICAS + 1, &w->port);
     vsr_cluster_options_init(&co);
     co.runtime = w->runtime;
     co.create_machine = create_machine;
