@@ -136,6 +136,7 @@ static void converge(struct world *w)
     const vsr_view view = view_max(w);
 
     while (!has_converged(w)) {
+        if (w->is_beyond) return; /* A deviant's snapshot was loaded meanwhile. */
         if (w->now - start > patience * TICK) fail_to_converge(w, patience);
         world_advance(w, w->now + LOOK_EVERY);
         monitor_look(w);
@@ -176,6 +177,7 @@ static void load_on(struct world *w)
                                                   s->load.think_ticks + s->replica.resend_ticks);
 
     while (w->ghost.commit < goal || (is_strict && !has_caught_up(w, commit))) {
+        if (w->is_beyond) return;
         if (w->now - start > patience * TICK) {
             waits_tell(w);
             journal_fail(&w->journal, OUTCOME_NO_PROGRESS,
@@ -375,6 +377,10 @@ void finish_run(struct world *w)
     revive(w);
     end_load(w);
     converge(w);
+    if (w->is_beyond) {
+        end_without_promise(w);
+        return;
+    }
     /* Votes of that time may still be on their way, and are as good as new ones. */
     if (w->now < stragglers_until) world_advance(w, stragglers_until);
     /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */
