@@ -255,7 +255,7 @@ static bool draw_payloads(struct scenario *s, struct random *r)
 static bool draw_high_numbers(struct scenario *s, struct random *r)
 {
     static const vsr_view first_views[] = {UINT32_MAX - 1, (UINT64_MAX >> 1) - 1,
-                                           UINT64_MAX - 4096};
+                                           VSR_VIEW_MAX - 4096};
 
     s->first_view = first_views[random_below(r, 3)];
     return true;

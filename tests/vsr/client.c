@@ -297,9 +297,16 @@ Test(client, damaged_messages_are_ignored)
     vsr_client_receive(d.c, m, &d.out);
     m->type = VSR_REPLY, m->bytes = 8;
     vsr_client_receive(d.c, m, &d.out);
+    m->bytes = sizeof *m, m->count = 0, m->view = VSR_VIEW_MAX + 1;
+    vsr_client_receive(d.c, m, &d.out);
     cr_assert_eq(d.out.count, 0);
     vsr_client_report(d.c, &report);
-    cr_assert_eq(report.replies_ignored, 6);
+    cr_assert_eq(report.replies_ignored, 7);
+    cr_assert_eq(report.view_hint, 0);
+    m->view = VSR_VIEW_MAX;
+    vsr_client_receive(d.c, m, &d.out);
+    vsr_client_report(d.c, &report);
+    cr_assert_eq(report.view_hint, VSR_VIEW_MAX);
     close_desk(&d);
 }
 

@@ -81,6 +81,7 @@ static enum vsr_drop expected(const struct row *row, uint32_t self, uint32_t sta
 {
     const vsr_view ours = status == STARTING ? 0 : VIEW;
 
+    if (row->sender != CLIENT_ONLY && view > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if ((row->statuses & status) == 0) return VSR_DROP_STATUS;
     if (row->sender == CLIENT_ONLY) return VSR_DROP_NONE;
     if (from >= 5 || from == self) return VSR_DROP_WRONG_SENDER;
@@ -96,7 +97,7 @@ static enum vsr_drop expected(const struct row *row, uint32_t self, uint32_t sta
 static bool is_admission(enum vsr_drop why)
 {
     return why == VSR_DROP_STATUS || why == VSR_DROP_WRONG_SENDER || why == VSR_DROP_STALE_VIEW ||
-           why == VSR_DROP_NEWER_VIEW;
+           why == VSR_DROP_NEWER_VIEW || why == VSR_DROP_MALFORMED;
 }
 
 /** A message of the row's type with nothing in its body. */
@@ -113,7 +114,8 @@ static struct vsr_buffer make_row(const struct fixture *f, const struct row *row
 static void try_row(const struct row *row, uint32_t self, uint32_t status)
 {
     static const uint64_t senders[] = {0, 1, 2, 3, 4, 5, UINT64_MAX};
-    static const vsr_view views[] = {0, 4, 8, 9, 10, 14, UINT64_MAX};
+    static const vsr_view views[] = {0,         4, 8, 9, 10, 14, VSR_VIEW_MAX, VSR_VIEW_MAX + 1,
+                                     UINT64_MAX};
 
     for (uint32_t i = 0; i < sizeof senders / sizeof senders[0]; i++) {
         for (uint32_t k = 0; k < sizeof views / sizeof views[0]; k++) {

@@ -69,6 +69,27 @@ Test(rule_6_1, vote_is_repeated)
     fixture_end(f);
 }
 
+/* 6.1b, G1: a target that no view has moves nobody; the highest does, and from there on no vote. */
+Test(rule_6_1, target_has_to_be_a_view)
+{
+    static const vsr_view bad[] = {VSR_VIEW_MAX + 1, UINT64_MAX};
+    struct fixture *f = start(3, 1);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert_eq(fixture_message(f, make_vote(f, 0, bad[i])), VSR_DROP_MALFORMED);
+        cr_assert_eq(fixture_message(f, make_vote(f, 2, bad[i])), VSR_DROP_MALFORMED);
+        cr_assert_eq(seen(f).view, 0);
+    }
+    vote(f, 0, VSR_VIEW_MAX, 0);
+    vote(f, 2, VSR_VIEW_MAX, VSR_VIEW_MAX);
+    for (uint32_t ticks = 0; ticks < 20 * f->options.suspect_ticks; ticks++) {
+        fixture_tick(f);
+        cr_assert_eq(fixture_sent_count(f, VSR_START_VIEW_CHANGE), 0);
+    }
+    cr_assert_eq(seen(f).view, VSR_VIEW_MAX);
+    fixture_end(f);
+}
+
 /* 6.1b: a valid message from the primary cancels the own vote. */
 Test(rule_6_1, vote_is_cancelled_when_the_primary_is_heard)
 {

@@ -133,6 +133,8 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
         m->bytes % 8 != 0)
         return VSR_DROP_MALFORMED;
     if (sizes[m->type].is_fixed && m->bytes != sizes[m->type].bytes_min) return VSR_DROP_MALFORMED;
+    /* A client's is a hint, and no reason to refuse: rule 5.1. */
+    if (row->role != FROM_CLIENT && m->view > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if (m->to != VSR_TO_ALL && m->to != r->members.self) return VSR_DROP_MISDELIVERED;
     if ((row->statuses >> r->status & 1) == 0) {
         bool is_peer = row->role != FROM_CLIENT && vsr_members_has(&r->members, m->from);

@@ -97,7 +97,7 @@ static bool is_for_us(const struct vsr_client *c, const struct vsr_header *m)
 {
     return m->magic == VSR_MAGIC && m->version == VSR_VERSION && m->cluster == c->options.cluster &&
            m->bytes >= sizeof *m && m->bytes <= VSR_MESSAGE_BYTES_MAX &&
-           vsr_members_has(&c->members, m->from) &&
+           vsr_members_has(&c->members, m->from) && m->view <= VSR_VIEW_MAX &&
            (m->type == VSR_REPLY || m->type == VSR_NOT_PRIMARY || m->type == VSR_NEW_VIEW);
 }
 

@@ -30,7 +30,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     const uint32_t self = r->members.self;
     struct vsr_buffer buffer;
 
-    if (vsr_members_is_alone(&r->members)) return;
+    if (vsr_members_is_alone(&r->members) || r->view == VSR_VIEW_MAX) return;
     if (r->change.votes[self] != r->view + 1) r->counters.votes++;
     r->change.votes[self] = r->view + 1;
     r->change.has_new_vote = true;

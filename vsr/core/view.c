@@ -104,7 +104,7 @@ void vsr_clear_in_view(struct vsr_replica *r)
 
 void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
-    VSR_ASSERT(view > r->view);
+    VSR_ASSERT(view > r->view && view <= VSR_VIEW_MAX);
     if (r->status == VSR_STATUS_NORMAL) {
         if (is_primary(r)) vsr_flush_replies(r, out);
         vsr_note_commit(r, r->commit, r->commit_checksum);

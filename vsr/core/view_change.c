@@ -236,6 +236,7 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
     const struct vsr_start_view_change *vote = vsr_read_start_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    if (vote->target > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
     if (vote->target <= r->view) return VSR_DROP_STALE_VIEW;
     /* One slot per sender: a vote that comes twice counts once, and one that comes late lowers

@@ -35,6 +35,12 @@ enum {
     VSR_CHUNK_BYTES_MAX = 1 << 19, /* of a snapshot in one message */
 };
 
+/**
+ * The highest view: 2^64 - 2^32. What names a higher one is no message, so bytes that are all ones
+ * take nobody to where no view follows.
+ */
+#define VSR_VIEW_MAX (UINT64_MAX - UINT32_MAX)
+
 struct vsr_header;
 
 /** A message and the host's name for the memory it lies in. */
