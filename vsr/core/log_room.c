@@ -9,6 +9,15 @@
 /** A replica that was waited for gets a tick of its allowance back in so many. */
 enum { REGAIN_TICKS = 8 };
 
+/** Within so many ticks a replica moves: no two parts come faster than a question and its answer. */
+static uint32_t motion_ticks(const struct vsr_replica *r, uint32_t i)
+{
+    const uint64_t trips = 3 * (uint64_t)r->peers.round_trip[i];
+    const uint64_t ticks = trips > r->options.suspect_ticks ? trips : r->options.suspect_ticks;
+
+    return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+}
+
 void vsr_note_move(struct vsr_replica *r, uint32_t replica)
 {
     r->peers.ticks_still[replica] = 0;
@@ -22,7 +31,7 @@ void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
     if (at != PIN_LOG) at++;
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
     if (op < pin->op || (op == pin->op && at <= pin->at)) return;
-    *pin = (struct vsr_pin){.op = op, .at = at, .ticks = r->options.suspect_ticks};
+    *pin = (struct vsr_pin){.op = op, .at = at, .ticks = motion_ticks(r, replica)};
     vsr_note_move(r, replica);
 }
 
@@ -37,16 +46,23 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
 
+/** What of the log a replica has. Its PrepareOK may be lost; when all is committed nobody asks for it
+ * again. */
+static vsr_op held_by(const struct vsr_replica *r, uint32_t i)
+{
+    const vsr_op acked = r->in_view.acked[i];
+
+    return acked > r->peers.applied[i] ? acked : r->peers.applied[i];
+}
+
 /** Whether a replica needs the oldest entry, and can have it sent. */
 static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
 {
-    const struct vsr_known_peers *peers = &r->peers;
+    const struct vsr_pin *pin = &r->peers.pins[i];
 
-    if (peers->pins[i].ticks > 0 && peers->pins[i].op <= r->log.start) return true;
+    if (pin->ticks > 0 && pin->op <= r->log.start) return true;
     if (!is_serving(r) || i == r->members.self) return false;
-    /* Its PrepareOK may be lost; when all is committed nobody asks for it again. */
-    const vsr_op held =
-        r->in_view.acked[i] > peers->applied[i] ? r->in_view.acked[i] : peers->applied[i];
+    const vsr_op held = held_by(r, i);
     /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
     bool is_behind = held < r->log.start && r->in_view.has_answered[i];
     bool is_new = !r->in_view.has_answered[i] && r->log.start < r->in_view.view_start_op;
@@ -54,25 +70,32 @@ static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
 }
 
 /**
- * Whether the log waits for a replica: as long as it moves, and has not used up its allowance.
- *
- * That it is heard counts for nothing. Source: rule 4.7.
+ * Whether too few have the oldest entry: nothing is committed then without those that lack it, so
+ * what would take its place could not be either.
  */
-static bool waits_for(const struct vsr_replica *r, uint32_t i)
+static bool is_oldest_needed(const struct vsr_replica *r)
 {
-    return r->peers.ticks_still[i] < r->options.suspect_ticks && r->peers.allowance[i] > 0 &&
-           lacks_oldest(r, i);
+    uint32_t count = 1;
+
+    if (!is_serving(r)) return false;
+    for (uint32_t i = 0; i < r->members.count; i++)
+        count += i != r->members.self && held_by(r, i) > r->log.start;
+    return count < r->members.quorums.replication;
 }
 
 bool vsr_make_room(struct vsr_replica *r)
 {
-    bool has_to_wait = false;
+    struct vsr_known_peers *peers = &r->peers;
 
     if (vsr_log_has_room(&r->log)) return true;
     if (r->log.start >= r->applied) return false;
+    const bool is_needed = is_oldest_needed(r);
+    bool has_to_wait = is_needed;
     for (uint32_t i = 0; i < r->members.count; i++) {
-        if (!waits_for(r, i)) continue;
-        r->peers.is_waited_for[i] = true;
+        /* That it is heard counts for nothing: whoever moves is waited for. Source: rule 4.7. */
+        bool moves = peers->ticks_still[i] < motion_ticks(r, i);
+        if (!moves || (peers->is_left_behind[i] && !is_needed) || !lacks_oldest(r, i)) continue;
+        peers->is_waited_for[i] = true;
         has_to_wait = true;
     }
     if (has_to_wait) return false;
@@ -80,10 +103,27 @@ bool vsr_make_room(struct vsr_replica *r)
     return true;
 }
 
-void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
+/** Spends the allowance of one that was waited for, or gives some of it back. */
+static void tick_allowance(struct vsr_replica *r, uint32_t i, struct vsr_effects *out)
 {
     struct vsr_known_peers *peers = &r->peers;
     const uint32_t most = r->options.catch_up_ticks;
+
+    if (peers->is_waited_for[i]) {
+        peers->costs[i].waited_ticks++;
+        if (most == UINT32_MAX || peers->is_left_behind[i] || --peers->allowance[i] > 0) return;
+        peers->is_left_behind[i] = true;
+        peers->costs[i].left_behind++;
+        effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, r->in_view.acked[i]);
+    } else if (peers->allowance[i] < most && ++peers->regained[i] % REGAIN_TICKS == 0) {
+        /* Spent tick by tick as it comes back it would let nobody catch up, and the log stutter. */
+        if (++peers->allowance[i] == most) peers->is_left_behind[i] = false;
+    }
+}
+
+void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_known_peers *peers = &r->peers;
 
     for (uint32_t i = 0; i < r->members.count; i++) {
         struct vsr_pin *pin = &peers->pins[i];
@@ -93,14 +133,7 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
             vsr_note_move(r, i);
         else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)
             peers->ticks_still[i]++;
-        peers->costs[i].waited_ticks += peers->is_waited_for[i];
-        if (peers->is_waited_for[i] && most != UINT32_MAX && --peers->allowance[i] == 0) {
-            peers->costs[i].left_behind++;
-            effects_notice(out, VSR_NOTICE_LEFT_BEHIND, i, r->in_view.acked[i]);
-        }
-        if (!peers->is_waited_for[i] && peers->allowance[i] < most &&
-            ++peers->regained[i] % REGAIN_TICKS == 0)
-            peers->allowance[i]++;
+        tick_allowance(r, i, out);
         peers->is_waited_for[i] = false;
     }
 }

@@ -45,8 +45,9 @@ struct vsr_replica_options {
     uint32_t abdicate_ticks; /* 30; T_abdicate > heartbeat_ticks: a primary that hears no quorum for
                                 so long falls silent itself; so does one whose work is not served */
     /** Ticks that the log's ring, when it is full, waits in all for a replica that is slow or
-     * catches up; regained one in eight. 0 = 10 * suspect_ticks; UINT32_MAX = as long as it moves.
-     * One that does not move for suspect_ticks is not waited for anyhow. Source: rule 4.7. */
+     * catches up; regained one in eight, and when all are back it waits again. 0 = 10 *
+     * suspect_ticks; UINT32_MAX = as long as it moves. One that does not move for suspect_ticks
+     * and three round trips is not waited for anyhow. Source: rule 4.7. */
     uint32_t catch_up_ticks;
 
     uint32_t
