@@ -277,7 +277,7 @@ static bool draw_garbled(struct scenario *s, struct random *r)
 static bool draw_keeps_up(struct scenario *s, struct random *r)
 {
     (void)r;
-    /* Where each chunk takes longer than suspect_ticks nobody is ever seen to move. Rule 4.7. */
+    /* A backup that gives a snapshot knows no round trips, and lets go of it after suspect_ticks. */
     if (scenario_has(s, CONDITION_CRAWLING_LINKS)) return false;
     s->replica.catch_up_ticks = 40 * s->replica.suspect_ticks;
     return true;

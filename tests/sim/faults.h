@@ -52,7 +52,7 @@ enum fault {
     X(CRAWLING_LINKS, SWITCHED_ON, "a round trip above every timer")                               \
     X(STEADY_LOAD, SWITCHED_ON, "load that goes on, for more than a ring of new ops at the end")   \
     X(CUT_AT_MESSAGE, SWITCHED_ON, "... from the moment in which an outsider asks something")      \
-    X(KEEPS_UP, SWITCHED_OFF, "a healthy replica has to keep up with the load")                    \
+    X(KEEPS_UP, SWITCHED_ON, "a healthy replica has to keep up with the load")                    \
     X(LARGE_SNAPSHOTS, SWITCHED_ON, "snapshots of many chunks")                                    \
     X(SLOW_SNAPSHOTS, SWITCHED_ON, "saving and loading take time")                                 \
     X(FAILING_SNAPSHOTS, SWITCHED_ON, "saves and loads that fail")                                 \
