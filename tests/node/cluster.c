@@ -45,6 +45,10 @@ Test(cluster, option_out_of_range_is_named)
     o = w.options, o.replica.replica_count = 8, assert_refused(&o, "replica_count", &why);
     cr_assert_eq(why.max, 7);
     o = w.options, o.tick_ns = 99999, assert_refused(&o, "tick_ns", &why);
+    cr_assert_eq(why.min, 100000);
+    o = w.options, o.runtime = NULL, assert_refused(&o, "runtime", &why);
+    o = w.options, o.create_machine = NULL, assert_refused(&o, "create_machine", &why);
+    cr_assert_eq(vsr_cluster_start(&o, &w.cluster, NULL), -EINVAL);
     world_stop(&w);
 }
 

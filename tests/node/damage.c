@@ -3,10 +3,13 @@
  */
 #include "leak_check.h"
 
+#include "messages.h"
 #include "world.h"
 
 #include <act/actor.h>
 #include <act/message.h>
+#include <act/port.h>
+#include <vsr/message.h>
 
 #include <string.h>
 
@@ -61,5 +64,36 @@ Test(damage, changed_entries_enter_no_log)
     cr_assert_eq(vsr_cluster_settle(w.cluster, 20 * SECOND), 0);
     cr_assert_eq(atomic_load(&network.damaged), PREPARES_DAMAGED);
     cr_assert_eq(atomic_load(&w.notices[VSR_NOTICE_DAMAGED]), PREPARES_DAMAGED);
+    world_stop(&w);
+}
+
+/* replica.h: is_local is what the runtime says of the sender, not the message. Who says that he is
+ * the primary and is not is looked at, and an entry that is not what its checksum says is said. */
+Test(damage, nobody_passes_for_a_peer)
+{
+    struct world w;
+    struct act_port *port;
+
+    world_init(&w);
+    world_start(&w);
+    cr_assert_eq(act_port_open(w.runtime, &port), 0);
+    struct act_message *m = act_message_create(NODE_MESSAGE, sizeof(struct vsr_prepare));
+    cr_assert_not_null(m);
+    const struct vsr_prepare forged = {
+        .header = {.magic = VSR_MAGIC,
+                   .version = VSR_VERSION,
+                   .type = VSR_PREPARE,
+                   .to = 1,
+                   .cluster = w.options.replica.cluster,
+                   .from = 0,
+                   .from_incarnation = 1,
+                   .bytes = sizeof forged},
+        .entry = {.op = 1, .checksum = 4711},
+    };
+    memcpy(m->body, &forged, sizeof forged);
+    cr_assert_eq(act_send(vsr_peers_id(vsr_cluster_peers(w.cluster), 1), m), 0);
+    AWAIT(atomic_load(&w.notices[VSR_NOTICE_DAMAGED]) == 1);
+    cr_assert_eq(world_look(&w, 1).replica.op, 0);
+    act_port_close(port);
     world_stop(&w);
 }

@@ -57,7 +57,9 @@ Test(lives, each_state_takes_what_it_may)
 {
     struct lives l;
 
+    const uint64_t begun_ns = act_now_ns();
     start(&l, 3);
+    cr_assert_geq(world_look(&l.world, 1).changed_ns, begun_ns);
     cr_assert_eq(vsr_cluster_kill(l.world.cluster, 3, VSR_KILL_SAFELY), -EINVAL);
     cr_assert_eq(vsr_cluster_restart(l.world.cluster, 3, NULL), -EINVAL);
     cr_assert_eq(vsr_cluster_pause(l.world.cluster, 3), -EINVAL);
@@ -73,6 +75,7 @@ Test(lives, each_state_takes_what_it_may)
     cr_assert_eq(world_inspect(&l.world, 1).run_state, VSR_RUNNING);
 
     cr_assert_eq(vsr_cluster_pause(l.world.cluster, 1), 0);
+    const uint64_t killed_ns = act_now_ns();
     world_kill(&l.world, 1);
     cr_assert_eq(vsr_cluster_kill(l.world.cluster, 1, VSR_KILL_FORCED), -EALREADY);
     cr_assert_eq(vsr_cluster_pause(l.world.cluster, 1), -ESRCH);
@@ -80,6 +83,7 @@ Test(lives, each_state_takes_what_it_may)
     struct vsr_cluster_report report = world_inspect(&l.world, 1);
     cr_assert_eq(report.run_state, VSR_DOWN);
     cr_assert_eq(report.digest, 0);
+    cr_assert_geq(report.changed_ns, killed_ns);
     cr_assert_lt(report.changed_ns, act_now_ns());
 
     world_restart(&l.world, 1);
@@ -90,6 +94,42 @@ Test(lives, each_state_takes_what_it_may)
     cr_assert_eq(report.digest, 0);
     cr_assert_eq(vsr_cluster_look(l.world.cluster, 3, &report), -EINVAL);
     cr_assert_eq(vsr_cluster_settle(l.world.cluster, SECOND), 0);
+    world_stop(&l.world);
+}
+
+/* health.h: who has recovered has a log again: each was lost once, never two at a time, and clients
+ * are not told that the cluster is gone. */
+Test(lives, losing_each_replica_in_turn_is_survived)
+{
+    struct lives l;
+    uint64_t value = 0;
+
+    make(&l, 3);
+    world_start_caller(&l.world);
+    for (uint32_t i = 0; i < 6; i++) {
+        world_kill(&l.world, i % 3);
+        world_restart(&l.world, i % 3);
+        world_await_normal(&l.world, i % 3);
+        cr_assert_eq(world_add(l.world.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND),
+                     0);
+        cr_assert_eq(value, i + 1);
+    }
+    world_stop(&l.world);
+}
+
+/* cluster.h: what comes while a replica does not run is counted, of that replica alone. */
+Test(lives, messages_to_one_that_does_not_run_are_counted)
+{
+    struct lives l;
+
+    start(&l, 3);
+    cr_assert_eq(vsr_cluster_pause(l.world.cluster, 2), 0);
+    AWAIT(world_look(&l.world, 2).messages_ended >= 3);
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert_eq(world_look(&l.world, i).messages_ended, 0);
+        cr_assert_eq(world_look(&l.world, i).messages_dropped, 0);
+    }
+    cr_assert_eq(vsr_cluster_resume(l.world.cluster, 2), 0);
     world_stop(&l.world);
 }
 

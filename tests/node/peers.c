@@ -158,3 +158,43 @@ Test(peers, what_has_no_default_is_asked_for)
     cr_assert_eq(vsr_service_spawn(&s, &id, &why), -EINVAL);
     cr_assert_str_eq(why.option, "peers");
 }
+
+/* client_actor.h: a seed is known to be taken in one process only. Where two have the same one, as
+ * two bridges might, the second client's sessions are refused, and its service says so. */
+Test(peers, a_client_with_another_s_id_is_refused)
+{
+    struct world w;
+    struct vsr_peers_options p;
+    struct vsr_peers *peers;
+    act_id ids[REPLICAS];
+    uint64_t value = 0;
+
+    world_init(&w);
+    w.service_options.seed = 5;
+    w.service_options.sessions = 2;
+    world_start_caller(&w);
+    cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND), 0);
+    vsr_caller_close(w.caller);
+    for (uint32_t i = 0; i < REPLICAS; i++)
+        ids[i] = vsr_peers_id(vsr_cluster_peers(w.cluster), i);
+    vsr_peers_options_init(&p);
+    p.runtime = w.runtime;
+    p.replicas = ids;
+    p.cluster = w.options.replica.cluster;
+    cr_assert_eq(vsr_peers_create(&p, &peers, NULL), 0);
+    const act_id first = w.service;
+    w.service_options.peers = peers;
+    w.service = world_spawn_service(&w);
+    world_start_caller(&w);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX),
+                     -ECANCELED);
+    vsr_caller_close(w.caller);
+    cr_assert_eq(vsr_service_stop(w.runtime, w.service, 10 * SECOND), 0);
+    w.service = first;
+    world_start_caller(&w);
+    cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND), 0);
+    cr_assert_eq(value, 2);
+    world_stop(&w);
+    vsr_peers_destroy(peers);
+}

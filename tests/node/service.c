@@ -5,6 +5,9 @@
 
 #include "world.h"
 
+#include <act/actor.h>
+#include <act/port.h>
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -118,6 +121,62 @@ Test(service, services_come_and_go_beside_an_idle_one)
     world_stop(&w);
 }
 
+/* client_actor.h: a service that is ended at once lets its sessions go, too. */
+Test(service, services_that_are_ended_leave_no_sessions)
+{
+    struct world w;
+    struct act_port *port;
+    uint64_t value = 0;
+
+    start_with(&w, 3, 1, 4, 9);
+    world_start_caller(&w);
+    cr_assert_eq(call(w.caller, 1, 1, &value), 0);
+    vsr_caller_close(w.caller);
+    w.service_options.sessions = 8;
+    for (uint32_t i = 0; i < 4; i++) {
+        const act_id id = world_spawn_service(&w);
+        cr_assert_eq(vsr_caller_open(w.runtime, id, &w.caller), 0);
+        cr_assert_eq(call(w.caller, 1, 1, &value), 0);
+        vsr_caller_close(w.caller);
+        cr_assert_eq(act_port_open(w.runtime, &port), 0);
+        cr_assert_eq(act_stop(id, 0), 0);
+        act_port_close(port);
+        cr_assert_eq(vsr_service_stop(w.runtime, id, 10 * SECOND), 0); /* it has ended */
+    }
+    world_start_caller(&w);
+    cr_assert_eq(call(w.caller, 1, 1, &value), 0);
+    cr_assert_eq(value, 6);
+    cr_assert_eq(world_look(&w, 0).replica.counters.evictions, 0);
+    world_stop(&w);
+}
+
+/* service.h, cluster.h: what act_spawn returns, until there are actors enough for all; what was
+ * refused has left nothing behind. */
+Test(service, a_runtime_without_room_for_actors_refuses)
+{
+    int error = -1;
+
+    for (uint32_t actors = 1; error != 0; actors++) {
+        struct world w;
+        act_id id;
+        cr_assert_lt(actors, 40);
+        world_init(&w);
+        w.runtime_options.actors_max = actors;
+        w.runtime_options.ports_max = 1;
+        world_start_runtime(&w);
+        error = vsr_cluster_start(&w.options, &w.cluster, NULL);
+        cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
+        if (error == 0) {
+            w.service_options.peers = vsr_cluster_peers(w.cluster);
+            error = vsr_service_spawn(&w.service_options, &id, NULL);
+            cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
+            if (error == 0) error = vsr_service_stop(w.runtime, id, 10 * SECOND);
+            cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
+        }
+        world_stop(&w);
+    }
+}
+
 /* 5.6: more sessions than the table holds: who was evicted while it was idle is not told that an
  * outcome is unknown; its operation is executed once in a new session. */
 Test(service, operation_after_an_eviction_is_executed_once)
@@ -200,6 +259,22 @@ Test(service, sends_are_answered_with_their_tickets)
     uint32_t bytes = 0;
     cr_assert_eq(vsr_caller_receive(w.caller, &ticket, NULL, &bytes, 0), -ENOENT);
     cr_assert_eq(ticket, 0);
+    world_stop(&w);
+}
+
+/* caller.h: answers that nobody has received end with the caller. */
+Test(service, a_caller_closes_with_answers_left)
+{
+    struct world w;
+    const struct vsr_counter_add add = {.index = 1, .amount = 1};
+    uint64_t value, ticket;
+
+    start(&w, 3, 1, 64);
+    world_start_caller(&w);
+    for (uint64_t i = 0; i < 10; i++)
+        cr_assert_eq(vsr_caller_send(w.caller, &add, sizeof add, &ticket), 0);
+    cr_assert_eq(call(w.caller, 1, 1, &value), 0);
+    cr_assert_eq(value, 11);
     world_stop(&w);
 }
 

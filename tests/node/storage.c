@@ -22,7 +22,9 @@ struct disked {
     struct world world;
     struct vsr_storage storage;
     struct disk disk;
-    uint32_t opens; /* create_machine lets this replica's disk go, and waits a while */
+    uint32_t opens;      /* create_machine lets this replica's disk go, and waits a while */
+    atomic_uint refused; /* who sends to no avail: an index; UINT32_MAX for none */
+    atomic_uint refusals;
     atomic_uint sent[SENDERS_MAX]; /* messages by replicas */
     atomic_uint sent_of_type[VSR_MESSAGE_COUNT];
 };
@@ -39,15 +41,19 @@ static int create_machine(void *context, uint32_t replica, struct vsr_state_mach
     return vsr_counter_create(8, machine);
 }
 
-/** vsr_cluster_options.send: counts who says what. */
+/** vsr_cluster_options.send: counts who says what, and refuses what one says. */
 static int count_sent(void *context, act_id to, struct act_message *m)
 {
     struct disked *d = context;
     const struct vsr_header *header = m->body;
     const uint64_t from = header->from;
     const uint8_t type = header->type;
-    int error = act_send(to, m);
 
+    if (from == atomic_load(&d->refused)) {
+        atomic_fetch_add(&d->refusals, 1);
+        return -EAGAIN;
+    }
+    int error = act_send(to, m);
     if (error == 0 && from < SENDERS_MAX) {
         atomic_fetch_add(&d->sent[from], 1);
         atomic_fetch_add(&d->sent_of_type[type], 1);
@@ -61,6 +67,7 @@ static void start(struct disked *d, uint32_t replicas)
 
     memset(d, 0, sizeof *d);
     d->opens = UINT32_MAX;
+    atomic_init(&d->refused, UINT32_MAX);
     disk_init(&d->disk);
     d->storage = disk_storage(&d->disk);
     world_init(&d->world);
@@ -148,6 +155,27 @@ Test(storage, every_life_has_an_incarnation_of_its_own)
         world_await_normal(&d.world, 2);
         cr_assert_eq(d.disk.held[2].incarnation, life);
     }
+    stop(&d);
+}
+
+/* What a dead life could not send is never said, neither while its replica is down nor by the next
+ * one. */
+Test(storage, no_life_says_what_a_dead_one_had_to_say)
+{
+    struct disked d;
+
+    start(&d, 3);
+    atomic_store(&d.refused, 2);
+    AWAIT(atomic_load(&d.refusals) > 3); /* its acknowledgements of heartbeats */
+    world_kill(&d.world, 2);
+    atomic_store(&d.refused, UINT32_MAX);
+    assert_silent(&d, 2);
+    const unsigned sent = sent_by(&d, 2);
+    disk_stop(&d.disk, 2);
+    world_restart(&d.world, 2);
+    assert_silent_since(&d, 2, sent);
+    disk_go(&d.disk, 2);
+    world_await_normal(&d.world, 2);
     stop(&d);
 }
 
@@ -322,6 +350,26 @@ Test(storage, one_that_failed_between_two_views_counts_as_lost)
     stop(&d);
 }
 
+/* health.h: a replica whose storage failed has no log; two of three, and the cluster is gone. */
+Test(storage, two_that_fail_end_the_cluster_and_its_clients_are_told)
+{
+    struct disked d;
+    uint64_t value;
+
+    start(&d, 3);
+    world_start_caller(&d.world);
+    cr_assert_eq(world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, 10 * SECOND), 0);
+    disk_fail(&d.disk, 1, -EIO);
+    disk_fail(&d.disk, 2, -EIO);
+    world_kill(&d.world, 0); /* they have to write that they leave its view */
+    const int status =
+        world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX);
+    cr_assert(status == -EOWNERDEAD || status == -ENOTRECOVERABLE, "status %d", status);
+    cr_assert_eq(world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX),
+                 -ENOTRECOVERABLE);
+    stop(&d);
+}
+
 /** Starts a cluster over a disk that fails for one replica: the start names that one. */
 static void start_over(uint32_t failing, bool may_block)
 {
@@ -360,4 +408,23 @@ Test(storage, a_start_without_storage_is_refused)
 
     start_over(1, true);
     start_over(2, false); /* the replica's worker hears of the error at once */
+}
+
+/* cluster.h: a storage that may block has a thread, which needs a port beside the starter's. */
+Test(storage, a_start_without_a_port_for_its_thread_is_refused)
+{
+    struct world w;
+    struct disk disk;
+    struct vsr_error why;
+
+    disk_init(&disk);
+    const struct vsr_storage storage = disk_storage(&disk);
+    world_init(&w);
+    w.runtime_options.ports_max = 1;
+    w.options.storage = &storage;
+    world_start_runtime(&w);
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, &why), -EAGAIN);
+    cr_assert_not_null(strstr(why.text, "raise the runtime's ports_max"), "%s", why.text);
+    world_stop(&w);
+    disk_deinit(&disk);
 }
