@@ -324,6 +324,8 @@ void ghost_after_step(struct world *w, struct host *h)
 
     vsr_replica_report(h->driver.core, now);
     h->has_seen = true;
+    /* A snapshot that its machine refuses ends no life. */
+    if (!had_seen && h->loads_refused == 0) w->ghost.lives[h->index].is_new = true;
     if (w->has_lied) return;
     check_shape(w, h);
     if (had_seen) {

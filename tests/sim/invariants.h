@@ -46,6 +46,13 @@ struct ghost_acked {
     vsr_op op; /* in that view */
 };
 
+/** The life of a replica that runs, as its messages name it. */
+struct ghost_life {
+    bool is_new;          /* it has said nothing yet */
+    bool has_spoken;      /* it, or one before */
+    uint32_t incarnation; /* of the last that has */
+};
+
 struct ghost {
     struct reference reference;
     struct ghost_op *ops; /* [op]; 0 is not used */
@@ -61,6 +68,7 @@ struct ghost {
     struct ghost_acked acked[VSR_REPLICAS_MAX];
     vsr_view voted[VSR_REPLICAS_MAX];    /* highest view of a DoViewChange, over all incarnations */
     vsr_view promised[VSR_REPLICAS_MAX]; /* highest durable view */
+    struct ghost_life lives[VSR_REPLICAS_MAX];
 };
 
 /** Small, so that it fits into a key with something else. */

@@ -54,6 +54,20 @@ static void check_role(struct world *w, const struct host *h, const struct vsr_h
                h->index, m->from_incarnation, m->view, (unsigned)(*owner >> 32), (unsigned)*owner);
 }
 
+/** I21: no two lives of a replica share an incarnation. What it is told to be is not asked. */
+static void check_life(struct world *w, const struct host *h, const struct vsr_header *m)
+{
+    struct ghost_life *life = &w->ghost.lives[h->index];
+
+    if (life->is_new && life->has_spoken && m->from_incarnation <= life->incarnation)
+        BROKEN(w, "I21: replica %u speaks as incarnation %u in a new life; it was %u before",
+               h->index, m->from_incarnation, life->incarnation);
+    if (!life->is_new && m->from_incarnation != life->incarnation)
+        BROKEN(w, "I21: replica %u speaks as incarnation %u; it was %u in the same life", h->index,
+               m->from_incarnation, life->incarnation);
+    *life = (struct ghost_life){.has_spoken = true, .incarnation = m->from_incarnation};
+}
+
 static void note_body(struct world *w, const struct host *h, const struct vsr_new_state *state)
 {
     /* A log that is not the view's yet goes to the primary that will start it: it is what it was.
@@ -139,6 +153,10 @@ void ghost_on_send(struct world *w, struct host *h, const struct vsr_header *m,
         m->from_incarnation != h->incarnation)
         BROKEN(w, "replica %u sends a %s as replica %" PRIu64 ", incarnation %u", h->index,
                vsr_message_name(m->type), m->from, m->from_incarnation);
+    check_life(w, h, m);
+    if (m->type == VSR_CHUNK && m->view != h->seen.view)
+        BROKEN(w, "I15: replica %u sends a Chunk of view %" PRIu64 " in view %" PRIu64, h->index,
+               m->view, h->seen.view);
     const bool is_recovering =
         status_before == VSR_STATUS_RECOVERING && h->seen.status == VSR_STATUS_RECOVERING;
     if (is_recovering && (bit & (HOLDS_LOG | 1u << VSR_DO_VIEW_CHANGE | 1u << VSR_NEW_STATE)) != 0)
