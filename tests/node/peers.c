@@ -187,7 +187,7 @@ Test(peers, a_client_with_another_s_id_is_refused)
     w.service = world_spawn_service(&w);
     world_start_caller(&w);
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX),
+        cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){1, 1}, &value, 20 * SECOND),
                      -ECANCELED);
     vsr_caller_close(w.caller);
     cr_assert_eq(vsr_service_stop(w.runtime, w.service, 10 * SECOND), 0);

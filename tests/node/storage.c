@@ -139,6 +139,18 @@ static void assert_silent(struct disked *d, uint32_t replica)
     assert_silent_since(d, replica, sent_by(d, replica));
 }
 
+/** Restarts a replica that is down: it says nothing before its new life is durable. */
+static void restart_in_silence(struct disked *d, uint32_t replica)
+{
+    const unsigned sent = sent_by(d, replica);
+
+    disk_stop(&d->disk, replica);
+    world_restart(&d->world, replica);
+    assert_silent_since(d, replica, sent);
+    disk_go(&d->disk, replica);
+    world_await_normal(&d->world, replica);
+}
+
 /* Rule 8.3: no two lives share an incarnation, which is durable before anything is said. */
 Test(storage, every_life_has_an_incarnation_of_its_own)
 {
@@ -147,12 +159,7 @@ Test(storage, every_life_has_an_incarnation_of_its_own)
     start(&d, 3);
     for (uint32_t life = 2; life <= 4; life++) {
         world_kill(&d.world, 2);
-        const unsigned sent = sent_by(&d, 2);
-        disk_stop(&d.disk, 2);
-        world_restart(&d.world, 2);
-        assert_silent_since(&d, 2, sent);
-        disk_go(&d.disk, 2);
-        world_await_normal(&d.world, 2);
+        restart_in_silence(&d, 2);
         cr_assert_eq(d.disk.held[2].incarnation, life);
     }
     stop(&d);
@@ -170,12 +177,7 @@ Test(storage, no_life_says_what_a_dead_one_had_to_say)
     world_kill(&d.world, 2);
     atomic_store(&d.refused, UINT32_MAX);
     assert_silent(&d, 2);
-    const unsigned sent = sent_by(&d, 2);
-    disk_stop(&d.disk, 2);
-    world_restart(&d.world, 2);
-    assert_silent_since(&d, 2, sent);
-    disk_go(&d.disk, 2);
-    world_await_normal(&d.world, 2);
+    restart_in_silence(&d, 2);
     stop(&d);
 }
 
@@ -363,9 +365,9 @@ Test(storage, two_that_fail_end_the_cluster_and_its_clients_are_told)
     disk_fail(&d.disk, 2, -EIO);
     world_kill(&d.world, 0); /* they have to write that they leave its view */
     const int status =
-        world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX);
+        world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, 20 * SECOND);
     cr_assert(status == -EOWNERDEAD || status == -ENOTRECOVERABLE, "status %d", status);
-    cr_assert_eq(world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, UINT64_MAX),
+    cr_assert_eq(world_add(d.world.caller, (struct vsr_counter_add){1, 1}, &value, 20 * SECOND),
                  -ENOTRECOVERABLE);
     stop(&d);
 }
