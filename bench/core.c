@@ -120,9 +120,9 @@ static bool apply(void *context, const struct vsr_effect *e)
     return true;
 }
 
-static bool persist(void *context, const struct vsr_superblock *superblock)
+static bool persist(void *context, const struct vsr_effect *e)
 {
-    (void)context, (void)superblock;
+    (void)context, (void)e;
     return true;
 }
 

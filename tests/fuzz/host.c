@@ -273,14 +273,16 @@ static bool apply(void *context, const struct vsr_effect *e)
     return !h->is_holding;
 }
 
-static bool persist(void *context, const struct vsr_superblock *superblock)
+static bool persist(void *context, const struct vsr_effect *e)
 {
     struct host *h = context;
 
     require(!h->has_persist, "one superblock is written at a time");
-    h->persist = *superblock;
+    require(e->sequence > h->asked, "sequences rise, over all lives");
+    h->persist = e->superblock;
+    h->asked = e->sequence;
     h->has_persist = h->is_holding;
-    if (!h->is_holding) h->durable = *superblock;
+    if (!h->is_holding) h->durable = e->superblock;
     return !h->is_holding;
 }
 
@@ -364,7 +366,7 @@ static const struct vsr_host behaviour = {
 static bool next_completion(struct host *h, struct vsr_event *event)
 {
     if (h->has_persist) {
-        *event = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = h->persist};
+        *event = (struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = h->asked};
         h->durable = h->persist;
         h->has_persist = false;
         return true;
@@ -380,8 +382,12 @@ void host_complete(struct host *h)
     struct vsr_event event;
 
     /* An op may bring the next one; a log is bounded, and so is this. */
-    while (next_completion(h, &event))
+    while (next_completion(h, &event)) {
         vsr_driver_step(&h->driver, &event);
+        if (event.kind == VSR_EVENT_DURABLE)
+            require(vsr_driver_step(&h->driver, &event) == VSR_DROP_STALE,
+                    "the answer to an older sequence changes nothing");
+    }
 }
 
 void host_step(struct host *h, struct vsr_event event)

@@ -40,6 +40,7 @@ struct host {
     bool has_persist;
     bool has_apply;
     struct vsr_superblock persist;
+    vsr_sequence asked; /* the sequence of that */
     vsr_op apply;
 
     /* Snapshots: the last one taken or loaded, the one that comes in, the one that peers offer. */

@@ -224,7 +224,7 @@ Test(cluster, every_refusal_says_why)
 /* No message steers a replica: what it is told to do lies in the process. */
 Test(cluster, a_forged_control_moves_nobody)
 {
-    static const uint32_t types[] = {NODE_CONTROL, NODE_PERSISTED};
+    static const uint32_t types[] = {NODE_CONTROL, NODE_DURABLE};
     struct world w;
     struct act_port *port;
 

@@ -266,7 +266,7 @@ static void wake(struct disked *d, uint32_t replica)
     struct act_port *port;
 
     cr_assert_eq(act_port_open(d->world.runtime, &port), 0);
-    struct act_message *m = act_message_create(NODE_PERSISTED, 0);
+    struct act_message *m = act_message_create(NODE_DURABLE, 0);
     cr_assert_not_null(m);
     cr_assert_eq(act_send(vsr_peers_id(vsr_cluster_peers(d->world.cluster), replica), m), 0);
     act_port_close(port);

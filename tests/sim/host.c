@@ -243,11 +243,26 @@ static void on_tick(struct world *w, struct host *h)
 /** Completions of a paused process wait until it goes on. */
 static bool is_held_back(struct world *w, struct host *h, const struct event *event)
 {
-    if (!h->is_paused || (event->kind != EVENT_PERSISTED && event->kind != EVENT_APPLIED &&
+    if (!h->is_paused || (event->kind != EVENT_DURABLE && event->kind != EVENT_APPLIED &&
                           event->kind != EVENT_COMPLETED))
         return false;
-    if (!h->is_frozen) host_schedule(w, h, (enum event_kind)event->kind, TICK);
+    if (!h->is_frozen) {
+        struct event later = *event;
+        later.time = w->now + TICK;
+        queue_push(&w->queue, later);
+    }
     return true;
+}
+
+/** A disk's answer to what was asked before this, or by an earlier life: nothing follows. */
+static void tell_again(struct world *w, struct host *h, vsr_sequence sequence)
+{
+    const struct vsr_event event = {.kind = VSR_EVENT_DURABLE, .sequence = sequence};
+
+    w->stats.counts[COUNT_DURABLE_AGAIN]++;
+    if (vsr_driver_step(&h->driver, &event) != VSR_DROP_STALE)
+        journal_fail(&w->journal, OUTCOME_INVARIANT,
+                     "G2: replica %u takes the answer to an older sequence", h->index);
 }
 
 static void on_process_event(struct world *w, struct host *h, const struct event *event)
@@ -260,9 +275,11 @@ static void on_process_event(struct world *w, struct host *h, const struct event
         if (!h->is_paused) host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_TURN_END});
     } else if (event->kind == EVENT_WRITTEN) {
         host_note_written(w, h);
-    } else if (event->kind == EVENT_PERSISTED) {
+    } else if (event->kind == EVENT_DURABLE) {
         h->is_writing = false;
-        host_step(w, h, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = h->writing});
+        host_step(w, h,
+                  &(struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = event->sequence});
+        if (h->driver.core != NULL && h->is_writing) tell_again(w, h, event->sequence);
     } else if (event->kind == EVENT_COMPLETED) {
         h->is_saving = false;
         host_step(w, h, &h->completion);
@@ -294,7 +311,11 @@ void host_on_event(struct world *w, const struct event *event)
         on_deliver(w, h, event);
         return;
     }
-    if (event->life != h->incarnation) return;
+    if (event->life != h->incarnation) {
+        if (event->kind == EVENT_DURABLE && host_is_up(h) && !h->is_saving)
+            tell_again(w, h, event->sequence);
+        return;
+    }
     if (event->kind == EVENT_RESTART) {
         if (h->driver.core == NULL && !h->is_frozen) host_start(w, h);
     } else if (event->kind == EVENT_RESUME) {

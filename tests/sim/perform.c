@@ -75,8 +75,9 @@ void host_note_written(struct world *w, struct host *h)
     w->stats.counts[COUNT_PERSISTS]++;
 }
 
-static bool perform_persist(void *context, const struct vsr_superblock *s)
+static bool perform_persist(void *context, const struct vsr_effect *e)
 {
+    const struct vsr_superblock *s = &e->superblock;
     struct host *h = context;
     struct world *w = h->world;
     const struct scenario *c = &w->scenario;
@@ -105,7 +106,11 @@ static bool perform_persist(void *context, const struct vsr_superblock *s)
         return true;
     }
     host_schedule(w, h, EVENT_WRITTEN, delay - random_below(&w->disk_random, delay / 2 + 1));
-    host_schedule(w, h, EVENT_PERSISTED, delay);
+    queue_push(&w->queue, (struct event){.time = w->now + delay,
+                                         .kind = EVENT_DURABLE,
+                                         .target = (uint16_t)h->index,
+                                         .life = h->incarnation,
+                                         .sequence = e->sequence});
     return false;
 }
 

@@ -11,8 +11,8 @@ enum event_kind {
     EVENT_DELIVER_CLIENT, /* target: client */
     EVENT_TICK,
     EVENT_TURN_END,
-    EVENT_WRITTEN,   /* the superblock is on the disk */
-    EVENT_PERSISTED, /* ... and the replica is told */
+    EVENT_WRITTEN, /* the superblock is on the disk */
+    EVENT_DURABLE, /* ... and the replica is told */
     EVENT_APPLIED,
     EVENT_COMPLETED, /* a snapshot that took time is saved or loaded */
     EVENT_RESTART,
@@ -28,7 +28,8 @@ struct event {
     uint64_t order;
     uint16_t kind;
     uint16_t target;
-    uint32_t life; /* of the target: an event for an earlier one is void */
+    uint32_t life;         /* of the target: an event for an earlier one is void */
+    vsr_sequence sequence; /* of DURABLE */
     struct vsr_buffer buffer;
 };
 

@@ -39,6 +39,7 @@
     X(PERSISTS, "superblocks written")                                                             \
     X(PERSISTS_LOST, "superblocks lost in a crash")                                                \
     X(PERSISTS_UNTOLD, "superblocks written, then a crash before the replica knew")                \
+    X(DURABLE_AGAIN, "answers of a disk that came again, or to a life that was over")              \
     X(CHUNKS, "chunks stored")                                                                     \
     X(SNAPSHOTS_REFUSED, "snapshots whose bytes were bad")                                         \
     X(ENDS_WITH_ALL, "ends with all replicas")                                                     \

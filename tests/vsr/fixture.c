@@ -179,14 +179,15 @@ static bool apply_or_hold(void *context, const struct vsr_effect *e)
     return !f->holds_apply;
 }
 
-static bool persist_or_hold(void *context, const struct vsr_superblock *superblock)
+static bool persist_or_hold(void *context, const struct vsr_effect *e)
 {
     struct fixture *f = context;
 
     f->persists++;
-    f->superblock = *superblock;
+    f->superblock = e->superblock;
+    f->sequence = e->sequence;
     if (f->holds_persist) return false;
-    f->durable = *superblock;
+    f->durable = e->superblock;
     return true;
 }
 
@@ -259,7 +260,7 @@ enum vsr_drop fixture_message(struct fixture *f, struct vsr_buffer m)
 void fixture_persisted(struct fixture *f)
 {
     f->durable = f->superblock;
-    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = f->superblock});
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = f->sequence});
 }
 
 void fixture_turn_end(struct fixture *f)

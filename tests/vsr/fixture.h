@@ -50,6 +50,7 @@ struct fixture {
     bool writes_payload;              /* the state machine writes into what it should read */
     bool keeps_nothing;               /* true: the host has no room for a snapshot */
     struct vsr_superblock superblock; /* of the last persist effect */
+    vsr_sequence sequence;            /* of that too */
     struct vsr_superblock durable;    /* of the last one that was completed */
     vsr_op held_op;
     struct fixture_blob {

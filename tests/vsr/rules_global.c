@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 #include "leak_check.h"
+#include "messages.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -152,6 +153,70 @@ Test(rule_G, G7_silent_until_the_superblock_is_durable)
     DROPS(f, make_register(f, 1), NONE);
     fixture_turn_end(f);
     cr_assert_eq(fixture_sent_count(f, VSR_PREPARE), 1);
+    fixture_end(f);
+}
+
+static enum vsr_drop say_durable(struct fixture *f, vsr_sequence sequence)
+{
+    return fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = sequence});
+}
+
+/* G2, G7: only the answer to what was asked last is news. */
+Test(rule_G, G7_an_older_sequence_makes_nothing_durable)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_create(&o);
+
+    f->holds_persist = true;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
+    const vsr_sequence first = f->sequence;
+    cr_assert_eq(say_durable(f, first - 1), VSR_DROP_STALE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_STARTING);
+    cr_assert_eq(say_durable(f, first), VSR_DROP_NONE);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+
+    /* A view whose superblock is out, and another one before it is there. */
+    leave(f, 1);
+    cr_assert_eq(f->sequence, first + 1);
+    cr_assert_eq(say_durable(f, first), VSR_DROP_STALE);
+    cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 0);
+    leave(f, 2);
+    cr_assert_eq(f->persists, 2, "one is out at a time");
+    cr_assert_eq(say_durable(f, first + 1), VSR_DROP_NONE);
+    cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 0, "of view 1 only");
+    cr_assert_eq(f->sequence, first + 2);
+    cr_assert_eq(f->superblock.view, 2);
+    cr_assert_eq(say_durable(f, first + 1), VSR_DROP_STALE);
+    cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 0);
+    cr_assert_eq(say_durable(f, first + 2), VSR_DROP_NONE);
+    cr_assert_eq(fixture_sent_count(f, VSR_DO_VIEW_CHANGE), 1);
+    cr_assert_eq(seen(f).drops[VSR_DROP_STALE], 3);
+    fixture_end(f);
+}
+
+/* G2, 9.2: the storage's answer to an earlier life is none to this one; the epoch is kept. */
+Test(rule_G, G7_another_life_s_sequence_makes_nothing_durable)
+{
+    struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_start(&o);
+    const vsr_sequence before = f->sequence;
+
+    fixture_free(f);
+    o.incarnation++;
+    f = fixture_create(&o);
+    f->holds_persist = true;
+    fixture_step(f, (struct vsr_event){
+                        .kind = VSR_EVENT_RECOVER,
+                        .superblock = {.view = 1, .epoch = 3, .incarnation = o.incarnation - 1}});
+    cr_assert_gt(f->sequence, before);
+    cr_assert_eq(f->superblock.epoch, 3);
+    cr_assert_eq(say_durable(f, before), VSR_DROP_STALE);
+    for (int i = 0; i < 30; i++) {
+        fixture_tick(f);
+        cr_assert_eq(f->sent_count, 0);
+    }
+    cr_assert_eq(say_durable(f, f->sequence), VSR_DROP_NONE);
+    cr_assert_eq(fixture_sent_count(f, VSR_RECOVERY), 1);
     fixture_end(f);
 }
 

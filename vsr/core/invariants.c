@@ -3,6 +3,7 @@
  */
 #include <vsr/invariants.h>
 
+#include "durable.h"
 #include "message.h"
 #include "state.h"
 
@@ -20,11 +21,14 @@ static void check_order(const struct vsr_replica *r)
 static void check_views(const struct vsr_replica *r)
 {
     VSR_ASSERT(r->log_view <= r->view);
-    VSR_ASSERT(r->durable.view <= r->view && r->durable.log_view <= r->log_view);
+    VSR_ASSERT(r->durability.superblock.view <= r->view);
+    VSR_ASSERT(r->durability.superblock.log_view <= r->log_view);
+    VSR_ASSERT(r->durability.durable <= r->durability.asked);
+    VSR_ASSERT(r->durability.asked <= r->durability.durable + 1);
     if (r->status != VSR_STATUS_NORMAL) return;
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(r->confirmed <= r->log.op);
-    VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->log_view);
+    VSR_ASSERT(vsr_is_durable(r));
 }
 
 /** I12: the hash chain is intact and the ops are consecutive. */

@@ -7,6 +7,7 @@
 
 #include "commit.h"
 #include "divergence.h"
+#include "durable.h"
 #include "log_room.h"
 #include "make.h"
 #include "message.h"
@@ -23,7 +24,7 @@ static vsr_op acknowledged_op(const struct vsr_replica *r)
 void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
 {
     VSR_ASSERT(is_serving(r));
-    VSR_ASSERT(r->durable.log_view == r->view);
+    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
 
     vsr_log_append(&r->log, prepare);
     r->in_view.acked[r->members.self] = acknowledged_op(r);
@@ -187,7 +188,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     VSR_ASSERT(!is_primary(r));
-    VSR_ASSERT(r->durable.log_view == r->view);
+    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
     if (!r->in_view.is_ack_due) return;
     struct vsr_prepare_ok *ok = vsr_make_prepare_ok(r, &buffer);
     if (ok == NULL) {

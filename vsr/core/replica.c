@@ -3,6 +3,7 @@
  */
 #include "admission.h"
 #include "checkpoint.h"
+#include "durable.h"
 #include "execute.h"
 #include "liveness.h"
 #include "log_room.h"
@@ -25,7 +26,8 @@
 /** Asks for the first superblock to be made durable: before that we say nothing. Source: 9.2. */
 static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
 {
-    VSR_ASSERT(r->status == VSR_STATUS_STARTING && !r->is_persisting);
+    VSR_ASSERT(r->status == VSR_STATUS_STARTING);
+    vsr_durable_begin(r, &(struct vsr_superblock){0});
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
     memset(r->in_view.has_answered, true, sizeof r->in_view.has_answered);
     vsr_draw_suspicion(r);
@@ -38,26 +40,15 @@ static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
 static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblock *superblock,
                                 struct vsr_effects *out)
 {
-    VSR_ASSERT(r->status == VSR_STATUS_STARTING && !r->is_persisting);
+    VSR_ASSERT(r->status == VSR_STATUS_STARTING);
     VSR_ASSERT(superblock->incarnation < r->options.incarnation);
     r->status = VSR_STATUS_RECOVERING;
     r->view = superblock->view;
     r->log_view = superblock->log_view;
     r->members.epoch = superblock->epoch;
-    r->durable = *superblock;
+    vsr_durable_begin(r, superblock);
     vsr_draw_suspicion(r);
     vsr_persist(r, out); /* No two lives share an incarnation: its nonces are its own. */
-    return VSR_DROP_NONE;
-}
-
-static enum vsr_drop on_persisted(struct vsr_replica *r, const struct vsr_superblock *superblock,
-                                  struct vsr_effects *out)
-{
-    VSR_ASSERT(r->is_persisting);
-    VSR_ASSERT(superblock->view <= r->view && superblock->log_view <= r->log_view);
-    r->is_persisting = false;
-    r->durable = *superblock;
-    vsr_persist(r, out); /* The view may have moved on meanwhile. */
     return VSR_DROP_NONE;
 }
 
@@ -143,14 +134,12 @@ static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_
 /** What waited for the superblock, or for one more DoViewChange, goes on. */
 static void change_status(struct vsr_replica *r, struct vsr_effects *out)
 {
-    const bool is_durable = r->durable.view == r->view && r->durable.log_view == r->log_view &&
-                            r->durable.incarnation == r->options.incarnation;
-
-    if (r->status == VSR_STATUS_STARTING && is_durable) {
+    if (!vsr_is_durable(r)) return;
+    if (r->status == VSR_STATUS_STARTING) {
         r->status = VSR_STATUS_NORMAL;
     } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
         vsr_proceed_between_views(r, out);
-    } else if (r->status == VSR_STATUS_RECOVERING && is_durable) {
+    } else if (r->status == VSR_STATUS_RECOVERING) {
         if (r->recovery.is_installed)
             vsr_become_normal(r, out);
         else if (r->recovery.nonce == 0)
@@ -204,8 +193,8 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
     case VSR_EVENT_TICK:
         why = on_tick(r, event->now_ns, out);
         break;
-    case VSR_EVENT_PERSISTED:
-        why = on_persisted(r, &event->superblock, out);
+    case VSR_EVENT_DURABLE:
+        why = vsr_on_durable(r, event->sequence, out);
         break;
     case VSR_EVENT_APPLIED:
         why = vsr_on_applied(r, event->op, out);

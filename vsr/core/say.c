@@ -131,7 +131,7 @@ void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_eff
 {
     struct vsr_buffer buffer;
 
-    VSR_ASSERT(is_serving(r) && r->durable.log_view == r->view);
+    VSR_ASSERT(is_serving(r) && r->log_view == r->view && vsr_is_durable(r));
     if (to_mask == 0) return;
     struct vsr_start_view *start_view = vsr_make_start_view(r, &buffer);
     if (start_view == NULL) {

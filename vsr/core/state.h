@@ -7,6 +7,7 @@
 #include "client_table.h"
 #include "clock.h"
 #include "divergence.h"
+#include "durable.h"
 #include "effects.h"
 #include "log.h"
 #include "members.h"
@@ -95,8 +96,7 @@ struct vsr_replica {
     enum vsr_status status;
     vsr_view view;
     vsr_view log_view;
-    struct vsr_superblock durable;
-    bool is_persisting;
+    struct vsr_durability durability;
     struct vsr_in_view in_view;
     struct vsr_known_peers peers;
 

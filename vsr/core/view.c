@@ -1,11 +1,12 @@
 /**
- * The view a replica is in: raised, made durable, given its log. What follows from it is decided by
- * those who call.
+ * The view a replica is in: raised, given its log. What follows from it is decided by those who
+ * call.
  *
- * Source: VRR §4.2; rules G6, G7 and 9.2 of DESIGN.md.
+ * Source: VRR §4.2; rule G6 of DESIGN.md.
  */
 #include "view.h"
 
+#include "durable.h"
 #include "queue.h"
 #include "reply.h"
 #include "staging.h"
@@ -14,23 +15,6 @@
 
 /** Patience doubles so often at most. Source: rule 6.7. */
 enum { DOUBLINGS_MAX = 5 };
-
-void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
-{
-    const struct vsr_superblock wanted = {
-        .view = r->view,
-        .log_view = r->log_view,
-        .epoch = r->members.epoch,
-        .incarnation = r->options.incarnation,
-    };
-
-    if (r->is_persisting) return;
-    if (r->durable.view == wanted.view && r->durable.log_view == wanted.log_view &&
-        r->durable.epoch == wanted.epoch && r->durable.incarnation == wanted.incarnation)
-        return;
-    r->is_persisting = true;
-    effects_next(out, VSR_EFFECT_PERSIST)->superblock = wanted;
-}
 
 void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
 {

@@ -6,8 +6,6 @@
 
 #include <vsr/replica.h>
 
-/** Asks for the superblock to be made durable when it is not what it should be. */
-void vsr_persist(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out);
 /** Notes a commit number heard while it cannot be acted upon. */
 void vsr_note_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum);

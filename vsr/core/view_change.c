@@ -55,7 +55,7 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_known_log *own = &r->in_view.logs[r->members.self];
     struct vsr_buffer buffer;
 
-    VSR_ASSERT(r->durable.view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));
     VSR_ASSERT(own->is_here && r->log_view < r->view);
     struct vsr_do_view_change *do_view_change = vsr_make_do_view_change(r, &buffer);
     if (do_view_change == NULL) {
@@ -161,7 +161,7 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->log_view == r->view);
-    VSR_ASSERT(r->durable.view == r->view && r->durable.log_view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));
     if (r->status == VSR_STATUS_RECOVERING) {
         r->counters.recoveries++;
         r->has_source = false;
@@ -203,9 +203,9 @@ static void note_own(struct vsr_replica *r)
 
 void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (r->durable.view != r->view) return;
+    VSR_ASSERT(vsr_is_durable(r));
     if (r->log_view == r->view) {
-        if (r->durable.log_view == r->view) vsr_become_normal(r, out);
+        vsr_become_normal(r, out);
         return;
     }
     if (r->transfer.kind == TRANSFER_CATCH_UP) return;

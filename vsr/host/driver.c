@@ -153,8 +153,8 @@ static void perform(struct vsr_driver *driver, const struct vsr_effect *e)
             done = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
         break;
     case VSR_EFFECT_PERSIST:
-        if (host->persist(context, &e->superblock))
-            done = (struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = e->superblock};
+        if (host->persist(context, e))
+            done = (struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = e->sequence};
         break;
     case VSR_EFFECT_SAVE:
         if (host->save(context, e->snapshot.op, &done.snapshot)) done.kind = VSR_EVENT_SAVED;

@@ -22,8 +22,8 @@ struct vsr_host {
     void (*send_client)(void *context, vsr_address address, struct vsr_buffer buffer);
     /** Returns true when it is done, false when the host will say VSR_EVENT_APPLIED. */
     bool (*apply)(void *context, const struct vsr_effect *effect);
-    /** Returns true when it is durable, false when the host will say VSR_EVENT_PERSISTED. */
-    bool (*persist)(void *context, const struct vsr_superblock *superblock);
+    /** Returns true when it is durable, false when the host will say VSR_EVENT_DURABLE. */
+    bool (*persist)(void *context, const struct vsr_effect *effect);
     /** Returns true and *snapshot, or false when the host will say VSR_EVENT_SAVED. */
     bool (*save)(void *context, vsr_op op, struct vsr_snapshot *snapshot);
     /** Fills in the bytes of a Chunk; `send` follows. */
@@ -45,7 +45,7 @@ struct vsr_host {
     bool (*performed)(void *context);
 };
 
-/** One of each kind may be out: APPLIED, PERSISTED, SAVED, LOADED. */
+/** One of each kind may be out: APPLIED, DURABLE, SAVED, LOADED. */
 enum { VSR_DRIVER_COMPLETIONS_MAX = 4 };
 
 /** Zeroed = without a core. The fields are for looking only. */

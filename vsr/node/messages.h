@@ -8,11 +8,11 @@
 enum {
     NODE_MESSAGE = 0x56530100, /* body: a protocol message */
     NODE_TICK,
-    NODE_CONTROL,   /* to a replica: its inbox may hold something. No body */
-    NODE_PERSISTED, /* to a replica: vsr_node_storage_take may have something. No body */
-    NODE_START,     /* to a client */
-    NODE_SUBMIT,    /* to a service. Body: struct vsr_node_submit, then the payload */
-    NODE_STOP,      /* to a service: end when all is answered */
+    NODE_CONTROL, /* to a replica: its inbox may hold something. No body */
+    NODE_DURABLE, /* to a replica: vsr_node_storage_take may have something. No body */
+    NODE_START,   /* to a client */
+    NODE_SUBMIT,  /* to a service. Body: struct vsr_node_submit, then the payload */
+    NODE_STOP,    /* to a service: end when all is answered */
 };
 
 #endif

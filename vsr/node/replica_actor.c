@@ -156,10 +156,10 @@ static bool apply(void *context, const struct vsr_effect *e)
     return true;
 }
 
-static bool persist(void *context, const struct vsr_superblock *superblock)
+static bool persist(void *context, const struct vsr_effect *e)
 {
     struct vsr_node_replica *n = context;
-    int error = vsr_node_storage_persist(n->storage, n->index, superblock);
+    int error = vsr_node_storage_persist(n->storage, n->index, e->sequence, &e->superblock);
 
     if (error != 0 && error != -EINPROGRESS) fail(n);
     return error == 0;
@@ -239,15 +239,15 @@ static void on_tick(struct vsr_node_replica *n)
 }
 
 /** The storage may have an answer; it keeps it until the replica runs. */
-static void on_persisted(struct vsr_node_replica *n)
+static void on_durable(struct vsr_node_replica *n)
 {
-    struct vsr_superblock superblock;
+    vsr_sequence sequence;
     int error;
 
     if (n->run_state != VSR_RUNNING) return;
-    if (!vsr_node_storage_take(n->storage, n->index, &superblock, &error)) return;
+    if (!vsr_node_storage_take(n->storage, n->index, &sequence, &error)) return;
     if (error == 0)
-        step(n, &(struct vsr_event){.kind = VSR_EVENT_PERSISTED, .superblock = superblock});
+        step(n, &(struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = sequence});
     else
         fail(n);
 }
@@ -302,7 +302,7 @@ static int on_resume(struct vsr_node_replica *n)
     if (n->run_state == VSR_RUNNING) return -EALREADY;
     if (n->run_state != VSR_PAUSED) return -ESRCH;
     set_run_state(n, VSR_RUNNING);
-    on_persisted(n); /* An answer may have come during the pause. */
+    on_durable(n); /* An answer may have come during the pause. */
     return 0;
 }
 
@@ -384,8 +384,8 @@ static void receive(void *state, struct act_message *m)
         on_tick(n);
     } else if (m->type == NODE_CONTROL) {
         on_control(n);
-    } else if (m->type == NODE_PERSISTED) {
-        on_persisted(n);
+    } else if (m->type == NODE_DURABLE) {
+        on_durable(n);
     } /* ACT_TYPE_ROOM: the turn's end tries again. */
     act_message_unref(m);
 }

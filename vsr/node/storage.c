@@ -28,7 +28,8 @@
 /** One replica's place, under the mutex. */
 struct place {
     struct vsr_superblock wanted; /* by the actor `to` */
-    struct vsr_superblock written;
+    vsr_sequence sequence;        /* of that */
+    vsr_sequence written;
     act_id to;
     int error;       /* of `written` */
     bool is_wanted;  /* and the writer has not begun */
@@ -73,7 +74,7 @@ static void wake(struct vsr_node_storage *s, act_id to)
     bool is_stopping = false;
 
     while (!is_stopping) {
-        if (m == NULL) m = act_message_create(NODE_PERSISTED, 0);
+        if (m == NULL) m = act_message_create(NODE_DURABLE, 0);
         if (m != NULL && act_send(to, m) == 0) return; /* one that is gone takes all */
         nanosleep(&pause, NULL);
         pthread_mutex_lock(&s->mutex);
@@ -100,6 +101,7 @@ static void write_until_stopped(struct vsr_node_storage *s, struct act_port *por
     while ((replica = next_place(s)) != UINT32_MAX) {
         struct place *place = &s->places[replica];
         const struct vsr_superblock superblock = place->wanted;
+        const vsr_sequence sequence = place->sequence;
         const act_id to = place->to;
 
         VSR_ASSERT(!place->is_writing);
@@ -110,7 +112,7 @@ static void write_until_stopped(struct vsr_node_storage *s, struct act_port *por
         pthread_mutex_lock(&s->mutex);
         place->is_writing = false;
         place->is_written = true;
-        place->written = superblock;
+        place->written = sequence;
         place->error = error;
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->mutex);
@@ -206,7 +208,7 @@ void vsr_node_storage_destroy(struct vsr_node_storage *s)
 
 /* Use. */
 
-int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica,
+int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica, vsr_sequence sequence,
                              const struct vsr_superblock *superblock)
 {
     struct place *place = &s->places[replica];
@@ -216,6 +218,7 @@ int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica,
     pthread_mutex_lock(&s->mutex);
     VSR_ASSERT(!place->is_wanted && !place->is_writing && !place->is_written);
     place->wanted = *superblock;
+    place->sequence = sequence;
     place->to = act_self();
     place->is_wanted = true;
     pthread_cond_broadcast(&s->changed);
@@ -223,8 +226,8 @@ int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica,
     return -EINPROGRESS;
 }
 
-bool vsr_node_storage_take(struct vsr_node_storage *s, uint32_t replica,
-                           struct vsr_superblock *superblock, int *error)
+bool vsr_node_storage_take(struct vsr_node_storage *s, uint32_t replica, vsr_sequence *sequence,
+                           int *error)
 {
     struct place *place = &s->places[replica];
 
@@ -232,7 +235,7 @@ bool vsr_node_storage_take(struct vsr_node_storage *s, uint32_t replica,
     pthread_mutex_lock(&s->mutex);
     const bool is_written = place->is_written;
     if (is_written) {
-        *superblock = place->written;
+        *sequence = place->written;
         *error = place->error;
     }
     place->is_written = false;

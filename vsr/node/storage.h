@@ -22,22 +22,22 @@ void vsr_node_storage_destroy(struct vsr_node_storage *storage);
 void vsr_node_storage_undo(struct vsr_node_storage *storage);
 
 /**
- * Makes a superblock durable. Only from the replica's actor, one at a time.
+ * Makes a superblock durable, the effect `sequence`. Only from the replica's actor, one at a time.
  *
- * Returns: 0: it is durable. -EINPROGRESS: a NODE_PERSISTED comes to the actor, which then calls
+ * Returns: 0: it is durable. -EINPROGRESS: a NODE_DURABLE comes to the actor, which then calls
  *          vsr_node_storage_take. Else why it may not be durable.
  */
 int vsr_node_storage_persist(struct vsr_node_storage *storage, uint32_t replica,
-                             const struct vsr_superblock *superblock);
+                             vsr_sequence sequence, const struct vsr_superblock *superblock);
 
 /**
  * Takes the answer to the last vsr_node_storage_persist of this life. Only from the replica's
  * actor.
  *
- * Returns: whether there was one: *superblock, and in *error 0 or why it may not be durable.
+ * Returns: whether there was one: *sequence, and in *error 0 or why it may not be durable.
  */
 bool vsr_node_storage_take(struct vsr_node_storage *storage, uint32_t replica,
-                           struct vsr_superblock *superblock, int *error);
+                           vsr_sequence *sequence, int *error);
 
 /**
  * The superblock of a replica that is not running; all zero: it never ran. What it had asked for

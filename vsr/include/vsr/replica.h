@@ -76,15 +76,15 @@ struct vsr_superblock {
 };
 
 enum vsr_event_kind {
-    VSR_EVENT_START,     /* once, first, on a replica that never ran before */
-    VSR_EVENT_RECOVER,   /* instead, after a crash. superblock: the last that became durable */
-    VSR_EVENT_MESSAGE,   /* message: a buffer; the step takes it */
-    VSR_EVENT_TURN_END,  /* no more messages wait for now: close the batch, acknowledge, reply */
-    VSR_EVENT_TICK,      /* now_ns: the host's clock, for timestamps */
-    VSR_EVENT_PERSISTED, /* superblock: the one of the completed persist effect */
-    VSR_EVENT_APPLIED,   /* op: of the completed apply effect */
-    VSR_EVENT_SAVED,     /* snapshot: what the save effect has made */
-    VSR_EVENT_LOADED,    /* is_loaded. Both before any message, tick or turn's end */
+    VSR_EVENT_START,    /* once, first, on a replica that never ran before */
+    VSR_EVENT_RECOVER,  /* instead, after a crash. superblock: the last that became durable */
+    VSR_EVENT_MESSAGE,  /* message: a buffer; the step takes it */
+    VSR_EVENT_TURN_END, /* no more messages wait for now: close the batch, acknowledge, reply */
+    VSR_EVENT_TICK,     /* now_ns: the host's clock, for timestamps */
+    VSR_EVENT_DURABLE,  /* sequence: of a durable effect; it and all before it outlive a crash */
+    VSR_EVENT_APPLIED,  /* op: of the completed apply effect */
+    VSR_EVENT_SAVED,    /* snapshot: what the save effect has made */
+    VSR_EVENT_LOADED,   /* is_loaded. Both before any message, tick or turn's end */
     VSR_EVENT_COUNT
 };
 
@@ -102,6 +102,7 @@ struct vsr_event {
         struct vsr_buffer message;
         uint64_t now_ns;
         struct vsr_superblock superblock;
+        vsr_sequence sequence;
         vsr_op op;
         struct vsr_snapshot snapshot;
         bool is_loaded; /* false: the bytes are not those of the id, or did not load */
@@ -112,7 +113,7 @@ enum vsr_effect_kind {
     VSR_EFFECT_SEND,        /* to the replicas in the mask `to`; gives the host the buffer */
     VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
     VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
-    VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_PERSISTED */
+    VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_DURABLE{sequence} */
     VSR_EFFECT_SAVE, /* take a snapshot now, keep it for the last one; then say VSR_EVENT_SAVED */
     VSR_EFFECT_SEND_CHUNK,  /* fill the buffer, a Chunk, from the snapshot kept; then as SEND */
     VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; offset 0 begins anew; gives the buffer */
@@ -137,7 +138,10 @@ struct vsr_effect {
             uint64_t timestamp;
             uint32_t count;
         };
-        struct vsr_superblock superblock;
+        struct {
+            struct vsr_superblock superblock;
+            vsr_sequence sequence;
+        };
         struct vsr_snapshot snapshot; /* LOAD: all of it; SAVE: op */
         struct {
             enum vsr_notice notice;

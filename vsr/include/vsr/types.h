@@ -23,6 +23,9 @@ typedef uint64_t vsr_session;
 typedef uint64_t vsr_checksum;
 /** Where a client's replies go. Opaque to the core; the node puts an act_id here. */
 typedef uint64_t vsr_address;
+/** Numbers a replica's durable effects: {incarnation, count}, 32 bits each. It only rises, over all
+ * of the replica's lives. */
+typedef uint64_t vsr_sequence;
 
 enum {
     VSR_REPLICAS_MAX = 7,

@@ -1,0 +1,65 @@
+/**
+ * What has to be durable. See durable.h.
+ *
+ * Source: rules G7 and 9.2 of DESIGN.md.
+ */
+#include "durable.h"
+
+#include "state.h"
+
+static struct vsr_superblock wanted(const struct vsr_replica *r)
+{
+    return (struct vsr_superblock){
+        .view = r->view,
+        .log_view = r->log_view,
+        .epoch = r->members.epoch,
+        .incarnation = r->options.incarnation,
+    };
+}
+
+void vsr_durable_begin(struct vsr_replica *r, const struct vsr_superblock *held)
+{
+    struct vsr_durability *d = &r->durability;
+
+    VSR_ASSERT(d->asked == 0 && d->durable == 0);
+    d->superblock = *held;
+    d->asked = d->durable = (vsr_sequence)r->options.incarnation << 32;
+}
+
+vsr_sequence vsr_durable_needs(const struct vsr_replica *r)
+{
+    const struct vsr_superblock *asked = &r->durability.superblock;
+    const bool is_asked = asked->view == r->view && asked->log_view == r->log_view &&
+                          asked->epoch == r->members.epoch &&
+                          asked->incarnation == r->options.incarnation;
+
+    return r->durability.asked + !is_asked;
+}
+
+bool vsr_is_durable(const struct vsr_replica *r)
+{
+    return vsr_durable_needs(r) <= r->durability.durable;
+}
+
+void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
+{
+    struct vsr_durability *d = &r->durability;
+
+    if (d->durable < d->asked || vsr_is_durable(r)) return;
+    d->superblock = wanted(r);
+    d->asked++;
+    struct vsr_effect *effect = effects_next(out, VSR_EFFECT_PERSIST);
+    effect->superblock = d->superblock;
+    effect->sequence = d->asked;
+}
+
+enum vsr_drop vsr_on_durable(struct vsr_replica *r, vsr_sequence sequence, struct vsr_effects *out)
+{
+    struct vsr_durability *d = &r->durability;
+
+    VSR_ASSERT(sequence <= d->asked); /* The host answers what was asked. */
+    if (sequence <= d->durable) return drop(r, VSR_DROP_STALE);
+    d->durable = sequence;
+    vsr_persist(r, out); /* The view may have moved on meanwhile. */
+    return VSR_DROP_NONE;
+}
