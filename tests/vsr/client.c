@@ -374,10 +374,10 @@ Test(client, 5_3_evictions_without_a_result_back_off)
         const uint32_t ticks = evict(&d, false);
         const uint32_t doublings = n < DOUBLINGS ? n : DOUBLINGS;
         cr_assert_gt(ticks, 0);
-        cr_assert_leq(ticks, (RETRY_TICKS << doublings) + SWEEP);
+        cr_assert_leq(ticks, ((uint32_t)RETRY_TICKS << doublings) + SWEEP);
         if (ticks > longest) longest = ticks;
     }
-    cr_assert_gt(longest, RETRY_TICKS << (DOUBLINGS - 1));
+    cr_assert_gt(longest, (uint32_t)RETRY_TICKS << (DOUBLINGS - 1));
     cr_assert_eq(evict(&d, true), 0, "a result ends it");
     close_desk(&d);
 }
