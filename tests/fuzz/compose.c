@@ -212,8 +212,6 @@ static void fill_commit(struct host *h, struct vsr_buffer m)
     commit->sequence = ++h->sequence;
     commit->op = h->op > report.op ? h->op : report.op;
     commit->op_checksum = host_checksum(h, commit->op);
-    commit->agreed[VSR_CLAIM_SNAPSHOT].op = h->kept_snapshot.op;
-    commit->agreed[VSR_CLAIM_SNAPSHOT].digest = h->kept_snapshot.id;
 }
 
 static void fill_commit_ok(struct host *h, struct vsr_buffer m)

@@ -91,7 +91,7 @@ static void pause_and_watch(struct world *w)
     w->late += act_now_ns() - before > LATE_MS * 1000000ull;
 }
 
-/* Every replica saves three times, all at the same op. */
+/* Every replica saves three times, in turn. */
 static void tell_saving(struct world *w)
 {
     for (uint32_t i = 0; i < REPLICAS; i++) {

@@ -84,6 +84,7 @@ void host_start(struct world *w, struct host *h)
     h->kept.snapshot = h->staged.snapshot = (struct vsr_snapshot){0};
     h->kept.count = h->staged.count = 0;
     memset(h->first_sent, 0, sizeof h->first_sent);
+    memset(h->away_at, 0, sizeof h->away_at);
     host_schedule(w, h, EVENT_TICK, random_below(&w->disk_random, h->tick_units) + 1);
     if (h->has_durable) {
         w->stats.counts[COUNT_RESTARTS]++;
@@ -216,6 +217,7 @@ static void on_deliver(struct world *w, struct host *h, const struct event *even
         world_may_crash(w, h) && faults_spring(w, &w->receive_trap, m->type, true);
     if (m->type < VSR_MESSAGE_COUNT) w->stats.delivered[m->type]++;
     h->heard = *m;
+    if (m->from < world_replicas(w)) h->away_at[m->from] = m->type == VSR_AWAY ? w->now : 0;
     journal_message(&w->journal, NOTE_DELIVERED, m, (int16_t)h->index, 0);
     if (is_trapped) {
         w->stats.faults[FAULT_CRASH_RECEIVER]++;

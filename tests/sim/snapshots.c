@@ -70,11 +70,36 @@ static bool save_fails(struct world *w, const struct host *h)
            random_ppm(&w->cost_random, w->scenario.snapshots.fail_ppm);
 }
 
+/**
+ * Saves overlap in no quorum. Periodic ones take turns, and are all there are until somebody asks;
+ * nobody begins one who knows of another that is at it.
+ *
+ * Two that begin while the word of the first is on its way are possible: on demand, or where one
+ * lags behind the other. Rules 6.8 and 10.
+ */
+static void check_turn(struct world *w, const struct host *h, vsr_op op)
+{
+    const uint64_t known = 5ull * w->scenario.replica.suspect_ticks * TICK;
+    const uint32_t every = w->scenario.replica.checkpoint_ops;
+
+    if (w->scenario.garbled_ppm != 0) return;
+    if (w->stats.delivered[VSR_GET_CHUNK] == 0 &&
+        (every == 0 || op % every != 0 || op / every % world_replicas(w) != h->index))
+        host_fail(w, h, "SAVE that nobody has asked for, out of its turn");
+    for (uint32_t i = 0; i < world_replicas(w); i++) {
+        const struct host *other = &w->hosts[i];
+        if (other == h || other->driver.core == NULL || !other->is_saving) continue;
+        if (other->completion.kind != VSR_EVENT_SAVED || h->away_at[i] == 0) continue;
+        if (w->now - h->away_at[i] < known) host_fail(w, h, "SAVE while it knows of another's");
+    }
+}
+
 bool snapshot_save(struct world *w, struct host *h, vsr_op op, struct vsr_snapshot *snapshot)
 {
     struct stored *kept = &h->kept;
 
     if (h->machine_op != op) host_fail(w, h, "SAVE of an op that the machine is not at");
+    check_turn(w, h, op);
     kept->count = 0;
     kept->snapshot = (struct vsr_snapshot){.op = op};
     if (save_fails(w, h)) {

@@ -55,6 +55,8 @@ struct host {
     uint64_t busy_until;
     uint64_t resume_at;
     struct vsr_event completion; /* what it is told then */
+    uint64_t
+        away_at[VSR_REPLICAS_MAX]; /* when it was told Away, the last it heard; 0 = it was not */
 
     uint64_t tick_units; /* its clock's period */
     uint64_t clock_offset_ns;

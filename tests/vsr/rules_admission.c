@@ -24,10 +24,10 @@ static const struct row {
     uint32_t statuses;
 } rows[] = {
     {VSR_REQUEST, 128, CLIENT_ONLY, HANDLED, NORMAL},
-    {VSR_PREPARE, 168, PRIMARY, FOLLOWED, NORMAL | VIEW_CHANGE},
-    {VSR_PREPARE_OK, 120, BACKUP_TO_PRIMARY, DROPPED, NORMAL},
-    {VSR_COMMIT, 144, PRIMARY, FOLLOWED, NORMAL | VIEW_CHANGE},
-    {VSR_COMMIT_OK, 120, BACKUP_TO_PRIMARY, DROPPED, NORMAL},
+    {VSR_PREPARE, 152, PRIMARY, FOLLOWED, NORMAL | VIEW_CHANGE},
+    {VSR_PREPARE_OK, 104, BACKUP_TO_PRIMARY, DROPPED, NORMAL},
+    {VSR_COMMIT, 128, PRIMARY, FOLLOWED, NORMAL | VIEW_CHANGE},
+    {VSR_COMMIT_OK, 104, BACKUP_TO_PRIMARY, DROPPED, NORMAL},
     {VSR_GET_STATE, 104, ANYONE, DROPPED, NORMAL | VIEW_CHANGE},
     {VSR_NEW_STATE, 128, ANYONE, DROPPED, NORMAL | VIEW_CHANGE | RECOVERING},
     {VSR_START_VIEW_CHANGE, 72, ANYONE, HANDLED, NORMAL | VIEW_CHANGE},
@@ -187,7 +187,7 @@ Test(admission, sizes_are_checked)
         const bool is_fixed = row->type != VSR_REQUEST && row->type != VSR_PREPARE &&
                               row->type != VSR_NEW_STATE && row->type != VSR_CHUNK;
         const uint32_t least = row->type == VSR_REQUEST   ? 64
-                               : row->type == VSR_PREPARE ? 168
+                               : row->type == VSR_PREPARE ? 152
                                : row->type == VSR_CHUNK   ? 112
                                                           : row->bytes;
         for (uint32_t bytes = least - 8; bytes <= least + 8; bytes += 4) {

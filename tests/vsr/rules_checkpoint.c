@@ -31,48 +31,87 @@ static struct fixture *donor(const struct chain *c, vsr_op op)
     return f;
 }
 
-/* 10: taken at exactly op % C == 0, inside the execution, however many ops are committed at once.
- */
-Test(rule_10_take, snapshots_are_taken_at_exact_ops)
+/* 10: replica i of N at op C * (i + k * N) and no other, inside the execution, however many ops are
+ * committed at once: so saves never overlap in a quorum. */
+Test(rule_10_take, replicas_take_turns)
 {
-    struct chain c = chain_make(3, 11);
-    struct fixture *f = start(2, 3);
-    uint64_t counts[FIXTURE_COUNTERS];
-    struct vsr_replica_report report;
-
-    chain_feed(f, &c, 11, 0);
-    fixture_message(f, make_commit(f, 11, chain_checksum(&c, 11)));
-    cr_assert_eq(seen(f).applied, 11);
-    vsr_replica_report(f->r, &report);
-    cr_assert_eq(report.counters.snapshots_saved, 3);
-    cr_assert_eq(f->r->checkpoint.periodic.op, 9);
-    memcpy(counts, f->kept.bytes + f->kept.count - sizeof counts, sizeof counts);
-    cr_assert_eq(counts[0], 8, "ops 2 .. 9, and not 10 and 11");
-    chain_free(&c);
-    fixture_end(f);
-}
-
-/* 10: every C-th op and no other, at C - 1, C, C + 1. */
-Test(rule_10_take, no_snapshot_at_other_ops)
-{
-    for (vsr_op op = 3; op <= 5; op++) {
-        struct chain c = chain_make(3, 5);
-        struct fixture *f = start(2, 4);
-        chain_feed(f, &c, op, op);
-        cr_assert_eq(seen(f).snapshot_op, op < 4 ? 0 : 4);
+    for (uint32_t self = 1; self < 3; self++) {
+        struct chain c = chain_make(3, 20);
+        struct fixture *f = start(self, 3);
+        for (vsr_op op = 1; op <= 20; op++) {
+            const uint64_t saved = seen(f).counters.snapshots_saved;
+            chain_feed(f, &c, op, op);
+            const bool is_turn = op % 3 == 0 && op / 3 % 3 == self;
+            cr_assert_eq(seen(f).counters.snapshots_saved - saved, is_turn, "%u at op %llu", self,
+                         (unsigned long long)op);
+        }
         chain_free(&c);
         fixture_end(f);
     }
 }
 
+/* 10: taken inside the execution, at exactly its op, however many ops are committed at once. */
+Test(rule_10_take, snapshots_are_taken_at_exact_ops)
+{
+    struct chain c = chain_make(3, 11);
+    struct fixture *f = start(2, 3);
+    uint64_t counts[FIXTURE_COUNTERS];
+
+    chain_feed(f, &c, 11, 0);
+    fixture_message(f, make_commit(f, 11, chain_checksum(&c, 11)));
+    cr_assert_eq(seen(f).applied, 11);
+    cr_assert_eq(seen(f).counters.snapshots_saved, 1);
+    cr_assert_eq(seen(f).snapshot_op, 6);
+    memcpy(counts, f->kept.bytes + f->kept.count - sizeof counts, sizeof counts);
+    cr_assert_eq(counts[0], 5, "ops 2 .. 6, and not 7 and on");
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 10, 6.8: while another one is away it is not taken; the next turn is. */
+Test(rule_10_take, turn_is_left_out_while_another_is_away)
+{
+    for (uint32_t is_back = 0; is_back < 2; is_back++) {
+        struct chain c = chain_make(3, 15);
+        struct fixture *f = start(2, 3);
+        chain_feed(f, &c, 5, 5);
+        fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_away), 1));
+        if (is_back) fixture_message(f, make_ping(f, 1, 0));
+        chain_feed(f, &c, 6, 6);
+        cr_assert_eq(seen(f).snapshot_op, is_back ? 6 : 0);
+        fixture_message(f, make_ping(f, 1, 0));
+        chain_feed(f, &c, 14, 14);
+        cr_assert_eq(seen(f).snapshot_op, is_back ? 6 : 0);
+        chain_feed(f, &c, 15, 15);
+        cr_assert_eq(seen(f).snapshot_op, 15);
+        chain_free(&c);
+        fixture_end(f);
+    }
+}
+
+struct bytes {
+    uint8_t data[32768];
+    size_t count;
+};
+
+static bool append(void *stream, const void *data, size_t count)
+{
+    struct bytes *b = stream;
+
+    cr_assert_leq(count, sizeof b->data - b->count);
+    memcpy(b->data + b->count, data, count);
+    b->count += count;
+    return true;
+}
+
 /* 10: the primary's and the backups' are byte-identical, whatever their pending numbers, batches
  * and times of execution. */
-Test(rule_10_take, ids_are_the_same_everywhere)
+Test(rule_10_take, bytes_are_the_same_everywhere)
 {
     static struct world w;
+    static struct bytes saved[3];
     struct vsr_replica_options o = fixture_options(3, 0);
 
-    o.checkpoint_ops = 4;
     world_start(&w, &o);
     struct world_answer a = world_open(&w, 0, 1);
     struct world_answer b = world_open(&w, 0, 2);
@@ -88,62 +127,13 @@ Test(rule_10_take, ids_are_the_same_everywhere)
     fixture_step(w.replicas[2],
                  (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = w.replicas[2]->held_op});
     world_run(&w, 30);
-    const struct vsr_snapshot *first = &w.replicas[0]->r->checkpoint.periodic;
-    cr_assert_geq(first->op, 12);
-    for (uint32_t i = 1; i < 3; i++) {
-        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.op, first->op);
-        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.id, first->id);
-        cr_assert_eq(w.replicas[i]->r->checkpoint.periodic.bytes, first->bytes);
+    for (uint32_t i = 0; i < 3; i++) {
+        cr_assert_eq(seen(w.replicas[i]).applied, seen(w.replicas[0]).applied);
+        cr_assert(vsr_replica_save(w.replicas[i]->r, append, &saved[i]));
+        cr_assert_eq(saved[i].count, saved[0].count);
+        cr_assert_eq(memcmp(saved[i].data, saved[0].data, saved[0].count), 0, "%u", i);
     }
     world_end(&w);
-}
-
-/* 10: another snapshot at the same op: the machine is not deterministic. Halts. */
-Test(rule_10_take, diverged_replica_halts)
-{
-    static struct world w;
-    struct vsr_replica_options o = fixture_options(3, 0);
-
-    o.checkpoint_ops = 4;
-    world_start(&w, &o);
-    struct world_answer a = world_open(&w, 0, 1);
-    world_request(&w, 0, a.session, a.slot, 1, 3);
-    world_settle(&w);
-    world_tick(&w, 0, 5);
-    world_settle(&w);
-    w.replicas[2]->counts[3] ^= 64;
-    for (uint64_t number = 2; number <= 3; number++) {
-        world_request(&w, 0, a.session, a.slot, number, 3);
-        world_settle(&w);
-    }
-    world_run(&w, 10);
-    cr_assert(world_noticed(&w, 2, VSR_NOTICE_DIVERGED));
-    cr_assert_eq(seen(w.replicas[2]).status, VSR_STATUS_HALTED);
-    cr_assert_eq(seen(w.replicas[1]).status, VSR_STATUS_NORMAL);
-    world_end(&w);
-}
-
-/* 10: only snapshots of the same op are compared. */
-Test(rule_10_take, snapshot_of_another_op_says_nothing)
-{
-    struct chain c = chain_make(3, 9);
-    struct fixture *f = start(2, 4);
-
-    chain_feed(f, &c, 9, 9);
-    for (vsr_op op = 0; op <= 12; op += 4) {
-        struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
-        BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].op = op;
-        BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].digest =
-            op == 8 ? f->r->checkpoint.periodic.id : 12345;
-        cr_assert_eq(fixture_message(f, b), VSR_DROP_NONE);
-    }
-    struct vsr_buffer b = make_commit(f, 9, chain_checksum(&c, 9));
-    BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].op = 8;
-    BODY(b, vsr_commit)->agreed[VSR_CLAIM_SNAPSHOT].digest = 12345;
-    cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
-    cr_assert(fixture_noticed(f, VSR_NOTICE_DIVERGED));
-    chain_free(&c);
-    fixture_end(f);
 }
 
 /* A host without room for a snapshot: execution goes on, and who waits asks again. */
@@ -198,16 +188,16 @@ Test(rule_10_send, chunks_cover_the_snapshot)
 /* 10: a snapshot that is superseded: the new one, from its beginning. */
 Test(rule_10_send, superseded_snapshot_begins_anew)
 {
-    struct chain c = chain_make(3, 12);
+    struct chain c = chain_make(3, 24);
     struct fixture *f = donor(&c, 6);
     const struct vsr_snapshot old = f->r->checkpoint.snapshot;
 
-    for (vsr_op op = 7; op <= 12; op++)
+    for (vsr_op op = 7; op <= 24; op++)
         fixture_message(f, copy_of(c.entry[op]));
-    fixture_message(f, make_commit(f, 12, chain_checksum(&c, 12)));
+    fixture_message(f, make_commit(f, 24, chain_checksum(&c, 24)));
     fixture_message(f, make_get_chunk(f, 2, &old, 1024));
     const struct vsr_chunk *chunk = SENT(f, VSR_CHUNK, vsr_chunk);
-    cr_assert_eq(chunk->checkpoint_op, 12);
+    cr_assert_eq(chunk->checkpoint_op, 24);
     cr_assert_eq(chunk->offset, 0);
     chain_free(&c);
     fixture_end(f);

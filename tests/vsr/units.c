@@ -222,8 +222,8 @@ Test(options, replica_ranges)
     ACCEPTED(log_ops, 32);
     REFUSED(log_ops, 33);
     ACCEPTED(log_ops, VSR_LOG_OPS_MAX);
-    REFUSED(batch_bytes_max, 168 + 24 + 63);
-    ACCEPTED(batch_bytes_max, 168 + 24 + 64);
+    REFUSED(batch_bytes_max, 152 + 24 + 63);
+    ACCEPTED(batch_bytes_max, 152 + 24 + 64);
     REFUSED(batch_bytes_max, VSR_MESSAGE_BYTES_MAX + 1);
     REFUSED(batch_requests_max, 0);
     ACCEPTED(batch_requests_max, 65536);

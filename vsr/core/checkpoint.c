@@ -6,7 +6,6 @@
  */
 #include "checkpoint.h"
 
-#include "divergence.h"
 #include "execute.h"
 #include "log_room.h"
 #include "make.h"
@@ -71,9 +70,6 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
         return VSR_DROP_NO_BUFFER;
     }
     vsr_entry_at_applied(r, &c->checksum, &timestamp);
-    if (r->options.checkpoint_ops != 0 && snapshot->op % r->options.checkpoint_ops == 0)
-        c->periodic = *snapshot;
-    vsr_compare_waiting(r, out);
     r->counters.snapshots_saved++;
     for (uint32_t i = 0; i < r->members.count; i++) {
         if (c->nonce_of[i] == 0) continue;

@@ -75,21 +75,11 @@ void vsr_digest_results(struct vsr_replica *r, vsr_op op)
     r->divergence.digests[op & r->log.mask] = sum;
 }
 
-/** How far we have come in what a kind of claim is about. */
-static vsr_op come_to(const struct vsr_replica *r, uint32_t kind)
-{
-    return kind == VSR_CLAIM_RESULTS ? r->applied : r->checkpoint.periodic.op;
-}
-
 /** Our own digest at an op that we have come to. False: it is not kept any more. */
-static bool find_own(const struct vsr_replica *r, uint32_t kind, vsr_op op, uint64_t *digest)
+static bool find_own(const struct vsr_replica *r, vsr_op op, uint64_t *digest)
 {
     const struct vsr_divergence *d = &r->divergence;
 
-    if (kind == VSR_CLAIM_SNAPSHOT) {
-        *digest = r->checkpoint.periodic.id;
-        return op == r->checkpoint.periodic.op;
-    }
     VSR_ASSERT(op <= r->applied);
     if (op < d->known_from || r->applied - op > r->log.mask) return false;
     *digest = d->digests[op & r->log.mask];
@@ -97,8 +87,7 @@ static bool find_own(const struct vsr_replica *r, uint32_t kind, vsr_op op, uint
 }
 
 /** A primary that too many differ from cannot be one of a majority. */
-static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op op,
-                  struct vsr_effects *out)
+static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 {
     const uint32_t count = r->members.count;
     uint32_t others = 0;
@@ -106,7 +95,7 @@ static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op 
     VSR_ASSERT(is_primary(r) && op != 0);
 
     for (uint32_t i = 0; i < count; i++)
-        others += c->other[i] != 0;
+        others += r->in_view.compared.other[i] != 0;
     if (count - others < quorum_majority(count)) {
         if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
         return;
@@ -116,22 +105,22 @@ static void judge(struct vsr_replica *r, const struct vsr_comparison *c, vsr_op 
     effects_notice(out, VSR_NOTICE_STATES_DIFFER, r->members.self, op);
 }
 
-static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct vsr_claim claim,
+static void compare(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
                     struct vsr_effects *out)
 {
-    struct vsr_comparison *c = &r->in_view.compared.of[kind];
+    struct vsr_comparisons *c = &r->in_view.compared;
     uint64_t own;
 
-    VSR_ASSERT(kind < VSR_CLAIM_COUNT && claim.op != 0);
+    VSR_ASSERT(claim.op != 0);
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
 
-    if (claim.op > come_to(r, kind)) {
+    if (claim.op > r->applied) {
         /* The first that waits, or a replica that is always ahead would never be compared. */
         if (c->waiting[from].op == 0) c->waiting[from] = claim;
-        r->in_view.compared.is_due = true;
+        c->is_due = true;
         return;
     }
-    if (!find_own(r, kind, claim.op, &own)) return;
+    if (!find_own(r, claim.op, &own)) return;
     if (own == claim.digest) {
         if (claim.op > c->equal[from]) c->equal[from] = claim.op;
         return;
@@ -142,56 +131,52 @@ static void compare(struct vsr_replica *r, uint32_t kind, uint32_t from, struct 
     }
     if (c->other[from] != 0) return;
     c->other[from] = claim.op;
-    judge(r, c, claim.op, out);
+    judge(r, claim.op, out);
 }
 
 void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (!r->in_view.compared.is_due) return;
-    r->in_view.compared.is_due = false;
-    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
-        for (uint32_t i = 0; i < r->members.count; i++) {
-            const struct vsr_claim claim = r->in_view.compared.of[kind].waiting[i];
-            if (claim.op == 0) continue;
-            r->in_view.compared.of[kind].waiting[i].op = 0;
-            compare(r, kind, i, claim, out);
-        }
+    struct vsr_comparisons *c = &r->in_view.compared;
+
+    if (!c->is_due) return;
+    c->is_due = false;
+    for (uint32_t i = 0; i < r->members.count; i++) {
+        const struct vsr_claim claim = c->waiting[i];
+        if (claim.op == 0) continue;
+        c->waiting[i].op = 0;
+        compare(r, i, claim, out);
     }
 }
 
-void vsr_claim_own(const struct vsr_replica *r, struct vsr_claim *claims)
+struct vsr_claim vsr_claim_own(const struct vsr_replica *r)
 {
-    claims[VSR_CLAIM_RESULTS] = (struct vsr_claim){r->applied, r->divergence.digest};
-    claims[VSR_CLAIM_SNAPSHOT] =
-        (struct vsr_claim){r->checkpoint.periodic.op, r->checkpoint.periodic.id};
+    return (struct vsr_claim){.op = r->applied, .digest = r->divergence.digest};
 }
 
-void vsr_claim_agreed(const struct vsr_replica *r, struct vsr_claim *claims)
+struct vsr_claim vsr_claim_agreed(const struct vsr_replica *r)
 {
     const uint32_t count = r->members.count;
+    vsr_op equal[VSR_REPLICAS_MAX];
+    struct vsr_claim claim = {0};
 
-    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
-        vsr_op equal[VSR_REPLICAS_MAX];
-        memcpy(equal, r->in_view.compared.of[kind].equal, sizeof equal);
-        equal[r->members.self] = come_to(r, kind);
-        const vsr_op op = quorum_reached(equal, count, quorum_majority(count));
-        claims[kind] = (struct vsr_claim){.op = op};
-        if (op != 0 && !find_own(r, kind, op, &claims[kind].digest)) claims[kind].op = 0;
-    }
+    memcpy(equal, r->in_view.compared.equal, sizeof equal);
+    equal[r->members.self] = r->applied;
+    const vsr_op op = quorum_reached(equal, count, quorum_majority(count));
+    if (op != 0 && find_own(r, op, &claim.digest)) claim.op = op;
+    return claim;
 }
 
-void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claims,
-                     struct vsr_effects *out)
+void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
+                    struct vsr_effects *out)
 {
-    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++)
-        if (claims[kind].op != 0) compare(r, kind, from, claims[kind], out);
+    if (claim.op != 0) compare(r, from, claim, out);
 }
 
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
 {
+    struct vsr_comparisons *c = &r->in_view.compared;
+
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
-    for (uint32_t kind = 0; kind < VSR_CLAIM_COUNT; kind++) {
-        r->in_view.compared.of[kind].waiting[from] = (struct vsr_claim){0};
-        r->in_view.compared.of[kind].equal[from] = r->in_view.compared.of[kind].other[from] = 0;
-    }
+    c->waiting[from] = (struct vsr_claim){0};
+    c->equal[from] = c->other[from] = 0;
 }

@@ -20,28 +20,25 @@ struct vsr_divergence {
 
 /** Within a view. At the primary of every replica, at a backup of what the primary says. */
 struct vsr_comparisons {
-    struct vsr_comparison {
-        struct vsr_claim
-            waiting[VSR_REPLICAS_MAX];  /* of an op that we have not come to; op 0: none */
-        vsr_op equal[VSR_REPLICAS_MAX]; /* the highest at which it was what we have */
-        vsr_op other[VSR_REPLICAS_MAX]; /* the first at which it was not; 0: none */
-    } of[VSR_CLAIM_COUNT];
-    bool is_due;        /* something waits */
-    bool is_split_said; /* once in a view */
+    struct vsr_claim waiting[VSR_REPLICAS_MAX]; /* of an op that we have not come to; op 0: none */
+    vsr_op equal[VSR_REPLICAS_MAX];             /* the highest at which it was what we have */
+    vsr_op other[VSR_REPLICAS_MAX];             /* the first at which it was not; 0: none */
+    bool is_due;                                /* something waits */
+    bool is_split_said;                         /* once in a view */
 };
 
 /** Takes the results of the op that has just been applied into the digest. */
 void vsr_digest_results(struct vsr_replica *r, vsr_op op);
-/** We have come to another op or periodic snapshot: compares what has waited for it. */
+/** We have come to another op: compares what has waited for it. */
 void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
 
-/** What our state is: of each kind. */
-void vsr_claim_own(const struct vsr_replica *r, struct vsr_claim *claims);
-/** What a majority has, at the primary: of each kind. */
-void vsr_claim_agreed(const struct vsr_replica *r, struct vsr_claim *claims);
+/** What our state is. */
+struct vsr_claim vsr_claim_own(const struct vsr_replica *r);
+/** What a majority has, at the primary. */
+struct vsr_claim vsr_claim_agreed(const struct vsr_replica *r);
 /** Takes what replica `from` has said: a backup of its state, the primary of the majority's. */
-void vsr_hear_claims(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claims,
-                     struct vsr_effects *out);
+void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
+                    struct vsr_effects *out);
 /** A replica begins anew: what it had said was of another life. */
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from);
 

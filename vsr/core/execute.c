@@ -179,12 +179,12 @@ enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effect
     vsr_digest_results(r, op);
     vsr_compare_waiting(r, out);
     if (is_serving(r)) answer_clients(r, prepare, out);
-    /* Rule 10: at exactly this op, on every replica, before the next one changes the state. */
+    /* Rule 10: at exactly this op, before the next one changes the state; who may not now waits for
+     * its next turn. */
     const bool was_wanted = r->checkpoint.is_wanted;
-    if (r->options.checkpoint_ops != 0 && op % r->options.checkpoint_ops == 0)
-        r->checkpoint.is_wanted = true;
+    if (vsr_checkpoint_is_due(r)) r->checkpoint.is_wanted = true;
     if (vsr_checkpoint_take(r, out)) return VSR_DROP_NONE;
-    r->checkpoint.is_wanted = was_wanted; /* Another op is none for all. */
+    r->checkpoint.is_wanted = was_wanted;
     vsr_execute(r, out);
     return VSR_DROP_NONE;
 }

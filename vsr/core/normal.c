@@ -129,7 +129,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     const vsr_op released = prepare->released;
     const vsr_checksum commit_checksum = prepare->commit_checksum;
 
-    vsr_hear_claims(r, (uint32_t)m->header->from, prepare->agreed, out);
+    vsr_hear_claim(r, (uint32_t)m->header->from, prepare->agreed, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
 
     if (entry->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = entry->op;
@@ -168,7 +168,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     r->in_view.has_answered[from] = true;
     r->peers.pins[from].ticks = 0;
     r->peers.ticks_unheard[from] = 0;
-    vsr_hear_claims(r, from, ok->own, out);
+    vsr_hear_claim(r, from, ok->own, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     /* One slot per sender: an acknowledgement that comes twice counts once. */
     if (ok->applied > r->peers.applied[from]) {
@@ -198,7 +198,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     ok->op = acknowledged_op(r);
     ok->checksum = r->log.head_checksum;
     ok->applied = r->applied;
-    vsr_claim_own(r, ok->own);
+    ok->own = vsr_claim_own(r);
     r->in_view.is_ack_due = false;
     effects_send(out, primary_mask(r), buffer);
 }
@@ -216,7 +216,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     VSR_ASSERT(!is_primary(r));
     hear_primary(r, out);
     if (commit->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit->op;
-    vsr_hear_claims(r, (uint32_t)m->header->from, commit->agreed, out);
+    vsr_hear_claim(r, (uint32_t)m->header->from, commit->agreed, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     if (!vsr_confirm(r, commit->op, commit->op_checksum, out) ||
         !vsr_learn_commit(r, commit->commit, commit->commit_checksum, out))
@@ -230,7 +230,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     ok->sequence = commit->sequence;
     ok->op = r->log.op;
     ok->applied = r->applied;
-    vsr_claim_own(r, ok->own);
+    ok->own = vsr_claim_own(r);
     effects_send(out, primary_mask(r), buffer);
     return VSR_DROP_NONE;
 }
@@ -259,7 +259,7 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
     r->in_view.has_answered[from] = true;
     r->peers.ticks_unheard[from] = 0;
     time_answer(r, from, ok->sequence);
-    vsr_hear_claims(r, from, ok->own, out);
+    vsr_hear_claim(r, from, ok->own, out);
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
     r->peers.applied[from] = ok->applied;
     vsr_note_move(r, from);
@@ -291,7 +291,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     r->heartbeat_at[commit->sequence % HEARTBEATS_KEPT] = r->ticks;
     commit->op = r->log.op;
     commit->op_checksum = r->log.head_checksum;
-    vsr_claim_agreed(r, commit->agreed);
+    commit->agreed = vsr_claim_agreed(r);
     effects_send(out, others_mask(r), buffer);
 }
 

@@ -179,19 +179,24 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     return true;
 }
 
+bool vsr_checkpoint_is_due(const struct vsr_replica *r)
+{
+    const uint32_t every = r->options.checkpoint_ops;
+
+    return every != 0 && r->applied % every == 0 &&
+           r->applied / every % r->members.count == r->members.self;
+}
+
 /**
- * Whether this is a time for a snapshot: none replaces one that is being sent, and of those that
- * are taken on demand one replica at a time takes one, so that a quorum goes on.
+ * Whether this is a time for a snapshot: none replaces one that is being sent, and one replica at a
+ * time takes one, so that a quorum goes on.
  */
 static bool may_save(const struct vsr_replica *r)
 {
-    const uint32_t every = r->options.checkpoint_ops;
-    const bool is_due = every != 0 && r->applied % every == 0;
-
     for (uint32_t i = 0; i < r->members.count; i++) {
         const struct vsr_pin *pin = &r->peers.pins[i];
         bool is_being_sent = pin->ticks > 0 && pin->at != PIN_LOG && pin->op >= r->log.start;
-        if (is_being_sent || (r->peers.away[i] > 0 && !is_due)) return false;
+        if (is_being_sent || r->peers.away[i] > 0) return false;
     }
     return true;
 }

@@ -10,7 +10,6 @@
 struct vsr_checkpoint {
     struct vsr_snapshot snapshot; /* op 0: none */
     vsr_checksum checksum;        /* of the entry at snapshot.op */
-    struct vsr_snapshot periodic; /* the last at a multiple of checkpoint_ops: all have the same */
     bool is_wanted;               /* take one when no op is being applied */
     bool is_saving;
     uint64_t nonce_of[VSR_REPLICAS_MAX]; /* of a GetChunk that waits for it; 0 = none */
@@ -18,6 +17,9 @@ struct vsr_checkpoint {
 
 /** What the log says of the last op that was executed. */
 void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, uint64_t *timestamp);
+/** Whether a periodic snapshot is due at the op that has just been executed, here: they take turns.
+ */
+bool vsr_checkpoint_is_due(const struct vsr_replica *r);
 /** Takes the snapshot that is wanted, if the state is at rest. Returns whether it did. */
 bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out);
 

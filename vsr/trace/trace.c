@@ -60,8 +60,7 @@ static void add_normal(struct line *line, const struct vsr_header *m)
         const struct vsr_commit *c = vsr_read_commit(m);
         add(line,
             " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " checkpoint %" PRIu64,
-            c->commit, brief(c->commit_checksum), c->op, c->sequence,
-            c->agreed[VSR_CLAIM_RESULTS].op);
+            c->commit, brief(c->commit_checksum), c->op, c->sequence, c->agreed.op);
     } else {
         const struct vsr_commit_ok *ok = vsr_read_commit_ok(m);
         add(line, " op %" PRIu64 " applied %" PRIu64 " sequence %" PRIu64, ok->op, ok->applied,

@@ -24,10 +24,10 @@
     X(REQUEST, "Request", requests, 64, AT_LEAST, TRACE)                                           \
     X(REPLY, "Reply", replies, 64, AT_LEAST, TRACE)                                                \
     X(NOT_PRIMARY, "NotPrimary", not_primary, 64, FIXED, TRACE)                                    \
-    X(PREPARE, "Prepare", prepare, 168, AT_LEAST, TRACE)                                           \
-    X(PREPARE_OK, "PrepareOK", prepare_ok, 120, FIXED, TRACE)                                      \
-    X(COMMIT, "Commit", commit, 144, FIXED, TRACE)                                                 \
-    X(COMMIT_OK, "CommitOK", commit_ok, 120, FIXED, TRACE)                                         \
+    X(PREPARE, "Prepare", prepare, 152, AT_LEAST, TRACE)                                           \
+    X(PREPARE_OK, "PrepareOK", prepare_ok, 104, FIXED, TRACE)                                      \
+    X(COMMIT, "Commit", commit, 128, FIXED, TRACE)                                                 \
+    X(COMMIT_OK, "CommitOK", commit_ok, 104, FIXED, TRACE)                                         \
     X(GET_STATE, "GetState", get_state, 104, FIXED, DEBUG)                                         \
     X(NEW_STATE, "NewState", new_state, 128, AT_LEAST, DEBUG)                                      \
     X(START_VIEW_CHANGE, "StartViewChange", start_view_change, 72, FIXED, DEBUG)                   \
@@ -94,10 +94,7 @@ struct vsr_entry {
     uint8_t reserved[3];
 };
 
-/** What is compared (rule 10): all results up to an op, chained; the last periodic snapshot. */
-enum vsr_claim_kind { VSR_CLAIM_RESULTS, VSR_CLAIM_SNAPSHOT, VSR_CLAIM_COUNT };
-
-/** "At this op it is this." op 0: nothing is said. */
+/** "All results up to this op, chained, are this": what is compared (rule 10). op 0: nothing. */
 struct vsr_claim {
     uint64_t op;
     uint64_t digest;
@@ -107,8 +104,8 @@ struct vsr_prepare {
     struct vsr_header header; /* count: of requests */
     uint64_t commit;
     uint64_t commit_checksum;
-    uint64_t released;                        /* every replica has executed the log up to here */
-    struct vsr_claim agreed[VSR_CLAIM_COUNT]; /* a majority's */
+    uint64_t released;       /* every replica has executed the log up to here */
+    struct vsr_claim agreed; /* a majority's */
     struct vsr_entry entry;
 };
 
@@ -118,7 +115,7 @@ struct vsr_prepare_ok {
     uint64_t op;
     uint64_t checksum; /* of the entry at op */
     uint64_t applied;
-    struct vsr_claim own[VSR_CLAIM_COUNT];
+    struct vsr_claim own;
 };
 
 struct vsr_commit {
@@ -126,10 +123,10 @@ struct vsr_commit {
     uint64_t commit;
     uint64_t commit_checksum;
     uint64_t released;
-    uint64_t sequence;    /* of heartbeats */
-    uint64_t op;          /* the primary's newest: a backup that lacks it asks */
-    uint64_t op_checksum; /* of the entry at op */
-    struct vsr_claim agreed[VSR_CLAIM_COUNT]; /* a majority's */
+    uint64_t sequence;       /* of heartbeats */
+    uint64_t op;             /* the primary's newest: a backup that lacks it asks */
+    uint64_t op_checksum;    /* of the entry at op */
+    struct vsr_claim agreed; /* a majority's */
 };
 
 struct vsr_commit_ok {
@@ -137,7 +134,7 @@ struct vsr_commit_ok {
     uint64_t sequence;
     uint64_t op;
     uint64_t applied;
-    struct vsr_claim own[VSR_CLAIM_COUNT];
+    struct vsr_claim own;
 };
 
 /** Of a GetState: the entries are staged, not appended; see state_transfer.c. */
@@ -276,7 +273,7 @@ _Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
 _Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
 _Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
 _Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
-_Static_assert(offsetof(struct vsr_prepare, entry) == 120, "wire layout");
+_Static_assert(offsetof(struct vsr_prepare, entry) == 104, "wire layout");
 
 /** The name of a message type, for diagnostics; "?" for a number that is none. */
 const char *vsr_message_name(uint8_t type);

@@ -50,8 +50,7 @@ struct vsr_replica_options {
      * and three round trips is not waited for anyhow. Source: rule 4.7. */
     uint32_t catch_up_ticks;
 
-    uint32_t
-        checkpoint_ops; /* 0; a snapshot every so many ops; 0 = only when a replica needs one */
+    uint32_t checkpoint_ops;  /* 0; so many ops, then the next one saves; 0 = only on demand */
     uint32_t chunk_bytes_max; /* 65536; of a snapshot in one message: 1024..VSR_CHUNK_BYTES_MAX */
     uint32_t recovery_quorum; /* 0 = replica_count - Qv + 1; answers, all from others */
     uint64_t seed;            /* 0; of the timers' jitter */
