@@ -19,7 +19,8 @@ static const struct host *primary_now(const struct world *w)
 
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
-        if (h->driver.core == NULL || h->seen.status != VSR_STATUS_NORMAL || !h->seen.is_primary) continue;
+        if (h->driver.core == NULL || h->seen.status != VSR_STATUS_NORMAL || !h->seen.is_primary)
+            continue;
         if (best == NULL || h->seen.view > best->seen.view) best = h;
     }
     return best;
@@ -333,14 +334,29 @@ static void check_complete(struct world *w)
         if ((mask >> i & 1) != 0 && !w->hosts[i].is_deviant) ghost_check_complete(w, &w->hosts[i]);
 }
 
+/**
+ * Whether a standing cut lies between it and the primary. What the one says may never come to the
+ * primary, or what a majority has never to the other, which gets its log from a backup; nobody else
+ * compares.
+ */
+static bool is_never_compared(const struct world *w, uint32_t i)
+{
+    const struct standing *c = &w->scenario.standing;
+    const struct host *primary = primary_now(w);
+
+    if (!w->has_cuts) return false;
+    if ((c->outsiders >> i & 1) != 0) return true;
+    return primary != NULL &&
+           ((c->cut[primary->index] >> i & 1) != 0 || (c->cut[i] >> primary->index & 1) != 0);
+}
+
 /** A machine that deviates is found out while there is load, and its replica halts. */
 static void check_deviants(struct world *w)
 {
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
         if (!h->is_deviant || h->seen.status == VSR_STATUS_HALTED) continue;
-        /* What it says may never come to the primary, and nobody else compares. */
-        if (w->has_cuts && (w->scenario.standing.outsiders >> i & 1) != 0) continue;
+        if (is_never_compared(w, i)) continue;
         /* The results of some more ops have to show it. */
         if (w->ghost.commit < h->deviant_op + 2 * w->scenario.replica.pipeline_max + 8) continue;
         waits_tell(w);
