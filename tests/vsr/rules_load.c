@@ -72,3 +72,21 @@ Test(rule_10_refused, replica_that_can_load_none_halts)
     check_others_go_on(&client, 72);
     world_end(&w);
 }
+
+/* 8.3, 10: likewise while it recovers into a view above the one on its disk, which is not durable
+ * yet: it asks again. */
+Test(rule_10_refused, snapshot_that_does_not_load_in_a_new_view_is_asked_for_again)
+{
+    struct world_answer client = ring_goes_round();
+
+    world_crash(&w, 2);
+    world_change_view(&w, 3, 1u << 0 | 1u << 1);
+    world_recover(&w, 2);
+    w.replicas[2]->loads_refused = 1;
+    world_converge(&w, 4000);
+    cr_assert_eq(w.replicas[2]->loads_refused, 0);
+    cr_assert(world_noticed(&w, 2, VSR_NOTICE_LOAD_FAILED));
+    cr_assert_eq(seen(w.replicas[2]).view, 3);
+    check_others_go_on(&client, 71);
+    world_end(&w);
+}

@@ -134,7 +134,11 @@ static enum vsr_drop on_tick(struct vsr_replica *r, uint64_t now_ns, struct vsr_
 /** What waited for the superblock, or for one more DoViewChange, goes on. */
 static void change_status(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (!vsr_is_durable(r)) return;
+    if (!vsr_is_durable(r)) {
+        /* Raised for a transfer that came to nothing: the next question needs it all the same. */
+        if (r->status == VSR_STATUS_RECOVERING && r->recovery.nonce == 0) vsr_persist(r, out);
+        return;
+    }
     if (r->status == VSR_STATUS_STARTING) {
         r->status = VSR_STATUS_NORMAL;
     } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
