@@ -292,6 +292,13 @@ struct fixture *fixture_start(const struct vsr_replica_options *options)
     return f;
 }
 
+struct fixture *fixture_of(uint32_t replica_count, uint32_t replica)
+{
+    const struct vsr_replica_options o = fixture_options(replica_count, replica);
+
+    return fixture_start(&o);
+}
+
 struct fixture *fixture_recover(const struct vsr_replica_options *options,
                                 struct vsr_superblock superblock)
 {

@@ -71,6 +71,8 @@ struct vsr_replica_options fixture_options(uint32_t replica_count, uint32_t repl
 struct fixture *fixture_create(const struct vsr_replica_options *options);
 /** Likewise, and takes it through START. */
 struct fixture *fixture_start(const struct vsr_replica_options *options);
+/** The same with fixture_options. */
+struct fixture *fixture_of(uint32_t replica_count, uint32_t replica);
 /** Likewise, but a replica that has lost its memory: only the superblock is left. */
 struct fixture *fixture_recover(const struct vsr_replica_options *options,
                                 struct vsr_superblock superblock);

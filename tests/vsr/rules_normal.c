@@ -9,12 +9,6 @@
 
 LEAK_CHECKED_SUITE(rule_4);
 
-static struct fixture *start(uint32_t replica_count, uint32_t replica)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, replica);
-    return fixture_start(&o);
-}
-
 static const struct vsr_prepare *prepare_of(struct vsr_buffer b)
 {
     return (const struct vsr_prepare *)(const void *)b.header;
@@ -39,7 +33,7 @@ static struct vsr_buffer fill_backup(struct fixture *f, uint32_t more)
 /* 4.1.1: an unknown session whose Register may not have executed here yet is not answered. */
 Test(rule_4, 1_1_unknown_session_beyond_applied_is_met_with_silence)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
 
     fixture_message(f, make_request(f, 5, 0, 1, 0));
     cr_assert_eq(seen(f).drops[VSR_DROP_UNKNOWN_SESSION], 1);
@@ -51,7 +45,7 @@ Test(rule_4, 1_1_unknown_session_beyond_applied_is_met_with_silence)
 /* 4.1.1: a session that is gone is told so. */
 Test(rule_4, 1_1_gone_session_is_answered_evicted)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
 
     open_session(f, 1, &session);
@@ -67,7 +61,7 @@ Test(rule_4, 1_1_gone_session_is_answered_evicted)
 /* 4.1.2: a request executed before gets its cached reply again; an older one gets nothing. */
 Test(rule_4, 1_2_repeated_request_gets_the_cached_reply)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
     uint64_t result;
@@ -97,7 +91,7 @@ Test(rule_4, 1_2_repeated_request_gets_the_cached_reply)
 /* 4.1.2: a reply is not sent before its op is executed to the end. */
 Test(rule_4, 1_2_request_being_executed_is_not_answered_from_the_table)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
 
@@ -118,7 +112,7 @@ Test(rule_4, 1_2_request_being_executed_is_not_answered_from_the_table)
 /* 4.1.3: a request that is in the log already is not appended again. */
 Test(rule_4, 1_3_pending_request_is_not_appended_twice)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
 
@@ -136,7 +130,7 @@ Test(rule_4, 1_3_pending_request_is_not_appended_twice)
 /* 4.1.4: only the session's next number is taken. */
 Test(rule_4, 1_4_number_out_of_order_is_dropped)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
 
@@ -169,7 +163,7 @@ Test(rule_4, 1_too_large_a_payload_is_dropped)
 /* 4.1: a backup appends nothing; it names the view instead. */
 Test(rule_4, 1_backup_redirects_requests)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     cr_assert_eq(fixture_message(f, make_register(f, 1)), VSR_DROP_NOT_PRIMARY);
     cr_assert_eq(fixture_sent_count(f, VSR_NOT_PRIMARY), 1);
@@ -181,7 +175,7 @@ Test(rule_4, 1_backup_redirects_requests)
 /* 4.2: requests of a turn share an op; Registers and operations do not. */
 Test(rule_4, 2_requests_of_a_turn_share_an_op)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session a;
     vsr_session b;
     uint32_t slot_a = open_session(f, 1, &a);
@@ -252,7 +246,7 @@ Test(rule_4, 2_full_queue_answers_busy)
 /* 4.2: the state machine's clock never runs backwards. */
 Test(rule_4, 2_timestamps_never_decrease)
 {
-    struct fixture *f = start(1, 0);
+    struct fixture *f = fixture_of(1, 0);
     vsr_session session;
 
     fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_TICK, .now_ns = 500});
@@ -267,7 +261,7 @@ Test(rule_4, 2_timestamps_never_decrease)
 /* 4.3: a Prepare is appended and acknowledged cumulatively, once per turn. */
 Test(rule_4, 3_acknowledgement_is_cumulative)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(f, 2);
 
     fixture_turn_end(f);
@@ -284,7 +278,7 @@ Test(rule_4, 3_acknowledgement_is_cumulative)
 /* 4.3: never append over a gap. */
 Test(rule_4, 3_gap_is_never_appended_over)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer first = make_prepare_register(f, NULL, 9);
     struct vsr_buffer second = make_prepare(f, prepare_of(first), 0, 0, 1, 0, 1);
     struct vsr_buffer third = make_prepare(f, prepare_of(second), 0, 0, 1, 0, 2);
@@ -309,7 +303,7 @@ Test(rule_4, 3_gap_is_never_appended_over)
 /* 4.3: an op beyond the reorder buffer is dropped; the same early op twice is kept once. */
 Test(rule_4, 3_reorder_buffer_is_bounded)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer early = make_prepare_register(f, NULL, 9);
     struct vsr_prepare *p = (struct vsr_prepare *)(void *)early.header;
 
@@ -327,7 +321,7 @@ Test(rule_4, 3_reorder_buffer_is_bounded)
 /* 4.3: a duplicate Prepare is acknowledged again, or one lost PrepareOK wedges the view. */
 Test(rule_4, 3_duplicate_is_acknowledged_again)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(f, 1);
 
     fixture_turn_end(f);
@@ -344,7 +338,7 @@ Test(rule_4, 3_duplicate_is_acknowledged_again)
 /* 4.3: the same op in the same view is the identical entry; another one is not taken. */
 Test(rule_4, 3_another_entry_at_the_same_op_is_refused)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer first = make_prepare_register(f, NULL, 9);
 
     fixture_message(f, first);
@@ -356,7 +350,7 @@ Test(rule_4, 3_another_entry_at_the_same_op_is_refused)
 /* 4.3: the parent's checksum is verified before an append. */
 Test(rule_4, 3_entry_with_another_parent_is_refused)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer other = make_prepare_register(f, NULL, 8);
     struct vsr_buffer child = make_prepare(f, prepare_of(other), 0, 0, 1, 0, 1);
 
@@ -370,7 +364,7 @@ Test(rule_4, 3_entry_with_another_parent_is_refused)
 /* 4.3: commit advances to min(k, op), after a look at the commit checksum. */
 Test(rule_4, 3_commit_checksum_is_checked_before_executing)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer first = make_prepare_register(f, NULL, 9);
     struct vsr_buffer second =
         make_prepare(f, prepare_of(first), 1, prepare_of(first)->entry.checksum + 1, 1, 0, 1);
@@ -384,7 +378,7 @@ Test(rule_4, 3_commit_checksum_is_checked_before_executing)
 /* 4.3: malformed Prepares change nothing. */
 Test(rule_4, 3_malformed_prepare_is_dropped)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer b = make_prepare_register(f, NULL, 9);
     struct vsr_prepare *p = (struct vsr_prepare *)(void *)b.header;
 
@@ -427,7 +421,7 @@ Test(rule_4, 4_commit_needs_a_quorum)
 /* 4.4: an acknowledgement of another entry, or beyond the log, does not count. */
 Test(rule_4, 4_acknowledgement_of_another_log_is_refused)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
 
     fixture_message(f, make_register(f, 1));
     fixture_turn_end(f);
@@ -447,7 +441,7 @@ Test(rule_4, 4_acknowledgement_of_another_log_is_refused)
 /* 4.5: strictly in op order, one apply at a time, also when many commit at once. */
 Test(rule_4, 5_execution_is_in_op_order)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(f, 3);
 
     f->holds_apply = true;
@@ -466,7 +460,7 @@ Test(rule_4, 5_execution_is_in_op_order)
 /* 4.5: an entry whose request was executed before is a no-op, decided from the log alone. */
 Test(rule_4, 5_repeated_request_in_the_log_is_a_no_op)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer first = fill_backup(f, 1);
     struct vsr_buffer again = make_prepare(f, prepare_of(first), 0, 0, 1, 0, 1);
 
@@ -483,7 +477,7 @@ Test(rule_4, 5_repeated_request_in_the_log_is_a_no_op)
 /* 4.6: the idle primary sends its commit number; a backup executes up to it and answers. */
 Test(rule_4, 6_heartbeat_carries_the_commit_number)
 {
-    struct fixture *primary = start(3, 0);
+    struct fixture *primary = fixture_of(3, 0);
     vsr_session session;
 
     open_session(primary, 1, &session);
@@ -497,7 +491,7 @@ Test(rule_4, 6_heartbeat_carries_the_commit_number)
     cr_assert_eq(commit->commit_checksum, seen(primary).head_checksum);
     fixture_end(primary);
 
-    struct fixture *backup = start(3, 1);
+    struct fixture *backup = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(backup, 1);
     fixture_message(backup, make_commit(backup, 2, prepare_of(last)->entry.checksum));
     const struct vsr_commit_ok *ok =
@@ -512,7 +506,7 @@ Test(rule_4, 6_heartbeat_carries_the_commit_number)
 /* 4.6: a Commit with another checksum executes nothing. */
 Test(rule_4, 6_commit_of_another_entry_executes_nothing)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(f, 1);
 
     cr_assert_eq(fixture_message(f, make_commit(f, 2, 12345)), VSR_DROP_FORKED);
@@ -524,7 +518,7 @@ Test(rule_4, 6_commit_of_another_entry_executes_nothing)
 /* 4.6: a commit number beyond the log asks for the entries. */
 Test(rule_4, 6_commit_beyond_the_log_asks_for_state)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct vsr_buffer last = fill_backup(f, 0);
 
     fixture_message(f, make_commit(f, 5, 1));
@@ -538,7 +532,7 @@ Test(rule_4, 6_commit_beyond_the_log_asks_for_state)
 /* 4.6: the oldest unacknowledged Prepare is sent again every T_resend, and only to who lacks it. */
 Test(rule_4, 6_unacknowledged_prepare_is_sent_again)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     uint32_t resent = 0;
 
     fixture_message(f, make_register(f, 1));
@@ -562,7 +556,7 @@ Test(rule_4, 6_unacknowledged_prepare_is_sent_again)
 /* 7.1: GetState is answered with what the log holds, and repeated when the answer is lost. */
 Test(rule_4, 7_1_get_state_is_answered_with_prepares)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
 
     for (uint64_t i = 1; i <= 3; i++) {
         fixture_message(f, make_register(f, i));
@@ -588,7 +582,7 @@ Test(rule_4, 7_1_get_state_is_answered_with_prepares)
 /* The log is a ring: entries that every replica has executed leave it. */
 Test(rule_4, released_entries_leave_the_log)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
 
     open_session(f, 1, &session);
@@ -626,7 +620,7 @@ static void fill_log(struct fixture *f, vsr_op end)
 /* A replica that was heard of late is waited for: the ring keeps what it lacks. */
 Test(rule_4, replica_that_is_slow_but_alive_keeps_its_entries)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
 
     fill_log(f, f->options.log_ops);
     cr_assert_eq(seen(f).op, f->options.log_ops, "full, and waiting");
@@ -642,7 +636,7 @@ Test(rule_4, replica_that_is_slow_but_alive_keeps_its_entries)
 /* A replica that is silent too long keeps nobody else from going on: the ring drops its oldest. */
 Test(rule_4, replica_behind_the_ring_is_told_and_named)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     bool is_named = false;
 
     fill_log(f, f->options.log_ops);
@@ -691,7 +685,7 @@ Test(rule_4, ring_full_of_unexecuted_entries_takes_no_more)
 /* A backup behind the ring says so, and asks for a snapshot. */
 Test(rule_4, backup_behind_the_ring_asks_for_a_snapshot_and_says_so)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     fixture_message(f, make_commit(f, 100, 1));
     fixture_turn_end(f);
@@ -715,7 +709,7 @@ Test(rule_4, backup_behind_the_ring_asks_for_a_snapshot_and_says_so)
 /* A backup without its primary says so, once. */
 Test(rule_4, silent_primary_is_noticed_once)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     uint32_t noticed = 0;
 
     for (uint32_t i = 0; i < 5 * f->options.suspect_ticks; i++) {

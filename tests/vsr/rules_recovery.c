@@ -12,12 +12,6 @@ LEAK_CHECKED_SUITE(rule_8_1);
 LEAK_CHECKED_SUITE(rule_8_3);
 LEAK_CHECKED_SUITE(rule_9_2);
 
-static struct fixture *start(uint32_t replica_count, uint32_t replica)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, replica);
-    return fixture_start(&o);
-}
-
 static struct fixture *recover(uint32_t replica_count, uint32_t replica, vsr_view view)
 {
     struct vsr_replica_options o = fixture_options(replica_count, replica);
@@ -36,7 +30,7 @@ static bool answer(struct fixture *f, uint32_t from, vsr_view view, const struct
 Test(rule_8_1, normal_replica_answers)
 {
     struct chain c = chain_make(3, 4);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, &c, 4, 3);
     cr_assert_eq(fixture_message(f, make_recovery(f, 1, 0, 99)), VSR_DROP_NONE);
@@ -57,7 +51,7 @@ Test(rule_8_1, normal_replica_answers)
 Test(rule_8_1, others_do_not_answer)
 {
     struct chain c = chain_make(3, 4);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, &c, 4, 3);
     leave(f, 1);
@@ -199,8 +193,8 @@ Test(rule_8_1, primary_that_goes_on_without_us_is_given_up)
 Test(rule_8_1, repeated_question_goes_round)
 {
     struct chain c = chain_make(3, 4);
-    struct fixture *backup = start(3, 2);
-    struct fixture *primary = start(3, 0);
+    struct fixture *backup = fixture_of(3, 2);
+    struct fixture *primary = fixture_of(3, 0);
 
     fixture_message(backup, make_recovery(backup, 1, 0, 99));
     cr_assert_eq(fixture_sent_count(backup, VSR_RECOVERY), 0);
@@ -371,7 +365,7 @@ Test(rule_8_3, higher_persisted_view_is_joined)
     struct chain c = chain_make(3, 3);
 
     for (int is_normal = 0; is_normal < 2; is_normal++) {
-        struct fixture *f = start(3, 2);
+        struct fixture *f = fixture_of(3, 2);
         chain_feed(f, &c, 3, 2);
         if (!is_normal) leave(f, 1);
         fixture_message(f, make_recovery(f, 1, 3, 99));
@@ -469,7 +463,7 @@ Test(rule_8_3, recovery_is_interrupted_by_a_crash)
 Test(rule_9_2, replies_name_a_durable_view)
 {
     struct chain c = chain_make(3, 3);
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     chain_feed(f, &c, 3, 2);
     leave(f, 1);
@@ -486,7 +480,7 @@ Test(rule_9_2, replies_name_a_durable_view)
 Test(rule_9_2, backup_says_nothing_of_a_view_that_is_not_durable)
 {
     struct chain c = chain_make(3, 3);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, &c, 3, 2);
     f->holds_persist = true;

@@ -10,16 +10,10 @@
 LEAK_CHECKED_SUITE(rule_7_1);
 LEAK_CHECKED_SUITE(rule_7_2);
 
-static struct fixture *start(uint32_t replica_count, uint32_t replica)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, replica);
-    return fixture_start(&o);
-}
-
 /** Replica 2 of 3 with the chain's first entries. */
 static struct fixture *backup(const struct chain *c, vsr_op op, vsr_op commit)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, c, op, commit);
     return f;
@@ -41,7 +35,7 @@ Test(rule_7_1, question_goes_round)
 {
     static const uint32_t order[] = {0, 1, 3, 4, 0, 1};
     struct chain c = chain_make(5, 5);
-    struct fixture *f = start(5, 2);
+    struct fixture *f = fixture_of(5, 2);
 
     chain_feed(f, &c, 2, 1);
     make_gap(f, &c, 5);
@@ -191,7 +185,7 @@ Test(rule_7_1, answer_is_bounded)
 /* 7.1: the primary sends no more of its Prepares at once than the pipeline has. */
 Test(rule_7_1, primary_answers_with_a_pipeline_of_prepares)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     struct chain none = chain_make(3, 0);
 
     for (uint64_t i = 1; i <= 12; i++) {
@@ -211,7 +205,7 @@ Test(rule_7_1, primary_answers_with_a_pipeline_of_prepares)
 Test(rule_7_1, new_primary_answers_with_bodies)
 {
     struct chain c = chain_make(3, 4);
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     chain_feed(f, &c, 4, 2);
     leave(f, 1);
@@ -534,7 +528,7 @@ Test(rule_7_2, question_goes_round)
 {
     static const uint32_t order[] = {1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0, 1};
     struct chain c = chain_make(5, 6);
-    struct fixture *f = start(5, 4);
+    struct fixture *f = fixture_of(5, 4);
 
     fixture_message(f, make_pong(f, 2, 6, &c, 6, 5));
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
@@ -764,7 +758,7 @@ Test(rule_7_2, frozen_log_is_given_to_the_primary_elect)
 /* 7.2: entries that somebody is being sent stay in the log for T_suspect, or until it has them. */
 Test(rule_7_2, entries_on_their_way_are_kept)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     struct chain none = chain_make(3, 0);
 
     for (uint64_t i = 1; i <= 4; i++) {

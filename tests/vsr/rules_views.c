@@ -12,16 +12,10 @@ LEAK_CHECKED_SUITE(rule_6_4);
 LEAK_CHECKED_SUITE(rule_6_5);
 LEAK_CHECKED_SUITE(rule_6_6);
 
-static struct fixture *start(uint32_t replica_count, uint32_t replica)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, replica);
-    return fixture_start(&o);
-}
-
 /** Replica 1 of 3 with the first `op` entries; then `view` is to be started by it. */
 static struct fixture *primary_elect(const struct chain *c, vsr_op op, vsr_op commit, vsr_view view)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     chain_feed(f, c, op, commit);
     leave(f, view);
@@ -39,7 +33,7 @@ static uint32_t claims(const struct fixture *f)
 /* 6.3: v < view: dropped, and a NORMAL replica says what the view is. */
 Test(rule_6_3, old_do_view_change_is_dropped)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_start_view(f, 5, &c, 0, 0));
@@ -61,7 +55,7 @@ Test(rule_6_3, do_view_change_of_a_higher_view_is_joined)
 
     for (uint32_t replica = 0; replica < 5; replica++) {
         if (replica == 3) continue;
-        struct fixture *f = start(5, replica);
+        struct fixture *f = fixture_of(5, replica);
         cr_assert_eq(fixture_message(f, make_do_view_change(f, 3, 6, 0, &c, 0, 0)),
                      replica == 1 ? VSR_DROP_NONE : VSR_DROP_NOT_PRIMARY);
         cr_assert_eq(seen(f).view, 6);
@@ -87,7 +81,7 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
     cr_assert(chain_is_log(&c, f, 2));
     fixture_free(f);
 
-    f = start(3, 2);
+    f = fixture_of(3, 2);
     fixture_message(f, make_start_view(f, 1, &c, 0, 0));
     cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 0, 1, 0, &c, 0, 0)),
@@ -101,7 +95,7 @@ Test(rule_6_3, late_do_view_change_is_answered_with_start_view)
 Test(rule_6_3, malformed_do_view_change_is_dropped)
 {
     struct chain c = chain_make(3, 2);
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 2, 1, 1, &c, 2, 0)), VSR_DROP_MALFORMED);
     cr_assert_eq(fixture_message(f, make_do_view_change(f, 2, 1, 2, &c, 2, 0)), VSR_DROP_MALFORMED);
@@ -118,7 +112,7 @@ Test(rule_6_3, malformed_do_view_change_is_dropped)
 Test(rule_6_4, start_needs_distinct_senders)
 {
     struct chain c = chain_make(5, 0);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     leave(f, 1);
     for (int i = 0; i < 4; i++)
@@ -133,7 +127,7 @@ Test(rule_6_4, start_needs_distinct_senders)
 Test(rule_6_4, start_needs_the_own_log)
 {
     struct chain c = chain_make(5, 0);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     f->holds_persist = true;
     leave(f, 1);
@@ -150,7 +144,7 @@ Test(rule_6_4, start_needs_the_own_log)
 Test(rule_6_4, logs_of_an_earlier_view_do_not_count)
 {
     struct chain c = chain_make(5, 0);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     leave(f, 1);
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
@@ -177,7 +171,7 @@ Test(rule_6_4, logs_are_ranked_by_log_view_then_op)
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct chain c = chain_make(5, 9);
-        struct fixture *f = start(5, 1);
+        struct fixture *f = fixture_of(5, 1);
         chain_feed(f, &c, 5, 2);
         leave(f, 6);
         fixture_message(f,
@@ -202,7 +196,7 @@ Test(rule_6_4, logs_are_ranked_by_log_view_then_op)
 Test(rule_6_4, commit_is_the_highest_heard)
 {
     struct chain c = chain_make(5, 6);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     chain_feed(f, &c, 5, 2);
     leave(f, 1);
@@ -219,7 +213,7 @@ Test(rule_6_4, commit_is_the_highest_heard)
 Test(rule_6_4, lost_data_halts)
 {
     struct chain c = chain_make(5, 6);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     chain_feed(f, &c, 6, 2);
     leave(f, 6);
@@ -291,7 +285,7 @@ Test(rule_6_4, longer_tail_of_an_older_view_is_dropped)
 Test(rule_6_4, choice_is_frozen)
 {
     struct chain c = chain_make(5, 9);
-    struct fixture *f = start(5, 1);
+    struct fixture *f = fixture_of(5, 1);
 
     chain_feed(f, &c, 2, 2);
     leave(f, 6);
@@ -334,7 +328,7 @@ Test(rule_6_4, question_for_the_log_is_repeated)
 Test(rule_6_4, log_that_nobody_gives_is_passed_over)
 {
     struct chain c = chain_make(3, 6);
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     chain_feed(f, &c, 4, 2);
     leave(f, 4);
@@ -453,7 +447,7 @@ Test(rule_6_4, pending_is_rebuilt)
  * nothing of it is pending, or its session would wait for it for ever. */
 Test(rule_6_4, adopted_request_out_of_order_does_not_stay_pending)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 3);
 
     chain_feed(f, &c, 3, 3); /* requests 1 and 2 */
@@ -494,7 +488,7 @@ Test(rule_6_4, new_primary_answers_clients)
 /* 6.4.5, 6.4.6: acknowledgements of older views never count, not even our own backups'. */
 Test(rule_6_4, acknowledgements_begin_at_nought)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     struct chain c = chain_make(3, 0);
 
     for (uint64_t i = 1; i <= 3; i++) {
@@ -558,7 +552,7 @@ Test(rule_6_4, request_after_an_adopted_one_waits)
 Test(rule_6_4, timestamps_go_on_from_the_log)
 {
     struct chain c = chain_make(3, 1);
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     chain_append(&c, 0, 7000);
     chain_feed(f, &c, 2, 1);
@@ -576,7 +570,7 @@ Test(rule_6_4, timestamps_go_on_from_the_log)
 Test(rule_6_5, same_log_is_acknowledged_once_durable)
 {
     struct chain c = chain_make(3, 4);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, &c, 4, 2);
     leave(f, 1);
@@ -604,7 +598,7 @@ Test(rule_6_5, same_log_is_acknowledged_once_durable)
 Test(rule_6_5, longer_tail_is_dropped)
 {
     struct chain c = chain_make(3, 6);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     chain_feed(f, &c, 6, 2);
     fixture_message(f, make_start_view(f, 1, &c, 4, 3));
@@ -620,7 +614,7 @@ Test(rule_6_5, other_tail_is_replaced_when_all_of_it_is_there)
 {
     struct chain ours = chain_make(3, 6);
     struct chain theirs = chain_fork(&ours, 3);
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     while (theirs.op < 8)
         chain_append(&theirs, 1, 1);
@@ -653,7 +647,7 @@ static struct fixture *situation(const struct chain *c, enum vsr_status status, 
         struct vsr_replica_options o = fixture_options(3, 2);
         return fixture_recover(&o, (struct vsr_superblock){.view = view, .incarnation = 1});
     }
-    f = start(3, 2);
+    f = fixture_of(3, 2);
     chain_feed(f, c, 4, 2);
     if (status == VSR_STATUS_VIEW_CHANGE) leave(f, view);
     if (status == VSR_STATUS_NORMAL) fixture_message(f, make_start_view(f, view, c, 4, 2));
@@ -770,7 +764,7 @@ Test(rule_6_6, old_messages_are_dropped)
     struct chain c = chain_make(3, 6);
 
     for (int is_normal = 0; is_normal < 2; is_normal++) {
-        struct fixture *f = start(3, 1);
+        struct fixture *f = fixture_of(3, 1);
         chain_feed(f, &c, 4, 2);
         struct vsr_buffer commit = make_commit(f, 4, chain_checksum(&c, 4));
         struct vsr_buffer ok = make_prepare_ok(f, 2, 4);

@@ -11,12 +11,6 @@ LEAK_CHECKED_SUITE(rule_6_1);
 LEAK_CHECKED_SUITE(rule_6_2);
 LEAK_CHECKED_SUITE(rule_6_7);
 
-static struct fixture *start(uint32_t replica_count, uint32_t replica)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, replica);
-    return fixture_start(&o);
-}
-
 /** A vote, and the view that it leads to. */
 static void vote(struct fixture *f, uint32_t from, vsr_view target, vsr_view expected)
 {
@@ -37,7 +31,7 @@ static void tick_with_primary(struct fixture *f, uint32_t ticks)
 /* 6.1b: suspicion is a vote; the replica stays NORMAL, and goes on acknowledging. */
 Test(rule_6_1, suspicious_backup_votes_and_stays_normal)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 2);
 
     chain_feed(f, &c, 1, 0);
@@ -56,7 +50,7 @@ Test(rule_6_1, suspicious_backup_votes_and_stays_normal)
 /* 6.1b, 6.7: a vote goes to everybody, every T_resend, as long as the primary is silent. */
 Test(rule_6_1, vote_is_repeated)
 {
-    struct fixture *f = start(5, 3);
+    struct fixture *f = fixture_of(5, 3);
 
     tick_until_sent(f, VSR_START_VIEW_CHANGE, 100);
     for (uint32_t i = 0; i < 5; i++) {
@@ -73,7 +67,7 @@ Test(rule_6_1, vote_is_repeated)
 Test(rule_6_1, target_has_to_be_a_view)
 {
     static const vsr_view bad[] = {VSR_VIEW_MAX + 1, UINT64_MAX};
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
 
     for (uint32_t i = 0; i < 2; i++) {
         cr_assert_eq(fixture_message(f, make_vote(f, 0, bad[i])), VSR_DROP_MALFORMED);
@@ -93,8 +87,8 @@ Test(rule_6_1, target_has_to_be_a_view)
 /* 6.1b: a valid message from the primary cancels the own vote. */
 Test(rule_6_1, vote_is_cancelled_when_the_primary_is_heard)
 {
-    struct fixture *f = start(3, 1);
-    struct fixture *silent = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
+    struct fixture *silent = fixture_of(3, 1);
 
     tick_until_sent(f, VSR_START_VIEW_CHANGE, 100);
     tick_until_sent(silent, VSR_START_VIEW_CHANGE, 100);
@@ -109,7 +103,7 @@ Test(rule_6_1, vote_is_cancelled_when_the_primary_is_heard)
 /* 6.1b, G8: distinct senders count, not messages. */
 Test(rule_6_1, votes_of_distinct_senders_count)
 {
-    struct fixture *f = start(5, 4);
+    struct fixture *f = fixture_of(5, 4);
 
     for (int i = 0; i < 5; i++)
         vote(f, 1, 1, 0);
@@ -140,7 +134,7 @@ Test(rule_6_1, votes_needed_are_the_view_change_quorum)
 /* 6.1b: the view is the Qv-th largest target: the highest that a quorum wants at least. */
 Test(rule_6_1, view_is_the_quorums_largest_target)
 {
-    struct fixture *f = start(5, 4);
+    struct fixture *f = fixture_of(5, 4);
 
     vote(f, 1, 7, 0);
     vote(f, 2, 5, 0);
@@ -152,7 +146,7 @@ Test(rule_6_1, view_is_the_quorums_largest_target)
 /* 6.1b: the highest target of a sender counts; an older vote that comes late lowers nothing. */
 Test(rule_6_1, late_vote_lowers_nothing)
 {
-    struct fixture *f = start(5, 4);
+    struct fixture *f = fixture_of(5, 4);
 
     vote(f, 1, 9, 0);
     cr_assert_eq(fixture_message(f, make_vote(f, 1, 2)), VSR_DROP_STALE);
@@ -167,7 +161,7 @@ Test(rule_6_1, votes_expire)
     const uint32_t life = 30;
 
     for (uint32_t age = life - 2; age <= life + 1; age++) {
-        struct fixture *f = start(5, 4);
+        struct fixture *f = fixture_of(5, 4);
         vote(f, 1, 1, 0);
         vote(f, 2, 1, 0);
         tick_with_primary(f, age);
@@ -179,7 +173,7 @@ Test(rule_6_1, votes_expire)
 /* 6.1b: a vote for no higher view changes nothing; a sender in an older view is told of ours. */
 Test(rule_6_1, old_vote_is_answered_with_the_view)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_start_view(f, 4, &c, 0, 0));
@@ -196,7 +190,7 @@ Test(rule_6_1, old_vote_is_answered_with_the_view)
 /* 6.1b: in VIEW_CHANGE a timeout only votes, too. */
 Test(rule_6_1, timeout_in_view_change_only_votes)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     leave(f, 1);
     tick_until_sent(f, VSR_START_VIEW_CHANGE, 200);
@@ -209,7 +203,7 @@ Test(rule_6_1, timeout_in_view_change_only_votes)
 /* 6.1b: isolated replicas do not inflate views. */
 Test(rule_6_1, isolated_replica_stays_in_its_view)
 {
-    struct fixture *f = start(5, 3);
+    struct fixture *f = fixture_of(5, 3);
 
     for (int i = 0; i < 5000; i++)
         fixture_tick(f);
@@ -221,7 +215,7 @@ Test(rule_6_1, isolated_replica_stays_in_its_view)
 /* Section 13: one replica alone has nobody to vote with. */
 Test(rule_6_1, one_replica_never_votes)
 {
-    struct fixture *f = start(1, 0);
+    struct fixture *f = fixture_of(1, 0);
 
     for (int i = 0; i < 500; i++) {
         fixture_tick(f);
@@ -234,7 +228,7 @@ Test(rule_6_1, one_replica_never_votes)
 /* 6.2, 9.2: the view is durable before a DoViewChange names it. */
 Test(rule_6_2, view_is_durable_before_do_view_change)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     f->holds_persist = true;
     leave(f, 1);
@@ -254,7 +248,7 @@ Test(rule_6_2, view_is_durable_before_do_view_change)
 /* 6.2: DoViewChange says what the log is. */
 Test(rule_6_2, do_view_change_names_the_log)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
     struct chain c = chain_make(3, 5);
 
     chain_feed(f, &c, 5, 3);
@@ -277,7 +271,7 @@ Test(rule_6_2, do_view_change_names_the_log)
 /* 6.2, 6.6: between views nothing of the old view is appended, committed or acknowledged. */
 Test(rule_6_2, log_is_frozen)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
     struct chain c = chain_make(3, 6);
 
     chain_feed(f, &c, 5, 3);
@@ -301,7 +295,7 @@ Test(rule_6_2, log_is_frozen)
 /* 6.2: an op whose execution is under way is finished, and nobody is answered. */
 Test(rule_6_2, execution_under_way_is_finished)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
 
@@ -323,7 +317,7 @@ Test(rule_6_2, execution_under_way_is_finished)
 /* 6.2: what the old primary has not put in its log is forgotten; what it said is still sent. */
 Test(rule_6_2, old_primary_forgets_what_waits)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     vsr_session session;
     uint32_t slot = open_session(f, 1, &session);
 
@@ -342,7 +336,7 @@ Test(rule_6_2, old_primary_forgets_what_waits)
 /* G6, G7: when the view moves on before it is durable, only the last one is spoken of. */
 Test(rule_6_2, view_that_moves_on_while_it_is_persisted)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     f->holds_persist = true;
     leave(f, 1);
@@ -360,7 +354,7 @@ Test(rule_6_2, view_that_moves_on_while_it_is_persisted)
 Test(rule_6_7, suspicion_is_staggered)
 {
     for (uint32_t replica = 1; replica < 7; replica++) {
-        struct fixture *f = start(7, replica);
+        struct fixture *f = fixture_of(7, replica);
         uint32_t ticks = tick_until_sent(f, VSR_START_VIEW_CHANGE, 100);
         cr_assert(ticks >= 20 + 3 * replica && ticks < 25 + 3 * replica, "replica %u: %u ticks",
                   replica, ticks);
@@ -372,7 +366,7 @@ Test(rule_6_7, suspicion_is_staggered)
 /* 6.7: T_suspect runs anew with every Prepare and Commit. */
 Test(rule_6_7, heard_primary_is_not_suspected)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 40);
 
     for (vsr_op op = 1; op <= 40; op++) {
@@ -389,7 +383,7 @@ Test(rule_6_7, heard_primary_is_not_suspected)
 /* 6.7: T_vc doubles with every view change in a row that does not end, five times at most. */
 Test(rule_6_7, view_change_timeout_backs_off)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
 
     for (uint32_t attempts = 0; attempts < 8; attempts++) {
         leave(f, attempts + 1);
@@ -409,7 +403,7 @@ Test(rule_6_7, backoff_ends_after_a_stable_time)
     struct chain c = chain_make(3, 0);
 
     for (int more = -1; more <= 0; more++) {
-        struct fixture *f = start(3, 2);
+        struct fixture *f = fixture_of(3, 2);
         leave(f, 1);
         leave(f, 2);
         leave(f, 3);
@@ -453,7 +447,7 @@ Test(rule_6_7, backoff_outlives_a_primary_s_patience)
 /* 6.7: DoViewChange is repeated every T_resend, and always says the same. */
 Test(rule_6_7, do_view_change_is_repeated)
 {
-    struct fixture *f = start(3, 2);
+    struct fixture *f = fixture_of(3, 2);
     struct chain c = chain_make(3, 4);
 
     chain_feed(f, &c, 4, 2);
@@ -473,7 +467,7 @@ Test(rule_6_7, do_view_change_is_repeated)
 /* 6.7: StartView is repeated every T_resend to those that have not answered in the view. */
 Test(rule_6_7, start_view_is_repeated_until_answered)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
@@ -508,7 +502,7 @@ static uint32_t claims(struct fixture *f, uint32_t ticks)
  * does. */
 Test(rule_6_7, deaf_primary_falls_silent)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
     struct vsr_replica_report report;
 
     fixture_message(f, make_register(f, 1));
@@ -541,7 +535,7 @@ Test(rule_6_7, deaf_primary_falls_silent)
 Test(rule_6_7, abdication_counts_distinct_backups)
 {
     for (uint32_t heard = 1; heard <= 2; heard++) {
-        struct fixture *f = start(5, 0);
+        struct fixture *f = fixture_of(5, 0);
         struct chain c = chain_make(5, 0);
         for (int i = 0; i < 60; i++) {
             for (uint32_t from = 1; from <= heard; from++) {
@@ -558,7 +552,7 @@ Test(rule_6_7, abdication_counts_distinct_backups)
 /* 6.7: voices of another view are no help to a primary. */
 Test(rule_6_7, voices_of_another_view_do_not_count)
 {
-    struct fixture *f = start(3, 1);
+    struct fixture *f = fixture_of(3, 1);
     struct chain c = chain_make(3, 0);
 
     fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
@@ -576,7 +570,7 @@ Test(rule_6_7, voices_of_another_view_do_not_count)
 /* 6.7: a silent primary follows the others' votes. */
 Test(rule_6_7, abdicated_primary_leaves_with_the_others)
 {
-    struct fixture *f = start(3, 0);
+    struct fixture *f = fixture_of(3, 0);
 
     claims(f, 40);
     cr_assert(seen(f).is_abdicating);
@@ -590,7 +584,7 @@ Test(rule_6_7, abdicated_primary_leaves_with_the_others)
 Test(rule_6_7, abdicated_primary_votes)
 {
     for (int is_heard = 0; is_heard < 2; is_heard++) {
-        struct fixture *f = start(3, 0);
+        struct fixture *f = fixture_of(3, 0);
         claims(f, 40);
         tick_until_sent(f, VSR_START_VIEW_CHANGE, 10);
         cr_assert_eq(SENT(f, VSR_START_VIEW_CHANGE, vsr_start_view_change)->target, 1);
