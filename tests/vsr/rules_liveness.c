@@ -359,6 +359,31 @@ Test(rule_6_7_abdication, unserved_work_ends_a_primary)
     fixture_end(l.f);
 }
 
+/* 6.7: acknowledged after all, it has nothing left to give up for: it goes on when all that it had
+ * is served, not before. To be voted out now would be for nothing. */
+Test(rule_6_7_abdication, served_after_all_it_does_not_give_up)
+{
+    struct load l = begin_load(0);
+    struct fixture *f = l.f;
+    vsr_session other;
+    const uint32_t slot = open_session(f, 2, &other);
+
+    fixture_message(f, make_request(f, l.session, l.slot, 1, 0));
+    fixture_turn_end(f);
+    fixture_message(f, make_request(f, other, slot, 1, 0));
+    fixture_turn_end(f);
+    const vsr_op op = seen(f).op;
+    while (!f->r->in_view.is_giving_up)
+        acknowledge_heartbeats(f, 1);
+    fixture_message(f, make_prepare_ok(f, 1, op - 1));
+    cr_assert_eq(acknowledge_heartbeats(f, f->options.heartbeat_ticks + 1), 0, "not all is served");
+    fixture_message(f, make_prepare_ok(f, 1, op));
+    cr_assert_eq(seen(f).applied, op);
+    cr_assert_gt(acknowledge_heartbeats(f, f->options.heartbeat_ticks + 1), 0);
+    cr_assert(!seen(f).is_abdicating);
+    fixture_end(f);
+}
+
 /* 6.7: T_abdicate is three times what an answer takes, if that is longer. */
 Test(rule_6_7_abdication, abdication_follows_round_trips)
 {

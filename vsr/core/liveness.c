@@ -108,6 +108,8 @@ static void age_work(struct vsr_replica *r)
     else if (!waits && r->in_view.ticks_unserved < UINT32_MAX)
         r->in_view.ticks_unserved++;
     r->served = served;
+    /* An acknowledgement came after all, and nothing is left to give up for. */
+    if (r->in_view.ticks_unserved == 0 && r->applied == r->log.op) r->in_view.is_giving_up = false;
 }
 
 static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effects *out)
