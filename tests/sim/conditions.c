@@ -4,6 +4,8 @@
  */
 #include "scenario.h"
 
+#include "assert.h"
+
 #include <inttypes.h>
 
 #define X(name, is_on, text) [CONDITION_##name] = text,
@@ -196,7 +198,9 @@ static bool draw_crowd(struct scenario *s, struct random *r)
         c->request_bytes_max = 64 + 24 + 24 + s->replica.op_bytes_max;
     c->requests_per_message = PICK(r, 0, 0, 0, 1);
     s->replica.reply_bytes_max = (uint32_t)sizeof(struct vsr_header) + 48 * PICK(r, 1, 10, 400);
-    if (s->replica.replica_count > 2 && random_percent(r, 40)) commit_at_once(s);
+    /* With Qv = N there is no core but all of them: no link may be cut for good then. */
+    if (s->replica.replica_count > 2 && random_percent(r, 40) && s->standing.outsiders == 0)
+        commit_at_once(s);
     /* Nor what saves at each few ops of a backlog as long as the ring, and does nothing else. */
     if (s->snapshots.save_units != 0 && s->replica.checkpoint_ops != 0 &&
         s->replica.checkpoint_ops < 50)
@@ -321,6 +325,9 @@ void conditions_draw(struct scenario *s)
         if (!random_percent(&r, percent_of(s, (enum condition)i))) continue;
         if (drawers[i](s, &r)) s->conditions |= 1u << i;
     }
+    /* What was drawn later has left the core that the cuts were drawn around. */
+    VSR_ASSERT((uint32_t)__builtin_popcount(s->standing.outsiders) + scenario_core(s) <=
+               s->replica.replica_count);
     struct random r = random_stream(s->seed, STREAM_PLACES);
     const uint32_t catch_up_ticks = PICK(&r, 0, 0, 1, 50);
     /* Who is away for longer than that with a snapshot is rightly voted out. */
