@@ -229,6 +229,61 @@ Test(rule_4_7, voice_is_not_waited_for)
     fixture_end(l.f);
 }
 
+/** Whether the next op's Prepare goes to replica 2; a tick ends before it. */
+static bool is_sent_next(struct load *l)
+{
+    fixture_tick(l->f);
+    fixture_message(l->f, make_request(l->f, l->session, l->slot, ++l->number, 0));
+    fixture_turn_end(l->f);
+    const bool is_sent = (receivers(l->f, VSR_PREPARE) & 1u << 2) != 0;
+    fixture_message(l->f, make_prepare_ok(l->f, 1, seen(l->f).op));
+    return is_sent;
+}
+
+/* 4.7: who acknowledges nothing of the last two rings gets no new op: they would lie in its mailbox
+ * before the heartbeat that says how far behind it is. Until it acknowledges some of them. */
+Test(rule_4_7, who_lags_two_rings_behind_is_sent_no_new_op)
+{
+    enum { RING = 64 };
+    struct load l = begin_load(0);
+
+    move_to(l.f, 1);
+    while (seen(l.f).op < 1 + 2 * RING)
+        cr_assert(is_sent_next(&l));
+    cr_assert(is_sent_next(&l), "that makes one more than two rings");
+    for (uint32_t i = 0; i < 10; i++)
+        cr_assert(!is_sent_next(&l));
+    while (l.f->r->ticks_to_heartbeat > 1)
+        fixture_tick(l.f);
+    fixture_tick(l.f);
+    cr_assert_eq(receivers(l.f, VSR_COMMIT), 1u << 1 | 1u << 2);
+    move_to(l.f, seen(l.f).log_start + 1);
+    cr_assert(is_sent_next(&l));
+    fixture_end(l.f);
+}
+
+/* 4.7: nor does a view begin with everybody that far behind, before anybody has acknowledged. */
+Test(rule_4_7, nobody_lags_behind_the_start_of_a_view)
+{
+    enum { RING = 64, OPS = 2 * RING + 10 };
+    struct fixture *f = fixture_of(3, 1);
+    struct chain c = chain_make(3, OPS);
+
+    chain_feed(f, &c, RING, RING);
+    chain_feed(f, &c, 2 * RING, 2 * RING);
+    chain_feed(f, &c, OPS, OPS);
+    leave(f, 4);
+    fixture_message(f, make_do_view_change(f, 2, 4, 0, &c, OPS, OPS));
+    cr_assert(seen(f).is_primary);
+    fixture_message(f, make_prepare_ok(f, 2, OPS));
+    fixture_tick(f);
+    fixture_message(f, make_register(f, 7));
+    fixture_turn_end(f);
+    cr_assert_eq(receivers(f, VSR_PREPARE), 1u << 0 | 1u << 2);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 4.7: a question that comes again, or for what came before, renews no pin: what it got is lost, or
  * it does not move. One for more does. */
 Test(rule_4_7, pin_is_renewed_by_progress_only)

@@ -9,6 +9,9 @@
 /** A replica that was waited for gets a tick of its allowance back in so many. */
 enum { REGAIN_TICKS = 8 };
 
+/** Whoever acknowledges nothing of the last so many rings gets no new op until it does. */
+enum { LAG_RINGS = 2 };
+
 /** Within so many ticks a replica moves: no two parts come faster than a question and its answer. */
 static uint32_t motion_ticks(const struct vsr_replica *r, uint32_t i)
 {
@@ -121,10 +124,27 @@ static void tick_allowance(struct vsr_replica *r, uint32_t i, struct vsr_effects
     }
 }
 
+/**
+ * Whether what it has not handled yet goes round the ring twice: new ops would lie in its mailbox
+ * behind those, and keep it from hearing how far behind it is for as long as it is slower than we.
+ */
+static bool is_lagging(const struct vsr_replica *r, uint32_t i)
+{
+    const vsr_op held = held_by(r, i);
+    const vsr_op known = held > r->in_view.view_start_op ? held : r->in_view.view_start_op;
+
+    VSR_ASSERT(is_serving(r));
+    if (i == r->members.self || r->log.op <= known) return false; /* It says that: of any size. */
+    return r->log.op - known > LAG_RINGS * ((vsr_op)r->log.mask + 1);
+}
+
 void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_known_peers *peers = &r->peers;
 
+    r->in_view.lagging = 0;
+    for (uint32_t i = 0; is_serving(r) && i < r->members.count; i++)
+        r->in_view.lagging |= is_lagging(r, i) ? vsr_mask_of(i) : 0;
     for (uint32_t i = 0; i < r->members.count; i++) {
         struct vsr_pin *pin = &peers->pins[i];
         bool lacks_nothing = is_serving(r) && r->in_view.acked[i] == r->log.op;

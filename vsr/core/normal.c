@@ -28,7 +28,8 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
 
     vsr_log_append(&r->log, prepare);
     r->in_view.acked[r->members.self] = acknowledged_op(r);
-    if (!vsr_members_is_alone(&r->members)) vsr_send_entry(r, r->log.op, others_mask(r), out);
+    const uint32_t to_mask = others_mask(r) & ~r->in_view.lagging;
+    if (to_mask != 0) vsr_send_entry(r, r->log.op, to_mask, out);
     vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
 }
 

@@ -52,6 +52,7 @@ struct vsr_in_view {
     struct vsr_comparisons compared;
 
     /* Primary. */
+    uint32_t lagging;     /* mask: too far behind for a new op to be of use; as of the last tick */
     vsr_op view_start_op; /* where the log ended when the view started */
     uint32_t announced;   /* slots of the client table whose clients know of this view */
     bool is_abdicating;
