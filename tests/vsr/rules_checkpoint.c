@@ -89,6 +89,29 @@ Test(rule_10_take, turn_is_left_out_while_another_is_away)
     }
 }
 
+/* 10, 6.8: nor when it was heard before one's own superblock was durable: its save may take longer
+ * than that. */
+Test(rule_10_take, turn_is_left_out_whenever_away_was_heard)
+{
+    struct chain c = chain_make(3, 6);
+    struct vsr_replica_options o = fixture_options(3, 2);
+    o.checkpoint_ops = 3;
+    struct fixture *f = fixture_create(&o);
+
+    f->holds_persist = true;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_START});
+    cr_assert_eq(fixture_message(f, make_header(f, VSR_AWAY, sizeof(struct vsr_away), 1)),
+                 VSR_DROP_NONE);
+    f->holds_persist = false;
+    fixture_persisted(f);
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    chain_feed(f, &c, 6, 6);
+    cr_assert_eq(seen(f).applied, 6);
+    cr_assert_eq(seen(f).snapshot_op, 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 struct bytes {
     uint8_t data[32768];
     size_t count;

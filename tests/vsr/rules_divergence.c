@@ -246,6 +246,30 @@ Test(rule_10_states, claim_of_an_op_not_yet_executed_waits)
     fixture_end(f);
 }
 
+/* 10: who has halted executes nothing more and takes no snapshot: its state is not the cluster's. */
+Test(rule_10_states, nothing_is_executed_after_halting)
+{
+    struct chain c = chain_make(3, 6);
+    struct vsr_replica_options o = fixture_options(3, 2);
+    o.checkpoint_ops = 2;
+    struct fixture *f = fixture_start(&o);
+
+    chain_feed(f, &c, 3, 3);
+    f->holds_apply = true;
+    chain_feed(f, &c, 6, 6);
+    cr_assert_eq(seen(f).applied, 3);
+    struct vsr_buffer b = make_commit(f, 6, chain_checksum(&c, 6));
+    BODY(b, vsr_commit)->agreed = (struct vsr_claim){3, 12345};
+    fixture_message(f, b);
+    cr_assert_eq(seen(f).status, VSR_STATUS_HALTED);
+    f->holds_apply = false;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = f->held_op});
+    cr_assert_eq(seen(f).applied, 4);
+    cr_assert_eq(seen(f).snapshot_op, 0, "4 is its turn");
+    chain_free(&c);
+    fixture_end(f);
+}
+
 #ifdef VSR_DEBUG_CHECKS
 /* state_machine.h: who writes into a payload changes what the other replicas execute. */
 Test(rule_10_states, machine_that_writes_into_a_payload_is_found, .signal = SIGABRT, .fini = NULL)

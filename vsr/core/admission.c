@@ -32,6 +32,7 @@ enum views {
 };
 
 /* Statuses in which a message is looked at. */
+#define STARTING (1u << VSR_STATUS_STARTING)
 #define NORMAL (1u << VSR_STATUS_NORMAL)
 #define VIEW_CHANGE (1u << VSR_STATUS_VIEW_CHANGE)
 #define RECOVERING (1u << VSR_STATUS_RECOVERING)
@@ -76,7 +77,8 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
     [VSR_GET_CHUNK] = {vsr_on_get_chunk, FROM_REPLICA, SAME_VIEW, NORMAL},
     [VSR_CHUNK] = {vsr_on_chunk, FROM_REPLICA, SAME_VIEW, NORMAL | VIEW_CHANGE | RECOVERING},
     [VSR_PING] = {vsr_on_ping, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
-    [VSR_AWAY] = {vsr_on_away, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE | RECOVERING},
+    [VSR_AWAY] = {vsr_on_away, FROM_REPLICA, ANY_VIEW,
+                  STARTING | NORMAL | VIEW_CHANGE | RECOVERING},
     [VSR_PONG] = {vsr_on_pong, FROM_REPLICA, ANY_VIEW, NORMAL | VIEW_CHANGE},
 };
 

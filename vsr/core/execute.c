@@ -90,6 +90,7 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
 {
     if (r->is_applying || r->applied == r->commit) return;
     if (r->checkpoint.is_saving || r->transfer.is_loading) return; /* They go on with it. */
+    if (r->status == VSR_STATUS_HALTED) return;
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
     uint32_t count = 0;

@@ -206,7 +206,8 @@ bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_checkpoint *c = &r->checkpoint;
 
     if (!c->is_wanted || c->is_saving || r->is_applying || r->transfer.is_loading) return false;
-    if (r->status == VSR_STATUS_RECOVERING || !may_save(r)) return false;
+    if (r->status == VSR_STATUS_RECOVERING || r->status == VSR_STATUS_HALTED) return false;
+    if (!may_save(r)) return false;
     c->is_wanted = false;
     vsr_send_away(r, out);
     c->is_saving = true;
