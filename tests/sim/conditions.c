@@ -201,10 +201,6 @@ static bool draw_crowd(struct scenario *s, struct random *r)
     /* With Qv = N there is no core but all of them: no link may be cut for good then. */
     if (s->replica.replica_count > 2 && random_percent(r, 40) && s->standing.outsiders == 0)
         commit_at_once(s);
-    /* Nor what saves at each few ops of a backlog as long as the ring, and does nothing else. */
-    if (s->snapshots.save_units != 0 && s->replica.checkpoint_ops != 0 &&
-        s->replica.checkpoint_ops < 50)
-        s->replica.checkpoint_ops = 50;
     return true;
 }
 
@@ -338,6 +334,12 @@ void conditions_draw(struct scenario *s)
 
 /* Words. */
 
+/** Whether the table has fewer places than there are sessions. */
+static bool is_crowded(const struct scenario *s)
+{
+    return s->replica.sessions_max < s->load.clients * s->load.sessions;
+}
+
 uint64_t scenario_patience_ticks(const struct scenario *s)
 {
     const struct vsr_replica_options *o = &s->replica;
@@ -347,9 +349,8 @@ uint64_t scenario_patience_ticks(const struct scenario *s)
     const uint64_t snapshot = (s->snapshots.save_units + s->snapshots.load_units) / TICK;
     const uint64_t chunks = s->snapshots.ballast_words * 8 / o->chunk_bytes_max;
 
-    const bool is_crowded = o->sessions_max < s->load.clients * s->load.sessions;
     /* Sessions that evict each other wait up to 2^8 times as long. Rule 5.3. */
-    const uint64_t evictions = is_crowded ? 2 * ((uint64_t)s->client.retry_ticks << 8) : 0;
+    const uint64_t evictions = is_crowded(s) ? 2 * ((uint64_t)s->client.retry_ticks << 8) : 0;
 
     return 200 + evictions + 120 * longest + 200 * trip + 60 * snapshot +
            chunks * (4 + 2 * trip + o->resend_ticks / 4) +
@@ -365,10 +366,12 @@ uint64_t scenario_backlog_ticks(const struct scenario *s)
         (uint64_t)s->load.clients * s->load.sessions * (s->load.goal_end + 1) + s->replica.log_ops;
     uint64_t units = s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay;
 
-    if (!scenario_has(s, CONDITION_CROWD)) return 0;
+    const bool saves = every != 0 && s->snapshots.save_units != 0;
+    if (!saves && !scenario_has(s, CONDITION_CROWD)) return 0;
     /* The primary and a backup of its quorum may save one after the other. */
-    if (every != 0) units += 2 * s->snapshots.save_units / every;
-    return requests * (2 * units / TICK + 1);
+    if (saves) units += 2 * s->snapshots.save_units / every;
+    /* Sessions that evict each other need a Register for each request. */
+    return (is_crowded(s) ? 2 : 1) * requests * (2 * units / TICK + 1);
 }
 
 void conditions_print(const struct scenario *s, FILE *file)
