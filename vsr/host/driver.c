@@ -125,17 +125,24 @@ void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_
         end_overrun(machine, effect, "written beyond a result's place");
 }
 
-static void complete(struct vsr_driver *driver, struct vsr_event event)
+/** Something is done at once: an event, whose fields the caller fills in, follows the step's
+ * effects.
+ */
+static struct vsr_event *complete(struct vsr_driver *driver, enum vsr_event_kind kind)
 {
     VSR_ASSERT(driver->count < VSR_DRIVER_COMPLETIONS_MAX);
-    driver->completions[(driver->head + driver->count++) % VSR_DRIVER_COMPLETIONS_MAX] = event;
+    struct vsr_event *event =
+        &driver->completions[(driver->head + driver->count++) % VSR_DRIVER_COMPLETIONS_MAX];
+    event->kind = kind;
+    return event;
 }
 
 static void perform(struct vsr_driver *driver, const struct vsr_effect *e)
 {
     const struct vsr_host *host = driver->host;
     void *context = driver->context;
-    struct vsr_event done = {.kind = VSR_EVENT_COUNT};
+    struct vsr_snapshot snapshot;
+    bool is_loaded;
 
     switch (e->kind) {
     case VSR_EFFECT_SEND_CHUNK:
@@ -149,28 +156,27 @@ static void perform(struct vsr_driver *driver, const struct vsr_effect *e)
         host->send_client(context, e->address, e->buffer);
         break;
     case VSR_EFFECT_APPLY:
-        if (host->apply(context, e))
-            done = (struct vsr_event){.kind = VSR_EVENT_APPLIED, .op = e->op};
+        if (host->apply(context, e)) complete(driver, VSR_EVENT_APPLIED)->op = e->op;
         break;
     case VSR_EFFECT_PERSIST:
-        if (host->persist(context, e))
-            done = (struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = e->sequence};
+        if (host->persist(context, e)) complete(driver, VSR_EVENT_DURABLE)->sequence = e->sequence;
         break;
     case VSR_EFFECT_SAVE:
-        if (host->save(context, e->snapshot.op, &done.snapshot)) done.kind = VSR_EVENT_SAVED;
+        if (host->save(context, e->snapshot.op, &snapshot))
+            complete(driver, VSR_EVENT_SAVED)->snapshot = snapshot;
         break;
     case VSR_EFFECT_STORE_CHUNK:
         host->store_chunk(context, e);
         driver->buffers.unref(driver->buffers.context, e->buffer.handle);
         break;
     case VSR_EFFECT_LOAD:
-        if (host->load(context, &e->snapshot, &done.is_loaded)) done.kind = VSR_EVENT_LOADED;
+        if (host->load(context, &e->snapshot, &is_loaded))
+            complete(driver, VSR_EVENT_LOADED)->is_loaded = is_loaded;
         break;
     case VSR_EFFECT_NOTICE:
         host->notice(context, e);
         break;
     }
-    if (done.kind != VSR_EVENT_COUNT) complete(driver, done);
 }
 
 /** Gives back what an effect that is not performed any more owns. */
@@ -181,38 +187,41 @@ static void forget(struct vsr_driver *driver, const struct vsr_effect *e)
         driver->buffers.unref(driver->buffers.context, e->buffer.handle);
 }
 
-/** One event and its effects. Returns whether the core is still there. */
-static bool step_once(struct vsr_driver *driver, const struct vsr_event *event, enum vsr_drop *why)
+/** The step's effects. The list is used again by the steps that follow: all of it first. */
+static inline void perform_all(struct vsr_driver *driver)
 {
     const struct vsr_host *host = driver->host;
 
-    driver->effects.count = 0;
-    *why = vsr_replica_step(driver->core, event, &driver->effects);
-    if (host->stepped != NULL) host->stepped(driver->context, event, *why);
-    if (event->kind == VSR_EVENT_APPLIED) driver->applied++;
-    /* The list is used again by the steps that follow, so all of it is performed first. */
     for (uint32_t i = 0; i < driver->effects.count; i++) {
         if (host->is_dead != NULL && host->is_dead(driver->context))
             forget(driver, &driver->effects.list[i]);
         else
             perform(driver, &driver->effects.list[i]);
     }
-    return host->performed == NULL || host->performed(driver->context);
 }
 
 enum vsr_drop vsr_driver_step(struct vsr_driver *driver, const struct vsr_event *event)
 {
-    enum vsr_drop first;
-    enum vsr_drop why;
+    const struct vsr_host *host = driver->host;
+    const struct vsr_event *next = event;
+    enum vsr_drop first = VSR_DROP_NONE;
 
     VSR_ASSERT(driver->core != NULL);
     VSR_ASSERT(driver->count == 0); /* A host's functions start no step. */
-    bool goes_on = step_once(driver, event, &first);
-    while (goes_on && driver->count > 0) {
-        const struct vsr_event next = driver->completions[driver->head];
-        driver->head = (driver->head + 1) % VSR_DRIVER_COMPLETIONS_MAX;
-        driver->count--;
-        goes_on = step_once(driver, &next, &why);
+    for (;;) {
+        driver->effects.count = 0;
+        enum vsr_drop why = vsr_replica_step(driver->core, next, &driver->effects);
+        if (next == event) first = why;
+        if (host->stepped != NULL) host->stepped(driver->context, next, why);
+        if (next->kind == VSR_EVENT_APPLIED) driver->applied++;
+        perform_all(driver);
+        if (host->performed != NULL && !host->performed(driver->context)) break;
+        if (next != event) {
+            driver->head = (driver->head + 1) % VSR_DRIVER_COMPLETIONS_MAX;
+            driver->count--;
+        }
+        if (driver->count == 0) return first;
+        next = &driver->completions[driver->head];
     }
     driver->count = 0;
     return first;

@@ -45,8 +45,9 @@ struct vsr_host {
     bool (*performed)(void *context);
 };
 
-/** One of each kind may be out: APPLIED, DURABLE, SAVED, LOADED. */
-enum { VSR_DRIVER_COMPLETIONS_MAX = 4 };
+/** One of each kind may be out, APPLIED, DURABLE, SAVED and LOADED, beside the one that is being
+ * taken. A power of two. */
+enum { VSR_DRIVER_COMPLETIONS_MAX = 8 };
 
 /** Zeroed = without a core. The fields are for looking only. */
 struct vsr_driver {
