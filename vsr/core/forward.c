@@ -60,7 +60,7 @@ static void append(struct vsr_replica *r, const struct vsr_header *m, struct vsr
         }
         buffer->header->from = m->from;
         /* To one replica: whoever receives it does not pass it on again. */
-        buffer->header->to = (uint8_t)vsr_members_primary(&r->members, r->view);
+        buffer->header->to = (uint8_t)r->primary;
     }
     const uint32_t bytes = request_bytes(request);
     VSR_ASSERT(buffer->header->bytes + bytes <= m->bytes);

@@ -21,6 +21,7 @@ static void check_order(const struct vsr_replica *r)
 static void check_views(const struct vsr_replica *r)
 {
     VSR_ASSERT(r->log_view <= r->view);
+    VSR_ASSERT(r->primary == vsr_members_primary(&r->members, r->view));
     VSR_ASSERT(r->durability.superblock.view <= r->view);
     VSR_ASSERT(r->durability.superblock.log_view <= r->log_view);
     VSR_ASSERT(r->durability.durable <= r->durability.asked);

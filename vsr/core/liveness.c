@@ -186,13 +186,12 @@ void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
-    if (r->peers.away[vsr_members_primary(&r->members, r->view)] > 0) return;
+    if (r->peers.away[r->primary] > 0) return;
     if (r->ticks_silent == UINT32_MAX) r->ticks_silent = r->suspect_ticks; /* it votes on */
     if (++r->ticks_silent < r->suspect_ticks) return;
     if (!r->in_view.is_primary_silent) {
         r->in_view.is_primary_silent = true;
-        effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, vsr_members_primary(&r->members, r->view),
-                       r->log.op);
+        effects_notice(out, VSR_NOTICE_PRIMARY_SILENT, r->primary, r->log.op);
     }
     if ((r->ticks_silent - r->suspect_ticks) % r->options.resend_ticks != 0) return;
     vsr_send_ping(r, out);

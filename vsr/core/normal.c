@@ -39,8 +39,7 @@ static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
     if (!r->in_view.is_primary_silent) return;
     r->in_view.is_primary_silent = false;
     vsr_withdraw_vote(r);
-    effects_notice(out, VSR_NOTICE_PRIMARY_BACK, vsr_members_primary(&r->members, r->view),
-                   r->log.op);
+    effects_notice(out, VSR_NOTICE_PRIMARY_BACK, r->primary, r->log.op);
 }
 
 /** Keeps a Prepare from beyond a gap, if there is a place. Ownership: takes m when it does. */

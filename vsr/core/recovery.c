@@ -120,7 +120,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
 static void pass_on(struct vsr_replica *r, const struct vsr_recovery *recovery,
                     struct vsr_effects *out)
 {
-    const uint32_t primary = vsr_members_primary(&r->members, r->view);
+    const uint32_t primary = r->primary;
     struct vsr_buffer buffer;
 
     if (recovery->way != VSR_WAY_ROUND || primary == r->members.self ||
@@ -177,8 +177,7 @@ static enum vsr_drop pass_back(struct vsr_replica *r, struct vsr_buffer *m, uint
     if (!vsr_members_has_other(&r->members, asker) || asker == m->header->from)
         return VSR_DROP_STATUS; /* We have asked, and are NORMAL by now. */
     if (m->header->view != r->view) return VSR_DROP_STALE_VIEW;
-    if (is_primary(r) || m->header->from != vsr_members_primary(&r->members, r->view))
-        return VSR_DROP_WRONG_SENDER;
+    if (is_primary(r) || m->header->from != r->primary) return VSR_DROP_WRONG_SENDER;
     effects_send(out, vsr_mask_of((uint32_t)asker), *m);
     m->header = NULL;
     return VSR_DROP_NONE;

@@ -43,7 +43,7 @@ static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblo
     VSR_ASSERT(r->status == VSR_STATUS_STARTING);
     VSR_ASSERT(superblock->incarnation < r->options.incarnation);
     r->status = VSR_STATUS_RECOVERING;
-    r->view = superblock->view;
+    enter_view(r, superblock->view);
     r->log_view = superblock->log_view;
     r->members.epoch = superblock->epoch;
     vsr_durable_begin(r, superblock);

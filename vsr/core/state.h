@@ -81,10 +81,10 @@ struct vsr_known_peers {
     uint32_t
         away[VSR_REPLICAS_MAX]; /* ticks that its silence is no sign: it saves or loads; 0 = no */
     struct vsr_pin pins[VSR_REPLICAS_MAX];
-    uint32_t allowance[VSR_REPLICAS_MAX]; /* ticks that the log may still wait for it: rule 4.7 */
+    uint32_t allowance[VSR_REPLICAS_MAX];  /* ticks that the log may still wait for it: rule 4.7 */
     bool is_left_behind[VSR_REPLICAS_MAX]; /* until the allowance is whole again */
-    uint32_t regained[VSR_REPLICAS_MAX];  /* eighths of a tick of that */
-    bool is_waited_for[VSR_REPLICAS_MAX]; /* the log has, since the last tick */
+    uint32_t regained[VSR_REPLICAS_MAX];   /* eighths of a tick of that */
+    bool is_waited_for[VSR_REPLICAS_MAX];  /* the log has, since the last tick */
     struct vsr_replica_cost costs[VSR_REPLICAS_MAX];
 };
 
@@ -96,6 +96,7 @@ struct vsr_replica {
 
     enum vsr_status status;
     vsr_view view;
+    uint32_t primary; /* of view: asked for in every step, and a division each time */
     vsr_view log_view;
     struct vsr_durability durability;
     struct vsr_in_view in_view;
@@ -155,14 +156,21 @@ struct vsr_replica {
     uint64_t drops[VSR_DROP_COUNT];
 };
 
+/** The view, and what follows from it. */
+static inline void enter_view(struct vsr_replica *r, vsr_view view)
+{
+    r->view = view;
+    r->primary = vsr_members_primary(&r->members, view);
+}
+
 static inline bool is_primary(const struct vsr_replica *r)
 {
-    return vsr_members_primary(&r->members, r->view) == r->members.self;
+    return r->primary == r->members.self;
 }
 
 static inline uint32_t primary_mask(const struct vsr_replica *r)
 {
-    return vsr_mask_of(vsr_members_primary(&r->members, r->view));
+    return vsr_mask_of(r->primary);
 }
 
 /** Whether it acts as the primary: its view has started and its log is that view's. */

@@ -91,8 +91,7 @@ static enum vsr_drop may_answer(const struct vsr_replica *r, const struct vsr_ge
         return is_for_selected ? VSR_DROP_STARTED_VIEW : VSR_DROP_NONE;
     if (!is_for_selected || r->log_view == r->view || r->transfer.kind != TRANSFER_NONE)
         return VSR_DROP_STATUS;
-    return get->header.from == vsr_members_primary(&r->members, r->view) ? VSR_DROP_NONE
-                                                                         : VSR_DROP_WRONG_SENDER;
+    return get->header.from == r->primary ? VSR_DROP_NONE : VSR_DROP_WRONG_SENDER;
 }
 
 /**
@@ -190,8 +189,7 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
         effects_notice(out, VSR_NOTICE_BEHIND_LOG, r->members.self, r->log.op);
         /* Rather from another backup: a primary that saves holds all of them up. */
         uint32_t provider = (uint32_t)state->header.from;
-        if (provider == vsr_members_primary(&r->members, r->view))
-            provider = vsr_next_provider(r, provider);
+        if (provider == r->primary) provider = vsr_next_provider(r, provider);
         vsr_transfer_start(r, TRANSFER_BEHIND, provider, UINT64_MAX, 0, out);
         return VSR_DROP_NONE;
     }

@@ -100,7 +100,7 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
     vsr_clear_in_view(r);
-    r->view = view;
+    enter_view(r, view);
     r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
 }
 

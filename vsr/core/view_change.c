@@ -152,7 +152,7 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 
 static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 {
-    r->in_view.fetch.provider = vsr_members_primary(&r->members, r->view);
+    r->in_view.fetch.provider = r->primary;
     r->in_view.is_ack_due = true;
     effects_notice(out, VSR_NOTICE_BACKUP, r->in_view.fetch.provider, r->log.op);
 }
@@ -346,7 +346,7 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_view_change *change = &r->change;
 
     /* A primary to be that saves or loads is waited for. */
-    const uint32_t primary = vsr_members_primary(&r->members, r->view);
+    const uint32_t primary = r->primary;
     if (change->ticks_left > 0 && r->peers.away[primary] == 0) change->ticks_left--;
     vsr_transfer_tick(r, out);
     if (r->transfer.is_loading) return; /* Nothing comes between a load and its end. */
