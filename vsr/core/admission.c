@@ -47,11 +47,11 @@ struct handler {
 /** How large a message is: the list's columns. */
 static const struct {
     uint32_t bytes_min;
-    bool is_fixed; /* bytes_min is its only size */
+    uint32_t bytes_max;
 } sizes[VSR_MESSAGE_COUNT] = {
-#define FIXED true
-#define AT_LEAST false
-#define X(name, text, body, size, shape, level) [VSR_##name] = {size, shape},
+#define FIXED(size) size
+#define AT_LEAST(size) VSR_MESSAGE_BYTES_MAX
+#define X(name, text, body, size, shape, level) [VSR_##name] = {size, shape(size)},
     VSR_MESSAGES(X)
 #undef X
 #undef FIXED
@@ -90,8 +90,8 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
 static void note_back(struct vsr_replica *r, const struct vsr_header *m)
 {
     uint32_t *away = &r->peers.away[m->from];
+    if (*away == 0) return;
     const bool is_back = m->type == VSR_PONG || m->type == VSR_PING;
-
     if (is_back || *away + r->options.resend_ticks <= r->options.catch_up_ticks) *away = 0;
 }
 
@@ -102,7 +102,7 @@ static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *
     if (m->epoch != r->members.epoch) return VSR_DROP_WRONG_EPOCH;
     if (!vsr_members_has_other(&r->members, m->from)) return VSR_DROP_WRONG_SENDER;
     note_back(r, m);
-    if (row->role == FROM_PRIMARY && m->from != vsr_members_primary(&r->members, m->view))
+    if (row->role == FROM_PRIMARY && m->from != primary_in(r, m->view))
         return VSR_DROP_WRONG_SENDER;
     if (row->views != ANY_VIEW && m->view < r->view) {
         vsr_tell_view(r, (uint32_t)m->from, out);
@@ -131,10 +131,9 @@ static enum vsr_drop admit(struct vsr_replica *r, const struct vsr_header *m,
     if (m->type >= VSR_MESSAGE_COUNT) return VSR_DROP_MALFORMED;
     const struct handler *row = &handlers[m->type];
     if (row->handle == NULL) return VSR_DROP_WRONG_SENDER;
-    if (m->bytes < sizes[m->type].bytes_min || m->bytes > VSR_MESSAGE_BYTES_MAX ||
+    if (m->bytes < sizes[m->type].bytes_min || m->bytes > sizes[m->type].bytes_max ||
         m->bytes % 8 != 0)
         return VSR_DROP_MALFORMED;
-    if (sizes[m->type].is_fixed && m->bytes != sizes[m->type].bytes_min) return VSR_DROP_MALFORMED;
     /* A client's is a hint, and no reason to refuse: rule 5.1. */
     if (row->role != FROM_CLIENT && m->view > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if (m->to != VSR_TO_ALL && m->to != r->members.self) return VSR_DROP_MISDELIVERED;

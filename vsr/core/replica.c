@@ -178,7 +178,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
     enum vsr_drop why = VSR_DROP_NONE;
 
     VSR_ASSERT(event->kind < VSR_EVENT_COUNT);
-    r->effects_end = out->count + vsr_replica_effects_max(&r->options);
+    r->effects_end = out->count + r->effects_max;
     VSR_ASSERT(r->effects_end <= out->capacity);
     switch (event->kind) {
     case VSR_EVENT_START:
@@ -288,6 +288,7 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
     r->transfer.ring = (struct vsr_buffer *)(void *)(base + l.staged);
     r->random = o->seed ^ (uint64_t)o->replica << 32 ^ (uint64_t)o->incarnation << 48;
     r->status = VSR_STATUS_STARTING;
+    r->effects_max = vsr_replica_effects_max(o);
     for (uint32_t i = 0; i < o->replica_count; i++)
         r->peers.allowance[i] = o->catch_up_ticks;
     r->ticks_to_heartbeat = o->heartbeat_ticks;
@@ -300,8 +301,8 @@ void vsr_replica_deinit(struct vsr_replica *r)
     vsr_transfer_reset(r);
     vsr_log_release(&r->log, r->log.op, &r->options.buffers);
     vsr_clear_in_view(r);
-    for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++)
-        if (r->replies[i].buffer.header != NULL) unref(r, &r->replies[i].buffer);
+    for (uint32_t left = r->replies_open; left != 0; left &= left - 1)
+        unref(r, &r->replies[__builtin_ctz(left)].buffer);
     vsr_drop_requests(r);
 }
 

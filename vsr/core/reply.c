@@ -9,28 +9,30 @@
 
 #include <string.h>
 
-static void close_reply(struct vsr_open_reply *open, struct vsr_effects *out)
+static void close_reply(struct vsr_replica *r, struct vsr_open_reply *open, struct vsr_effects *out)
 {
-    VSR_ASSERT(open->buffer.header != NULL && open->count > 0);
+    VSR_ASSERT(open->count > 0);
     open->buffer.header->bytes = open->bytes;
     open->buffer.header->count = open->count;
     effects_send_client(out, open->address, open->buffer);
-    open->buffer = (struct vsr_buffer){0};
+    r->replies_open &= ~(1u << (open - r->replies));
 }
 
 void vsr_flush_replies(struct vsr_replica *r, struct vsr_effects *out)
 {
-    for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++)
-        if (r->replies[i].buffer.header != NULL) close_reply(&r->replies[i], out);
+    while (r->replies_open != 0)
+        close_reply(r, &r->replies[__builtin_ctz(r->replies_open)], out);
 }
 
 static struct vsr_open_reply *find_open(struct vsr_replica *r, vsr_address address)
 {
-    struct vsr_open_reply *last = &r->replies[r->reply_last];
-    if (last->buffer.header != NULL && last->address == address) return last;
+    const uint32_t last = r->reply_last;
 
-    for (uint32_t i = 0; i < OPEN_REPLIES_MAX; i++) {
-        if (r->replies[i].buffer.header == NULL || r->replies[i].address != address) continue;
+    if ((r->replies_open >> last & 1) != 0 && r->replies[last].address == address)
+        return &r->replies[last];
+    for (uint32_t left = r->replies_open; left != 0; left &= left - 1) {
+        const uint32_t i = (uint32_t)__builtin_ctz(left);
+        if (r->replies[i].address != address) continue;
         r->reply_last = i;
         return &r->replies[i];
     }
@@ -40,12 +42,11 @@ static struct vsr_open_reply *find_open(struct vsr_replica *r, vsr_address addre
 static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address address, uint32_t bytes,
                                          struct vsr_effects *out)
 {
-    uint32_t at = 0;
-    while (at < OPEN_REPLIES_MAX && r->replies[at].buffer.header != NULL)
-        at++;
+    uint32_t at = (uint32_t)__builtin_ctz(~r->replies_open);
+
     if (at == OPEN_REPLIES_MAX) {
         at = r->reply_victim++ % OPEN_REPLIES_MAX;
-        close_reply(&r->replies[at], out);
+        close_reply(r, &r->replies[at], out);
     }
     struct vsr_open_reply *open = &r->replies[at];
     uint32_t capacity = r->options.replies_per_message == 1
@@ -53,6 +54,7 @@ static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address addr
                             : r->options.reply_bytes_max;
     if (vsr_make_replies(r, sizeof(struct vsr_replies), capacity, &open->buffer) == NULL)
         return NULL;
+    r->replies_open |= 1u << at;
     open->address = address;
     open->bytes = sizeof(struct vsr_header);
     open->count = 0;
@@ -73,7 +75,7 @@ static struct vsr_open_reply *reply_room(struct vsr_replica *r, vsr_address addr
         return NULL;
     }
     if (open != NULL && open->bytes + bytes > r->options.reply_bytes_max) {
-        close_reply(open, out);
+        close_reply(r, open, out);
         open = NULL;
     }
     if (open == NULL) open = open_reply(r, address, bytes, out);
@@ -93,7 +95,7 @@ void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_repl
     *copy = *reply;
     copy_words(copy + 1, payload, reply->payload_bytes);
     open->bytes += bytes;
-    if (++open->count == r->options.replies_per_message) close_reply(open, out);
+    if (++open->count == r->options.replies_per_message) close_reply(r, open, out);
 }
 
 static uint32_t reply_bytes(const struct vsr_client_entry *entry)
@@ -158,7 +160,7 @@ void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out)
         const size_t left = (size_t)(end - next);
         const size_t room = most == 0 ? left : most - open->count;
         next = fill_reply(r, open, next, next + (room < left ? room : left));
-        if (open->count == most) close_reply(open, out);
+        if (open->count == most) close_reply(r, open, out);
     }
 }
 

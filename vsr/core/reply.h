@@ -13,7 +13,7 @@ enum { OPEN_REPLIES_MAX = 16 };
 /** A Reply message that the primary fills for one client. */
 struct vsr_open_reply {
     vsr_address address;
-    struct vsr_buffer buffer; /* header NULL: free */
+    struct vsr_buffer buffer;
     uint32_t bytes;
     uint32_t count;
 };

@@ -119,6 +119,7 @@ struct vsr_replica {
     struct vsr_batch batch;
     struct vsr_queue queue;
     struct vsr_open_reply replies[OPEN_REPLIES_MAX];
+    uint32_t replies_open; /* a mask of those in use */
     uint32_t reply_last;   /* where the last reply went: the next one mostly goes there too */
     uint32_t reply_victim; /* which to close when all are in use */
     uint64_t heartbeat_sequence;
@@ -146,6 +147,7 @@ struct vsr_replica {
     struct vsr_divergence divergence;
     uint64_t nonce; /* of the last question; {incarnation, count} */
     uint64_t random;
+    uint32_t effects_max; /* of a step */
     uint32_t effects_end; /* the step's list ends here at the latest */
 
     struct vsr_clock clock;           /* for timestamps */
@@ -177,6 +179,12 @@ static inline uint32_t primary_mask(const struct vsr_replica *r)
 static inline bool is_serving(const struct vsr_replica *r)
 {
     return r->status == VSR_STATUS_NORMAL && is_primary(r);
+}
+
+/** A view's primary; mostly of our own view. */
+static inline uint32_t primary_in(const struct vsr_replica *r, vsr_view view)
+{
+    return view == r->view ? r->primary : vsr_members_primary(&r->members, view);
 }
 
 /** Everybody else. */
