@@ -177,7 +177,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     vsr_send_back(r, out);
     if (!is_loaded && t->has_touched_state) {
         effects_notice(out, VSR_NOTICE_LOAD_FAILED, t->provider, t->snapshot.op);
-        r->is_state_lost = true; /* The step's end leaves it. */
+        r->due |= DUE_LOST_STATE; /* The step's end leaves it. */
         return VSR_DROP_MALFORMED;
     }
     if (!is_loaded) {

@@ -86,6 +86,14 @@ static bool find_own(const struct vsr_replica *r, vsr_op op, uint64_t *digest)
     return true;
 }
 
+/** The step's end halts us: our state is not the majority's at `op`. */
+static void note_divergence(struct vsr_replica *r, vsr_op op)
+{
+    VSR_ASSERT(op != 0);
+    if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
+    r->due |= DUE_HALT;
+}
+
 /** A primary that too many differ from cannot be one of a majority. */
 static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 {
@@ -97,7 +105,7 @@ static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     for (uint32_t i = 0; i < count; i++)
         others += r->in_view.compared.other[i] != 0;
     if (count - others < quorum_majority(count)) {
-        if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
+        note_divergence(r, op);
         return;
     }
     if (r->in_view.compared.is_split_said) return;
@@ -126,7 +134,7 @@ static void compare(struct vsr_replica *r, uint32_t from, struct vsr_claim claim
         return;
     }
     if (!is_primary(r)) {
-        if (r->divergence.halts_at == 0) r->divergence.halts_at = claim.op;
+        note_divergence(r, claim.op);
         return;
     }
     if (c->other[from] != 0) return;

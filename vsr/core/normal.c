@@ -144,7 +144,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
             append_early(r, out);
         }
     }
-    if (r->is_forked || !vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
+    if ((r->due & DUE_FORK) != 0 || !vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
     vsr_release(r, released);
     return why;
 }

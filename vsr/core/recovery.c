@@ -73,7 +73,6 @@ void vsr_leave_fork(struct vsr_replica *r)
 void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
-    r->is_state_lost = false;
     vsr_client_table_clear(&r->clients);
     r->source = vsr_next_provider(r, r->transfer.provider);
     r->has_source = true;

@@ -159,16 +159,17 @@ static void change_status(struct vsr_replica *r, struct vsr_effects *out)
  */
 static void proceed(struct vsr_replica *r, struct vsr_effects *out)
 {
-    if (r->divergence.halts_at != 0 && r->status != VSR_STATUS_HALTED)
+    const uint32_t due = r->due & ~(uint32_t)DUE_VOTES;
+
+    r->due &= DUE_VOTES;
+    if ((due & DUE_HALT) != 0 && r->status != VSR_STATUS_HALTED)
         vsr_halt(r, VSR_NOTICE_DIVERGED, r->divergence.halts_at, out);
-    if (r->is_state_lost) vsr_lose_state(r, out);
-    if (r->is_forked) {
-        r->is_forked = false;
-        if (r->status == VSR_STATUS_NORMAL && !r->transfer.is_loading) vsr_leave_fork(r);
-    }
+    if ((due & DUE_LOST_STATE) != 0) vsr_lose_state(r, out);
+    if ((due & DUE_FORK) != 0 && r->status == VSR_STATUS_NORMAL && !r->transfer.is_loading)
+        vsr_leave_fork(r);
     if (r->status != VSR_STATUS_NORMAL) change_status(r, out);
-    if (!r->change.has_new_vote) return;
-    r->change.has_new_vote = false;
+    if ((r->due & DUE_VOTES) == 0) return;
+    r->due &= ~(uint32_t)DUE_VOTES;
     vsr_count_votes(r, out);
 }
 
@@ -212,7 +213,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
     case VSR_EVENT_COUNT:
         break;
     }
-    proceed(r, out);
+    if (r->due != 0 || r->status != VSR_STATUS_NORMAL) proceed(r, out);
 #ifdef VSR_DEBUG_CHECKS
     vsr_replica_check(r);
 #endif

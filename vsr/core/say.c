@@ -33,7 +33,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     if (vsr_members_is_alone(&r->members) || r->view == VSR_VIEW_MAX) return;
     if (r->change.votes[self] != r->view + 1) r->counters.votes++;
     r->change.votes[self] = r->view + 1;
-    r->change.has_new_vote = true;
+    r->due |= DUE_VOTES;
     r->change.vote_ticks[self] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
     struct vsr_start_view_change *vote = vsr_make_start_view_change(r, &buffer);
     if (vote == NULL) {

@@ -39,6 +39,14 @@ struct vsr_pin {
 
 #define PIN_LOG UINT64_MAX
 
+/** What a handler leaves to the end of its step. */
+enum vsr_due {
+    DUE_HALT = 1 << 0,       /* our state is not the majority's: divergence.halts_at */
+    DUE_LOST_STATE = 1 << 1, /* a snapshot has not loaded: what is left is left */
+    DUE_FORK = 1 << 2,       /* our log is not the view's: it is left */
+    DUE_VOTES = 1 << 3,      /* another vote is to be counted */
+};
+
 /**
  * What holds within a view only: all of it is cleared when the view is left (vsr_clear_in_view), so
  * that nothing of one view counts in another.
@@ -107,11 +115,9 @@ struct vsr_replica {
     vsr_op released; /* every replica has applied the log up to here */
     vsr_checksum commit_checksum;
     vsr_op confirmed;      /* backup: the view has said that it has our log up to here. Rule G0 */
-    bool is_state_lost;    /* a snapshot has not loaded: the step's end leaves what is left */
     uint32_t loads_failed; /* in a row */
     bool has_source;       /* who gave the last log or snapshot to recover from was of no use */
     uint32_t source;       /* ... and this one is asked next */
-    bool is_forked;        /* our log is not the view's: the step's end leaves it */
     bool is_local;         /* the message of this step: vsr_event.is_local */
     bool is_applying;      /* an apply effect for applied + 1 is out */
 
@@ -147,6 +153,7 @@ struct vsr_replica {
     struct vsr_divergence divergence;
     uint64_t nonce; /* of the last question; {incarnation, count} */
     uint64_t random;
+    uint32_t due;         /* at the step's end: a mask of DUE_... */
     uint32_t effects_max; /* of a step */
     uint32_t effects_end; /* the step's list ends here at the latest */
 
@@ -204,7 +211,7 @@ static inline enum vsr_drop drop(struct vsr_replica *r, enum vsr_drop why)
 static inline enum vsr_drop note_fork(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 {
     effects_notice(out, VSR_NOTICE_FORKED_LOG, r->members.self, op);
-    r->is_forked = !is_primary(r);
+    if (!is_primary(r)) r->due |= DUE_FORK;
     return VSR_DROP_FORKED;
 }
 

@@ -243,7 +243,7 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
      * nothing. */
     if (vote->target < r->change.votes[from]) return VSR_DROP_STALE;
     r->change.votes[from] = vote->target;
-    r->change.has_new_vote = true;
+    r->due |= DUE_VOTES;
     r->change.vote_ticks[from] = r->options.suspect_ticks + 2 * r->options.resend_ticks;
     return VSR_DROP_NONE;
 }

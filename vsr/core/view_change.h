@@ -22,7 +22,6 @@ struct vsr_known_log {
 struct vsr_view_change {
     vsr_view votes[VSR_REPLICAS_MAX];      /* highest StartViewChange target of each; 0 = none */
     uint32_t vote_ticks[VSR_REPLICAS_MAX]; /* until the vote is forgotten */
-    bool has_new_vote;                     /* to be counted at the end of the step */
     vsr_op commit;                         /* the highest heard of; execute to it when NORMAL */
     vsr_checksum commit_checksum;
     uint32_t attempts;     /* view changes in a row that did not end */
