@@ -113,6 +113,20 @@ static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     effects_notice(out, VSR_NOTICE_STATES_DIFFER, r->members.self, op);
 }
 
+/** A replica's state is ours at the claim's op: so may a majority's be, our own among them. */
+static void note_equal(struct vsr_replica *r, uint32_t from, struct vsr_claim claim)
+{
+    struct vsr_comparisons *c = &r->in_view.compared;
+    uint32_t count = 1;
+
+    if (claim.op <= c->equal[from]) return;
+    c->equal[from] = claim.op;
+    if (claim.op <= c->agreed.op) return;
+    for (uint32_t i = 0; i < r->members.count; i++)
+        count += i != r->members.self && c->equal[i] >= claim.op;
+    if (count >= quorum_majority(r->members.count)) c->agreed = claim;
+}
+
 static void compare(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
                     struct vsr_effects *out)
 {
@@ -130,7 +144,7 @@ static void compare(struct vsr_replica *r, uint32_t from, struct vsr_claim claim
     }
     if (!find_own(r, claim.op, &own)) return;
     if (own == claim.digest) {
-        if (claim.op > c->equal[from]) c->equal[from] = claim.op;
+        note_equal(r, from, claim);
         return;
     }
     if (!is_primary(r)) {
@@ -159,19 +173,6 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
 struct vsr_claim vsr_claim_own(const struct vsr_replica *r)
 {
     return (struct vsr_claim){.op = r->applied, .digest = r->divergence.digest};
-}
-
-struct vsr_claim vsr_claim_agreed(const struct vsr_replica *r)
-{
-    const uint32_t count = r->members.count;
-    vsr_op equal[VSR_REPLICAS_MAX];
-    struct vsr_claim claim = {0};
-
-    memcpy(equal, r->in_view.compared.equal, sizeof equal);
-    equal[r->members.self] = r->applied;
-    const vsr_op op = quorum_reached(equal, count, quorum_majority(count));
-    if (op != 0 && find_own(r, op, &claim.digest)) claim.op = op;
-    return claim;
 }
 
 void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,

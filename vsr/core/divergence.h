@@ -23,6 +23,7 @@ struct vsr_comparisons {
     struct vsr_claim waiting[VSR_REPLICAS_MAX]; /* of an op that we have not come to; op 0: none */
     vsr_op equal[VSR_REPLICAS_MAX];             /* the highest at which it was what we have */
     vsr_op other[VSR_REPLICAS_MAX];             /* the first at which it was not; 0: none */
+    struct vsr_claim agreed;                    /* primary: the last that a majority has */
     bool is_due;                                /* something waits */
     bool is_split_said;                         /* once in a view */
 };
@@ -34,8 +35,6 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
 
 /** What our state is. */
 struct vsr_claim vsr_claim_own(const struct vsr_replica *r);
-/** What a majority has, at the primary. */
-struct vsr_claim vsr_claim_agreed(const struct vsr_replica *r);
 /** Takes what replica `from` has said: a backup of its state, the primary of the majority's. */
 void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
                     struct vsr_effects *out);

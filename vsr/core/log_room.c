@@ -35,6 +35,7 @@ void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
     if (op < pin->op || (op == pin->op && at <= pin->at)) return;
     *pin = (struct vsr_pin){.op = op, .at = at, .ticks = motion_ticks(r, replica)};
+    r->peers.pinned |= vsr_mask_of(replica);
     vsr_note_move(r, replica);
 }
 
@@ -43,8 +44,10 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
     VSR_ASSERT(r->log.start <= r->applied);
     if (released > r->released) r->released = released; /* of the network: of any size */
     vsr_op op = r->released < r->applied ? r->released : r->applied;
-    for (uint32_t i = 0; i < r->members.count; i++)
-        if (r->peers.pins[i].ticks > 0 && r->peers.pins[i].op < op) op = r->peers.pins[i].op;
+    for (uint32_t left = r->peers.pinned; left != 0; left &= left - 1) {
+        const struct vsr_pin *pin = &r->peers.pins[__builtin_ctz(left)];
+        if (pin->ticks > 0 && pin->op < op) op = pin->op;
+    }
     VSR_ASSERT(op <= r->applied);
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
@@ -148,7 +151,7 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
     for (uint32_t i = 0; i < r->members.count; i++) {
         struct vsr_pin *pin = &peers->pins[i];
         bool lacks_nothing = is_serving(r) && r->in_view.acked[i] == r->log.op;
-        if (pin->ticks > 0) pin->ticks--;
+        if (pin->ticks == 0 || --pin->ticks == 0) peers->pinned &= ~vsr_mask_of(i);
         if (lacks_nothing && pin->ticks == 0)
             vsr_note_move(r, i);
         else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)

@@ -179,7 +179,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     r->in_view.acked[from] = ok->op;
     vsr_note_move(r, from);
     r->in_view.is_behind_log[from] = false;
-    vsr_count_acks(r, out);
+    if (ok->op > r->commit) vsr_count_acks(r, out);
     return VSR_DROP_NONE;
 }
 
@@ -188,8 +188,8 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     VSR_ASSERT(!is_primary(r));
-    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
     if (!r->in_view.is_ack_due) return;
+    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
     struct vsr_prepare_ok *ok = vsr_make_prepare_ok(r, &buffer);
     if (ok == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -291,7 +291,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
     r->heartbeat_at[commit->sequence % HEARTBEATS_KEPT] = r->ticks;
     commit->op = r->log.op;
     commit->op_checksum = r->log.head_checksum;
-    commit->agreed = vsr_claim_agreed(r);
+    commit->agreed = r->in_view.compared.agreed;
     effects_send(out, others_mask(r), buffer);
 }
 

@@ -37,7 +37,12 @@ static inline vsr_op quorum_reached(const vsr_op *ops, uint32_t count, uint32_t 
 
 static inline vsr_op quorum_minimum(const vsr_op *ops, uint32_t count)
 {
-    return quorum_reached(ops, count, count);
+    vsr_op least = ops[0];
+
+    VSR_ASSERT(count >= 1 && count <= VSR_REPLICAS_MAX);
+    for (uint32_t i = 1; i < count; i++)
+        if (ops[i] < least) least = ops[i];
+    return least;
 }
 
 #endif

@@ -59,7 +59,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     prepare->commit = r->commit;
     prepare->commit_checksum = r->commit_checksum;
     prepare->released = r->released;
-    prepare->agreed = vsr_claim_agreed(r);
+    prepare->agreed = r->in_view.compared.agreed;
     prepare->entry = (struct vsr_entry){
         .op = r->log.op + 1,
         .view = r->view,

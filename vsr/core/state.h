@@ -89,6 +89,7 @@ struct vsr_known_peers {
     uint32_t
         away[VSR_REPLICAS_MAX]; /* ticks that its silence is no sign: it saves or loads; 0 = no */
     struct vsr_pin pins[VSR_REPLICAS_MAX];
+    uint32_t pinned;                       /* a mask: those that are not here are not pinned */
     uint32_t allowance[VSR_REPLICAS_MAX];  /* ticks that the log may still wait for it: rule 4.7 */
     bool is_left_behind[VSR_REPLICAS_MAX]; /* until the allowance is whole again */
     uint32_t regained[VSR_REPLICAS_MAX];   /* eighths of a tick of that */
