@@ -67,9 +67,9 @@ void vsr_digest_results(struct vsr_replica *r, vsr_op op)
         sum_2 = mix_result(sum_2, &next[2]);
         sum_3 = mix_result(sum_3, &next[3]);
     }
+    if (r->operation_count >= 4) sum = mix(mix(mix(sum, sum_1), sum_2), sum_3);
     for (; next < end; next++)
         sum = mix_result(sum, next);
-    sum = mix(mix(mix(sum, sum_1), sum_2), sum_3);
     VSR_ASSERT(op == r->applied);
     r->divergence.digest = sum;
     r->divergence.digests[op & r->log.mask] = sum;

@@ -30,7 +30,8 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
     r->in_view.acked[r->members.self] = acknowledged_op(r);
     const uint32_t to_mask = others_mask(r) & ~r->in_view.lagging;
     if (to_mask != 0) vsr_send_entry(r, r->log.op, to_mask, out);
-    vsr_count_acks(r, out); /* with Qr = 1 our own is enough */
+    /* Nobody has more than we: with another quorum than our own this changes nothing. */
+    if (r->members.quorums.replication == 1) vsr_count_acks(r, out);
 }
 
 static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
