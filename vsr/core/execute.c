@@ -66,6 +66,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
         struct vsr_client_entry *entry =
             vsr_client_table_find(&clients, request->session, request->slot);
 
+        __builtin_prefetch((const uint8_t *)request + READ_AHEAD);
         offset = step_over(offset, request_bytes(request), &size);
         if (entry == NULL || request->number != entry->number + 1) {
             r->counters.requests_repeated++;

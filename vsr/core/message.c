@@ -47,8 +47,8 @@ bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offs
     return are_well_formed(header, offset, bounds);
 }
 
-bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,
-                              const struct vsr_prepare *prepare)
+bool vsr_entry_may_enter(const struct vsr_replica_options *o, vsr_view view,
+                         const struct vsr_prepare *prepare)
 {
     const struct vsr_header *header = &prepare->header;
     const struct vsr_entry *entry = &prepare->entry;
@@ -58,14 +58,22 @@ bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view
     if (entry->op == 0 || entry->view > header->view || header->view > view) return false;
     if (entry->kind >= VSR_KIND_COUNT) return false;
     /* More would share a place in the client table. */
-    if (entry->kind == VSR_KIND_REGISTER && header->count > o->sessions_max) return false;
+    return entry->kind != VSR_KIND_REGISTER || header->count <= o->sessions_max;
+}
+
+bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,
+                              const struct vsr_prepare *prepare)
+{
+    const uint8_t kind = prepare->entry.kind;
+
+    if (!vsr_entry_may_enter(o, view, prepare)) return false;
     /* The state machine has been promised no larger payloads, whoever was the primary. */
     const struct vsr_request_bounds bounds = {
         .payload_bytes_max =
-            entry->kind == VSR_KIND_REGISTER ? sizeof(struct vsr_register) : o->op_bytes_max,
-        .kind = entry->kind,
+            kind == VSR_KIND_REGISTER ? sizeof(struct vsr_register) : o->op_bytes_max,
+        .kind = kind,
     };
-    return are_well_formed(header, sizeof *prepare, bounds);
+    return are_well_formed(&prepare->header, sizeof *prepare, bounds);
 }
 
 const char *vsr_kind_text(uint8_t kind)

@@ -96,7 +96,10 @@ struct vsr_request_bounds {
 bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset,
                                   struct vsr_request_bounds bounds);
 /** Whether a Prepare of `view`, or one that an answer of this view carries, can be an entry of our
- * log: sizes, kinds, views. What it is called is not looked at. Source: rule G0. */
+ * log by what stands before its requests: sizes, kind, views. */
+bool vsr_entry_may_enter(const struct vsr_replica_options *o, vsr_view view,
+                         const struct vsr_prepare *prepare);
+/** ... and by its requests. What it is called is not looked at. Source: rule G0. */
 bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view,
                               const struct vsr_prepare *prepare);
 

@@ -83,12 +83,20 @@ static bool is_held(const struct vsr_replica *r, const struct vsr_entry *entry)
 }
 
 /**
- * Whether an entry's bytes are those of its checksum.
+ * Whether a Prepare can be an entry of our log.
  *
- * A core that sends one from its log, in this process, has verified it when it entered there, or
- * made it; the bytes are the same, not a copy, and nobody writes to them any more.
+ * A core that sends one from its log, in this process, has looked at its requests when it entered
+ * there, or made it; the bytes are the same, not a copy, and nobody writes to them any more.
  * Source: rule G0.
  */
+static bool is_well_formed(const struct vsr_replica *r, const struct vsr_prepare *prepare)
+{
+    if (prepare->commit >= prepare->entry.op) return false;
+    return r->is_local ? vsr_entry_may_enter(&r->options, r->view, prepare)
+                       : vsr_entry_is_well_formed(&r->options, r->view, prepare);
+}
+
+/** Whether an entry's bytes are those of its checksum; verified once in a process, as its form. */
 static bool is_undamaged(const struct vsr_replica *r, const struct vsr_prepare *prepare,
                          struct vsr_effects *out)
 {
@@ -119,9 +127,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     const struct vsr_entry *entry = &prepare->entry;
     enum vsr_drop why;
 
-    if (prepare->commit >= entry->op || !vsr_entry_is_well_formed(&r->options, r->view, prepare))
-        return VSR_DROP_MALFORMED;
-
+    if (!is_well_formed(r, prepare)) return VSR_DROP_MALFORMED;
     VSR_ASSERT(!is_primary(r));
     /* Before anything follows from it: a damaged repetition would pass for another entry. */
     if (!is_held(r, entry) && !is_undamaged(r, prepare, out)) return VSR_DROP_DAMAGED;
@@ -145,7 +151,8 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
             append_early(r, out);
         }
     }
-    if ((r->due & DUE_FORK) != 0 || !vsr_learn_commit(r, commit, commit_checksum, out)) return VSR_DROP_FORKED;
+    if ((r->due & DUE_FORK) != 0 || !vsr_learn_commit(r, commit, commit_checksum, out))
+        return VSR_DROP_FORKED;
     vsr_release(r, released);
     return why;
 }

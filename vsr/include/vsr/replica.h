@@ -96,7 +96,8 @@ struct vsr_snapshot {
 
 struct vsr_event {
     enum vsr_event_kind kind;
-    bool is_local; /* MESSAGE: the very bytes that another core of this process holds, verified */
+    bool is_local; /* MESSAGE: the very bytes that another core of this process holds, verified by
+                      it; its options are the same */
     union {
         struct vsr_buffer message;
         uint64_t now_ns;
