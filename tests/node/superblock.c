@@ -46,10 +46,8 @@ static void enter(void)
 static void leave(void)
 {
     vsr_node_superblock_remove(directory, 1);
-    cr_assert_eq(rmdir(directory), 0);
-#ifdef LEAKS_ARE_CHECKED
+    if (rmdir(directory) != 0) abort(); /* An assertion would change nothing any more. */
     leak_check();
-#endif
 }
 
 #define FileTest(name) Test(superblock, name, .init = enter, .fini = leave)
