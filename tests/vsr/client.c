@@ -593,6 +593,34 @@ Test(client, opening_many_sessions_one_by_one_stays_in_bounds)
     close_desk(&d);
 }
 
+/* client.h: closing tells of every session, of those too that had no room to open before; of each
+ * once, however often it is said. */
+Test(client, closing_before_all_have_opened_tells_of_each)
+{
+    enum { SESSIONS = 40, ROOM = 16 };
+    struct desk d = open_desk(SESSIONS, 1);
+    const uint32_t capacity = d.out.capacity;
+    uint32_t closed = 0;
+
+    d.out.capacity = ROOM;
+    vsr_client_open(d.c, &d.out);
+    const uint32_t opening = count_effects(&d, VSR_CLIENT_SEND);
+    cr_assert(opening > 0 && opening < SESSIONS);
+    drop_effects(&d);
+    for (uint32_t tick = 0; tick < 12; tick++) {
+        vsr_client_close(d.c, &d.out);
+        closed += count_effects(&d, VSR_CLIENT_CLOSED);
+        cr_assert_eq(count_effects(&d, VSR_CLIENT_SEND), 0);
+        drop_effects(&d);
+        vsr_client_turn_end(d.c, &d.out);
+        closed += count_effects(&d, VSR_CLIENT_CLOSED);
+        drop_effects(&d);
+    }
+    cr_assert_eq(closed, SESSIONS - opening); /* the others have their Registers answered first */
+    d.out.capacity = capacity;
+    close_desk(&d);
+}
+
 /* 5.4: two clients with one id: the second is told, and opens nothing of the first. */
 Test(client, 5_4_refused_session_is_closed_and_says_so)
 {

@@ -32,18 +32,22 @@ void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out)
     vsr_sessions_go_on(c, out);
 }
 
-void vsr_client_close(struct vsr_client *c, struct vsr_client_effects *out)
+static void begin_to_close(struct vsr_client *c, struct vsr_client_effects *out)
 {
     c->is_closing = true;
-    c->opened = c->options.sessions;
     c->left = 0;
     vsr_sessions_go_on(c, out);
+}
+
+void vsr_client_close(struct vsr_client *c, struct vsr_client_effects *out)
+{
+    if (!c->is_closing) begin_to_close(c, out);
 }
 
 void vsr_client_leave(struct vsr_client *c, struct vsr_client_effects *out)
 {
     c->is_leaving = true;
-    vsr_client_close(c, out);
+    begin_to_close(c, out);
 }
 
 int vsr_client_submit(struct vsr_client *c, uint32_t session, const void *payload,

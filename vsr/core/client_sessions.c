@@ -75,9 +75,9 @@ static void register_after_eviction(struct vsr_client *c, uint32_t index,
     }
     if (s->evictions > EVICTION_DOUBLINGS + 1) s->evictions = EVICTION_DOUBLINGS + 1;
     s->attempts = 0;
-    s->due_tick = c->tick + 1 +
-                  splitmix_next(&c->random) %
-                      ((uint64_t)c->options.retry_ticks << (s->evictions - 1));
+    s->due_tick =
+        c->tick + 1 +
+        splitmix_next(&c->random) % ((uint64_t)c->options.retry_ticks << (s->evictions - 1));
 }
 
 void vsr_session_close(struct vsr_client *c, struct vsr_session *s, struct vsr_client_effects *out)
@@ -90,15 +90,25 @@ void vsr_session_close(struct vsr_client *c, struct vsr_session *s, struct vsr_c
     vsr_client_send(c, s, out);
 }
 
+static void tell_closed(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
+{
+    VSR_ASSERT(session_at(c, index)->state == VSR_SESSION_CLOSED);
+    c->report.closed++;
+    client_effects_next(out, VSR_CLIENT_CLOSED, index);
+}
+
 void vsr_sessions_go_on(struct vsr_client *c, struct vsr_client_effects *out)
 {
-    for (; c->opened < c->options.sessions && client_effects_have_room(out); c->opened++)
+    for (; !c->is_closing && c->opened < c->options.sessions && client_effects_have_room(out);
+         c->opened++)
         if (session_at(c, c->opened)->state == VSR_SESSION_CLOSED)
             start_register(c, c->opened, out);
     for (; c->left < c->options.sessions && client_effects_have_room(out); c->left++) {
         struct vsr_session *s = session_at(c, c->left);
         if (s->state == VSR_SESSION_READY || (s->state == VSR_SESSION_WAITING && c->is_leaving))
             vsr_session_close(c, s, out);
+        else if (s->state == VSR_SESSION_CLOSED && c->left >= c->opened)
+            tell_closed(c, c->left, out); /* It was never told to open. */
     }
 }
 
@@ -180,8 +190,7 @@ void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
     VSR_ASSERT(s->request.slot < c->options.sessions_max);
     if (c->session_of[s->request.slot] == index + 1) c->session_of[s->request.slot] = 0;
     s->state = VSR_SESSION_CLOSED;
-    c->report.closed++;
-    client_effects_next(out, VSR_CLIENT_CLOSED, index);
+    tell_closed(c, index, out);
 }
 
 /** A new session for the old one, unless they are to close. */

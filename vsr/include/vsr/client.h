@@ -134,7 +134,8 @@ void vsr_client_open(struct vsr_client *c, struct vsr_client_effects *out);
 
 /**
  * Closes every session through the log, each once it has nothing outstanding; VSR_CLIENT_CLOSED
- * tells of each. Like vsr_client_open some now, the rest later. None opens anew by itself.
+ * tells of each, of those too that vsr_client_open had not come to yet. Like vsr_client_open some
+ * now, the rest later. None opens anew by itself.
  */
 void vsr_client_close(struct vsr_client *c, struct vsr_client_effects *out);
 
