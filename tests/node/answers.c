@@ -432,6 +432,7 @@ Test(answers, caller_of_another_thread_is_an_error_of_the_program, .signal = SIG
     struct world w;
     pthread_t thread;
 
+    world_expect_last_words("vsr_caller_close is called wrongly: a caller belongs");
     start(&w, (struct shape){1, 1, 8, 0, 0});
     world_start_caller(&w);
     cr_assert_eq(pthread_create(&thread, NULL, call_elsewhere, w.caller), 0);

@@ -161,6 +161,7 @@ Test(cluster, stop_through_another_runtimes_port_is_an_error_of_the_program, .si
     struct world w, other;
     struct act_port *port;
 
+    world_expect_last_words("vsr_cluster_stop is called wrongly: the thread has a port");
     world_init(&w);
     world_start(&w);
     world_init(&other);

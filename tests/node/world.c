@@ -3,13 +3,39 @@
  */
 #include "world.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void world_sleep_ms(uint32_t ms)
 {
     const struct timespec pause = {.tv_nsec = (long)ms * 1000000};
     nanosleep(&pause, NULL);
+}
+
+static const char *last_words;
+static FILE *words_file;
+
+static void check_last_words(int signal_number)
+{
+    static char text[65536];
+
+    (void)signal_number;
+    const ssize_t bytes = pread(fileno(words_file), text, sizeof text - 1, 0);
+    if (bytes < 0 || strstr(text, last_words) == NULL) _exit(1); /* not by SIGABRT: it fails */
+}
+
+void world_expect_last_words(const char *words)
+{
+    const struct sigaction action = {.sa_handler = check_last_words};
+
+    last_words = words;
+    words_file = tmpfile();
+    cr_assert_not_null(words_file);
+    cr_assert_geq(dup2(fileno(words_file), STDERR_FILENO), 0);
+    cr_assert_eq(sigaction(SIGABRT, &action, NULL), 0);
 }
 
 static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)

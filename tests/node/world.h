@@ -38,6 +38,9 @@ struct world {
 
 void world_sleep_ms(uint32_t ms);
 
+/** For a test that ends with SIGABRT: it fails unless these words stand on stderr by then. */
+void world_expect_last_words(const char *words);
+
 /** Two workers, counters as state machines, notices counted; nothing runs yet. */
 void world_init(struct world *w);
 /** So many replicas, which suspect and abdicate soon. */

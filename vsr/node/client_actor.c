@@ -1,6 +1,7 @@
 /**
  * A client as an actor: sessions for an embedder's callbacks.
  */
+#include "assert.h"
 #include "buffers.h"
 #include "errors.h"
 #include "health.h"
@@ -33,13 +34,16 @@ struct vsr_client_actor {
     struct vsr_node_outbox outbox;
     const struct vsr_client_callbacks *callbacks;
     void *context;
+    act_id self; /* ACT_ID_NONE before its first message */
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
-    const struct vsr_node_health *health;
+    struct vsr_peers *owner; /* of what all clients share; NULL: it does not count as one */
     bool is_gone;
     uint32_t sessions;
     uint32_t closed; /* of them, or refused */
     bool is_closing;
+    bool is_closed; /* has been told */
+    bool has_timer; /* a tick will come */
     uint64_t tick_ns;
     struct vsr_client_options options;
     void *memory; /* of the core, until it is laid out */
@@ -63,10 +67,17 @@ static void send_request(struct vsr_client_actor *client, const struct vsr_clien
     act_message_unref(m);
 }
 
+/** Performs what comes outside of messages and ticks: no callback's. */
 static void perform_sends(struct vsr_client_actor *client, const struct vsr_client_effects *effects)
 {
-    for (uint32_t i = 0; i < effects->count; i++)
-        send_request(client, &effects->list[i]);
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const struct vsr_client_effect *e = &effects->list[i];
+        NODE_ASSERT(e->kind == VSR_CLIENT_SEND || e->kind == VSR_CLIENT_CLOSED);
+        if (e->kind == VSR_CLIENT_SEND)
+            send_request(client, e);
+        else
+            client->closed++;
+    }
 }
 
 /** The callbacks submit while the list is walked; what that sends has a list of its own. */
@@ -95,8 +106,7 @@ static void perform(struct vsr_client_actor *client)
                 call->not_executed(client->context, client, e->session, e->status);
             break;
         case VSR_CLIENT_CLOSED:
-            if (++client->closed == client->sessions && call->closed != NULL)
-                call->closed(client->context, client);
+            client->closed++;
             break;
         case VSR_CLIENT_REFUSED:
             client->closed++;
@@ -111,10 +121,21 @@ static void perform(struct vsr_client_actor *client)
     client->effects.count = 0;
 }
 
+/** Ends the process unless one of the client's callbacks is running: nobody else has its worker. */
+static void require_callback(const struct vsr_client_actor *client, const char *function)
+{
+    if (client == NULL || act_self() == ACT_ID_NONE || act_self() != client->self)
+        vsr_node_misuse(function, "a client belongs to its own callbacks");
+}
+
 int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, const void *payload,
                             uint32_t payload_bytes)
 {
+    require_callback(client, __func__);
     struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
+    if (payload == NULL && payload_bytes > 0) return -EINVAL;
+    if (session >= client->sessions) return -EINVAL;
+    if (client->core == NULL) return -EBUSY; /* A message came before all else. */
     int error = vsr_client_submit(client->core, session, payload, payload_bytes, &sends);
 
     perform_sends(client, &sends);
@@ -123,17 +144,21 @@ int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, c
 
 uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client)
 {
+    require_callback(client, __func__);
     return client->sessions;
 }
 
 void vsr_client_actor_report(const struct vsr_client_actor *client,
                              struct vsr_client_report *report)
 {
-    vsr_client_report(client->core, report);
+    require_callback(client, __func__);
+    *report = (struct vsr_client_report){0};
+    if (client->core != NULL) vsr_client_report(client->core, report);
 }
 
 void vsr_client_actor_close(struct vsr_client_actor *client)
 {
+    require_callback(client, __func__);
     struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
 
     client->is_closing = true;
@@ -144,8 +169,10 @@ void vsr_client_actor_close(struct vsr_client_actor *client)
 
 static void start_tick(struct vsr_client_actor *client)
 {
-    if (act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) != 0)
-        fprintf(stderr, "vsr: a client has no memory for its timer; it stops retrying\n");
+    client->has_timer = act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) == 0;
+    if (!client->has_timer)
+        fprintf(stderr, "vsr: a client has no memory for its timer; it asks again at the end of "
+                        "every turn\n");
 }
 
 /** The actor's id is the address of its replies, so the core is laid out by its first message. */
@@ -172,16 +199,20 @@ static void receive(void *state, struct act_message *m)
     struct vsr_client_actor *client = state;
     const struct vsr_header *header = m->body;
 
+    client->self = act_self();
     switch (m->type) {
     case NODE_MESSAGE:
-        if (m->body_bytes < sizeof *header || m->body_bytes != header->bytes) break;
+        if (client->core == NULL || m->body_bytes < sizeof *header ||
+            m->body_bytes != header->bytes)
+            break;
         vsr_client_receive(client->core, header, &client->effects);
         perform(client);
         break;
     case NODE_TICK:
+        if (client->core == NULL) break; /* Not of its timer. */
         start_tick(client);
         if (client->is_gone ||
-            (client->health != NULL && vsr_node_health_is_gone(client->health))) {
+            (client->owner->health != NULL && vsr_node_health_is_gone(client->owner->health))) {
             on_gone(client);
             break;
         }
@@ -208,6 +239,11 @@ static void turn_end(void *state)
     struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
 
     if (client->core == NULL) return;
+    if (!client->has_timer) start_tick(client);
+    if (client->is_closing && !client->is_closed && client->closed == client->sessions) {
+        client->is_closed = true;
+        if (client->callbacks->closed != NULL) client->callbacks->closed(client->context, client);
+    }
     if (client->callbacks->turn_end != NULL) client->callbacks->turn_end(client->context, client);
     vsr_client_turn_end(client->core, &sends);
     perform_sends(client, &sends);
@@ -216,6 +252,7 @@ static void turn_end(void *state)
 
 static void destroy(struct vsr_client_actor *client)
 {
+    if (client->owner != NULL) vsr_node_peers_leave(client->owner);
     if (client->core != NULL) vsr_client_deinit(client->core);
     vsr_node_outbox_deinit(&client->outbox);
     free(client->effects.list);
@@ -272,7 +309,8 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     client->callbacks = options->callbacks;
     client->context = options->context;
     client->sessions = client_options->sessions;
-    client->health = peers->health;
+    client->owner = peers;
+    vsr_node_peers_enter(peers);
     client->peer_count = client_options->replica_count;
     client->tick_ns = peers->options.tick_ns;
     memcpy(client->peers, peers->ids, sizeof client->peers);
@@ -317,6 +355,8 @@ static int spawn(const struct vsr_client_actor_options *options, struct vsr_clie
     if (error == 0) return 0;
     act_message_unref(m);
     client->callbacks = &no_callbacks; /* The embedder hears of the error here, and only here. */
+    vsr_node_peers_leave(client->owner);
+    client->owner = NULL;
     if (act_stop(*id, 0) != 0) {
         /* Its lane is full: it never starts, and goes when the runtime stops. */
     }
@@ -364,7 +404,7 @@ int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_i
                            struct vsr_error *why)
 {
     if (why != NULL) *why = (struct vsr_error){.rule = ""};
-    const int error = spawn_client(options, id, why);
+    const int error = options != NULL && id != NULL ? spawn_client(options, id, why) : -EINVAL;
 
     vsr_node_error_finish(why, error);
     return error;

@@ -23,8 +23,26 @@ void vsr_node_peers_init(struct vsr_peers *peers, const struct vsr_peers_options
     vsr_node_identities_init(&peers->identities);
 }
 
+void vsr_node_peers_enter(struct vsr_peers *peers)
+{
+    /* Relaxed: who spawns a client has the peers, nothing is read through the count. */
+    atomic_fetch_add_explicit(&peers->clients, 1, memory_order_relaxed);
+}
+
+void vsr_node_peers_leave(struct vsr_peers *peers)
+{
+    const uint32_t before = atomic_fetch_sub_explicit(&peers->clients, 1, memory_order_release);
+    NODE_ASSERT(before > 0);
+}
+
+uint32_t vsr_node_peers_clients(const struct vsr_peers *peers)
+{
+    return atomic_load_explicit(&peers->clients, memory_order_acquire);
+}
+
 void vsr_node_peers_deinit(struct vsr_peers *peers)
 {
+    NODE_ASSERT(vsr_node_peers_clients(peers) == 0);
     vsr_node_identities_deinit(&peers->identities);
 }
 
@@ -75,7 +93,7 @@ int vsr_peers_create(const struct vsr_peers_options *options, struct vsr_peers *
                      struct vsr_error *why)
 {
     if (why != NULL) *why = (struct vsr_error){.rule = ""};
-    int error = check(options, why);
+    int error = options != NULL && peers != NULL ? check(options, why) : -EINVAL;
     struct vsr_peers *p = error == 0 ? calloc(1, sizeof *p) : NULL;
 
     if (error == 0 && p == NULL) error = -ENOMEM;
@@ -89,7 +107,10 @@ int vsr_peers_create(const struct vsr_peers_options *options, struct vsr_peers *
 
 void vsr_peers_destroy(struct vsr_peers *peers)
 {
+    NODE_REQUIRE(peers != NULL, "peers is NULL");
     NODE_REQUIRE(peers->health == NULL, "a cluster's peers end with the cluster");
+    NODE_REQUIRE(vsr_node_peers_clients(peers) == 0,
+                 "a client or a service with these peers has not ended");
     vsr_node_peers_deinit(peers);
     free(peers);
 }

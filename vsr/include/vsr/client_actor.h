@@ -37,7 +37,8 @@ struct vsr_client_callbacks {
      * is unknown, and nothing more will be executed. Called once.
      */
     void (*gone)(void *context, struct vsr_client_actor *client);
-    /** All sessions are closed, after vsr_client_actor_close. */
+    /** All sessions are closed, after vsr_client_actor_close; one that never opens counts as
+     * closed. Called once. */
     void (*closed)(void *context, struct vsr_client_actor *client);
     /** The session never opens: another client has this one's id, which takes a seed given twice.
      */
@@ -70,37 +71,40 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
  * Starts a client actor; it opens its sessions at once. End it with act_stop(*id), or with
  * vsr_client_actor_close and act_exit.
  *
+ * Ownership: borrows options; the client has to end before its cluster or its peers do.
  * Threads: any thread, a worker too; one without a port uses one for the call.
- * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range; -EEXIST and *why when a
- *          client of this cluster has had this seed, be it one that has stopped; -ENOMEM; what
+ * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range or a NULL id; -EEXIST and
+ * *why when a client of this cluster has had this seed, be it one that has stopped; -ENOMEM; what
  *          act_spawn, act_port_open or getrandom returned.
  */
 int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
                            struct vsr_error *why) VSR_MUST_CHECK;
 
 /**
- * Submits an operation. Only from the callbacks of this client.
+ * Submits an operation.
  *
  * Ownership: borrows payload.
+ * Threads:   only the callbacks of this client, but for `stopped`; anybody else is an error of the
+ *            program: it ends with the function's name. The same holds for the next three.
  * Returns:   0, -EBUSY when the session is not open or has an operation outstanding, -EMSGSIZE,
- *            -EINVAL for a session index out of range.
+ *            -EINVAL for a session index out of range or a NULL payload that is not empty.
  */
 int vsr_client_actor_submit(struct vsr_client_actor *client, uint32_t session, const void *payload,
                             uint32_t payload_bytes) VSR_MUST_CHECK;
 
 /**
  * Closes the client's sessions through the log, each when it has nothing outstanding; `closed`
- * tells when all are. Only from the callbacks of this client.
+ * tells when all are. Said again it changes nothing. Threads: as vsr_client_actor_submit.
  *
  * A client that ends without (act_stop) asks once for its sessions to be closed; those for which
  * that is lost, or whose operation was outstanding, stay until they are evicted.
  */
 void vsr_client_actor_close(struct vsr_client_actor *client);
 
-/** How many sessions it has, open or not: they are numbered from 0. Only from its callbacks. */
+/** How many sessions it has, open or not: they are numbered from 0. Threads: as submit. */
 uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client);
 
-/** Counters of this client. Only from its callbacks. */
+/** Counters of this client. Threads: as vsr_client_actor_submit. */
 void vsr_client_actor_report(const struct vsr_client_actor *client,
                              struct vsr_client_report *report);
 

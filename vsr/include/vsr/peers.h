@@ -38,12 +38,16 @@ void vsr_peers_options_init(struct vsr_peers_options *options);
  * Ownership: borrows options; gives the caller *peers, to be destroyed when the last client and
  *            service with them has stopped.
  * Threads:   any.
- * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range; -ENOMEM.
+ * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range, or a NULL argument;
+ *            -ENOMEM.
  */
 int vsr_peers_create(const struct vsr_peers_options *options, struct vsr_peers **peers,
                      struct vsr_error *why) VSR_MUST_CHECK;
 
-/** Frees them. Ownership: takes peers, which are not a cluster's (vsr_cluster_peers). */
+/**
+ * Frees them. A cluster's, NULL, and peers of a client or a service that has not ended are errors
+ * of the program: it ends with words. Ownership: takes peers.
+ */
 void vsr_peers_destroy(struct vsr_peers *peers);
 
 /** How many replicas there are. Threads: any. */
