@@ -49,6 +49,7 @@ static void require_own_thread(const struct vsr_caller *caller, const char *func
 int vsr_caller_open(struct act_runtime *runtime, act_id service, struct vsr_caller **caller)
 {
     if (act_on_worker()) return -EDEADLK;
+    if (runtime == NULL || caller == NULL) return -EINVAL;
 
     struct vsr_caller *c = calloc(1, sizeof *c);
     if (c == NULL) return -ENOMEM;
@@ -176,6 +177,7 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
                     uint64_t *ticket)
 {
     require_own_thread(caller, __func__);
+    if (ticket == NULL) return -EINVAL;
     if (caller->free_count == 0) return -EAGAIN;
     if (caller->is_down) return -ECANCELED;
 
@@ -221,6 +223,7 @@ int vsr_caller_receive(struct vsr_caller *caller, uint64_t *ticket, void *result
     const uint64_t start = act_now_ns();
 
     require_own_thread(caller, __func__);
+    NODE_REQUIRE(ticket != NULL, "ticket is NULL");
     *ticket = 0;
     if (caller->free_count == VSR_CALLER_SENDS_MAX) return no_result(-ENOENT, result_bytes);
     while (caller->kept_count == 0) {

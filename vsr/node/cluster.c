@@ -22,11 +22,13 @@
 
 struct vsr_peers *vsr_cluster_peers(struct vsr_cluster *cluster)
 {
+    NODE_REQUIRE(cluster != NULL, "cluster is NULL");
     return &cluster->peers;
 }
 
 uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster)
 {
+    NODE_REQUIRE(cluster != NULL, "cluster is NULL");
     return cluster->common.options.replica.replica_count;
 }
 
@@ -64,6 +66,12 @@ static int check(const struct vsr_cluster_options *options, struct vsr_error *wh
     if (options->storage != NULL && options->superblock_directory != NULL) {
         vsr_node_explain(why, "storage",
                          "storage and superblock_directory: a cluster has one of them");
+        return -EINVAL;
+    }
+    const struct vsr_storage *storage = options->storage;
+    if (storage != NULL && (storage->write == NULL || storage->read == NULL)) {
+        vsr_node_explain(why, "storage", "storage: it has no %s",
+                         storage->write == NULL ? "write" : "read");
         return -EINVAL;
     }
     if (options->is_formatting && options->superblock_directory == NULL) {
@@ -190,11 +198,15 @@ static struct vsr_cluster *create(const struct vsr_cluster_options *options)
         .send = options->send,
         .send_context = options->send_context,
     };
+    pthread_mutexattr_t attributes;
     struct vsr_cluster *c = calloc(1, sizeof *c);
 
     if (c == NULL) return NULL;
     c->common.options = *options;
-    pthread_mutex_init(&c->mutex, NULL);
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&c->mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
     vsr_node_health_init(&c->common.health, r);
     vsr_node_peers_init(&c->peers, &peers, &c->common.health);
     for (uint32_t i = 0; i < r->replica_count; i++)
@@ -230,6 +242,7 @@ static int start(const struct vsr_cluster_options *options, struct vsr_cluster *
                  struct vsr_error *why)
 {
     struct act_port *port;
+    if (options == NULL || cluster == NULL) return -EINVAL;
     int error = act_on_worker() ? -EDEADLK : check(options, why);
     if (error != 0) return error;
 
@@ -263,13 +276,26 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     return error;
 }
 
+/** Waits for clients that were told to end: they look at what the cluster has. */
+static void await_clients(const struct vsr_cluster *cluster)
+{
+    struct vsr_node_wait wait = vsr_node_wait_begin("a client, to end before its cluster", 0);
+
+    while (vsr_node_peers_clients(&cluster->peers) > 0)
+        if (!vsr_node_wait_pause(&wait))
+            vsr_node_misuse("vsr_cluster_stop", "a client or a service of the cluster runs");
+}
+
 void vsr_cluster_stop(struct vsr_cluster *cluster)
 {
     int error;
     struct act_port *port;
     struct vsr_node_wait wait = vsr_node_wait_begin("a port, to stop a cluster", 0);
 
+    NODE_REQUIRE(cluster != NULL, "cluster is NULL");
     NODE_REQUIRE(!act_on_worker(), "on a worker it would wait for itself");
+    NODE_REQUIRE(atomic_load(&cluster->calls) == 0, "another call about the cluster is under way");
+    await_clients(cluster);
     /* A port gets free when another thread closes its own. */
     while ((error = vsr_node_port_borrow(cluster->common.options.runtime, &port)) != 0) {
         NODE_REQUIRE(error != -EINVAL, "the thread has a port of another runtime");

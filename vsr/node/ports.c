@@ -10,6 +10,7 @@
 
 int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 {
+    if (runtime == NULL) return -EINVAL;
     int error = act_port_open(runtime, port);
     if (error == -EBUSY) {
         /* Another runtime's port would reach its actors, whose ids may be the same. */

@@ -9,8 +9,8 @@
 
 /**
  * A port for the length of a call; *port is NULL when the thread may send without (it has a port,
- * or is a worker). Returns 0, -EINVAL when its port is another runtime's, or what act_port_open
- * returned.
+ * or is a worker). Returns 0, -EINVAL when its port is another runtime's or there is none, or what
+ * act_port_open returned.
  */
 int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port);
 void vsr_node_port_return(struct act_port *port);

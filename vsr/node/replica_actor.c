@@ -51,7 +51,7 @@ struct vsr_node_replica {
     bool may_have_turned;    /* that may not be so any more */
     uint64_t changed_ns;     /* when run_state did */
     uint64_t messages_ended; /* that came while it was not running */
-    bool has_timer;
+    bool has_timer;          /* a tick will come; false too before the first life */
     bool is_logged;
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
@@ -220,9 +220,12 @@ static void step(struct vsr_node_replica *n, const struct vsr_event *event)
 
 static void start_tick(struct vsr_node_replica *n)
 {
-    /* The pool's bound is the only reason to fail; a timer itself takes nothing from it. */
-    if (act_timer_start(n->tick_ns, NODE_TICK, 0, NULL) != 0)
-        fprintf(stderr, "vsr: replica %u: no memory for its timer; it stops retrying\n", n->index);
+    n->has_timer = act_timer_start(n->tick_ns, NODE_TICK, 0, NULL) == 0;
+    if (!n->has_timer)
+        fprintf(stderr,
+                "vsr: replica %u: no memory for its timer; it asks again at the end of every "
+                "turn\n",
+                n->index);
 }
 
 static void on_tick(struct vsr_node_replica *n)
@@ -274,7 +277,6 @@ static int on_begin(struct vsr_node_replica *n, struct vsr_node_control *c)
     n->life.driver.context = n;
     set_run_state(n, VSR_RUNNING);
     if (!n->has_timer) start_tick(n);
-    n->has_timer = true;
     bool is_first = n->life.superblock.incarnation == 0;
     step(n, &(struct vsr_event){.kind = is_first ? VSR_EVENT_START : VSR_EVENT_RECOVER,
                                 .superblock = n->life.superblock});
@@ -396,6 +398,7 @@ static void turn_end(void *state)
 
     if (n->may_have_turned) note_health(n);
     if (n->run_state != VSR_RUNNING) return;
+    if (!n->has_timer) start_tick(n);
     VSR_ASSERT(n->life.driver.core != NULL);
     vsr_driver_turn_end(&n->life.driver);
     if (n->outbox.count > 0) vsr_node_outbox_retry(&n->outbox);

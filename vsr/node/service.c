@@ -387,13 +387,12 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id, str
 {
     struct vsr_client_actor_options o;
     if (why != NULL) *why = (struct vsr_error){.rule = ""};
-    int error = check(options, why);
-    if (error != 0) return error;
-
-    struct service *s = create(options);
-    if (s == NULL) {
-        vsr_node_error_finish(why, -ENOMEM);
-        return -ENOMEM;
+    int error = options != NULL && id != NULL ? check(options, why) : -EINVAL;
+    struct service *s = error == 0 ? create(options) : NULL;
+    if (error == 0 && s == NULL) error = -ENOMEM;
+    if (error != 0) {
+        vsr_node_error_finish(why, error);
+        return error;
     }
     vsr_client_actor_options_init(&o);
     o.peers = options->peers;

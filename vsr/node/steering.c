@@ -57,14 +57,39 @@ static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
     return lost <= vsr_cluster_down_max(cluster) ? 0 : -EBUSY;
 }
 
-/** Begins a call about a replica; end it with leave. Returns 0, or a negative errno. */
+/** Begins a call: the cluster is not to be stopped before end_call. Returns 0 or -EDEADLK. */
+static int begin_call(struct vsr_cluster *cluster)
+{
+    if (act_on_worker()) return -EDEADLK;
+    atomic_fetch_add(&cluster->calls, 1);
+    return 0;
+}
+
+/** The last look at the cluster. */
+static void end_call(struct vsr_cluster *cluster)
+{
+    const unsigned before = atomic_fetch_sub(&cluster->calls, 1);
+    VSR_ASSERT(before > 0);
+}
+
+/** Begins a call that changes a replica; end it with leave. Returns 0, or a negative errno. */
 static int enter(struct vsr_cluster *cluster, uint32_t replica, struct act_port **port)
 {
-    if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
-    if (act_on_worker()) return -EDEADLK;
-    pthread_mutex_lock(&cluster->mutex);
-    int error = vsr_node_port_borrow(cluster->common.options.runtime, port);
-    if (error != 0) pthread_mutex_unlock(&cluster->mutex);
+    if (cluster == NULL || replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
+    int error = begin_call(cluster);
+    if (error != 0) return error;
+    /* EDEADLK: from a function of the embedder's that such a call runs, of a machine's or a
+     * storage's. */
+    error = -pthread_mutex_lock(&cluster->mutex);
+    if (error != 0) goto undo;
+    error = vsr_node_port_borrow(cluster->common.options.runtime, port);
+    if (error != 0) goto undo_lock;
+    return 0;
+
+undo_lock:
+    pthread_mutex_unlock(&cluster->mutex);
+undo:
+    end_call(cluster);
     return error;
 }
 
@@ -72,6 +97,7 @@ static void leave(struct vsr_cluster *cluster, struct act_port *port)
 {
     vsr_node_port_return(port);
     pthread_mutex_unlock(&cluster->mutex);
+    end_call(cluster);
 }
 
 int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kill how)
@@ -141,17 +167,34 @@ int vsr_cluster_resume(struct vsr_cluster *cluster, uint32_t replica)
 
 /* Looking. */
 
+/** Begins a call that looks; end it with stop_looking. Returns 0, or a negative errno. */
+static int start_looking(struct vsr_cluster *cluster, struct act_port **port)
+{
+    int error = begin_call(cluster);
+
+    if (error != 0) return error;
+    error = vsr_node_port_borrow(cluster->common.options.runtime, port);
+    if (error != 0) end_call(cluster);
+    return error;
+}
+
+static void stop_looking(struct vsr_cluster *cluster, struct act_port *port)
+{
+    vsr_node_port_return(port);
+    end_call(cluster);
+}
+
 static int inspect_from_outside(struct vsr_cluster *cluster, uint32_t replica, bool wants_digest,
                                 struct vsr_cluster_report *report)
 {
     struct act_port *port;
 
+    if (cluster == NULL || report == NULL) return -EINVAL;
     if (replica >= vsr_cluster_replica_count(cluster)) return -EINVAL;
-    if (act_on_worker()) return -EDEADLK;
-    int error = vsr_node_port_borrow(cluster->common.options.runtime, &port);
+    int error = start_looking(cluster, &port);
     if (error != 0) return error;
     error = vsr_node_inspect(&cluster->nodes[replica], wants_digest, report);
-    vsr_node_port_return(port);
+    stop_looking(cluster, port);
     return error;
 }
 
@@ -206,8 +249,8 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
     struct act_port *port;
     bool is_settled = false;
 
-    if (act_on_worker()) return -EDEADLK;
-    int error = vsr_node_port_borrow(cluster->common.options.runtime, &port);
+    if (cluster == NULL) return -EINVAL;
+    int error = start_looking(cluster, &port);
     if (error != 0) return error;
     while ((error = compare(cluster, false, &is_settled)) == 0) {
         if (is_settled) error = compare(cluster, true, &is_settled);
@@ -218,6 +261,6 @@ int vsr_cluster_settle(struct vsr_cluster *cluster, uint64_t timeout_ns)
         }
         nanosleep(&pause, NULL);
     }
-    vsr_node_port_return(port);
+    stop_looking(cluster, port);
     return error;
 }

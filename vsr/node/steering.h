@@ -11,12 +11,14 @@
 #include <vsr/cluster.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct vsr_cluster {
     struct vsr_node_common common;
     struct vsr_node nodes[VSR_REPLICAS_MAX];
     struct vsr_peers peers;
-    pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time */
+    pthread_mutex_t mutex; /* one kill, restart, pause or resume at a time; it checks its owner */
+    atomic_uint calls;     /* about it that have not returned */
 };
 
 #endif

@@ -117,6 +117,12 @@ int vsr_superblock_format(const char *directory, const struct vsr_superblock_ide
     char path[SUPERBLOCK_PATH_MAX];
     const struct vsr_superblock blank = {0};
 
+    if (directory == NULL || identity == NULL)
+        return explain(why, -EINVAL, "no directory or no identity is given");
+    if (identity->replica_count == 0 || identity->replica_count > VSR_REPLICAS_MAX ||
+        identity->replica >= identity->replica_count)
+        return explain(why, -EINVAL, "there is no replica %u of %u; a cluster has 1 to %d",
+                       identity->replica, identity->replica_count, VSR_REPLICAS_MAX);
     int error = set_path(path, directory, identity->replica, why);
     if (error != 0) return error;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);

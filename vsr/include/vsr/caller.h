@@ -9,6 +9,9 @@
  * Every operation that was accepted gets an answer: the service's, or, when the service ends
  * without one, -ECONNRESET (-ECANCELED when it had ended before the caller was opened). The
  * statuses are those of VSR_STATUSES in vsr/service.h; what they say of the operation is there too.
+ *
+ * A caller in the hands of another thread than its own, or NULL, is an error of the program: it
+ * ends with the function's name.
  */
 #ifndef VSR_CALLER_H
 #define VSR_CALLER_H
@@ -26,7 +29,8 @@ enum { VSR_CALLER_SENDS_MAX = 1024 };
  * Ownership: gives the caller *caller, to be closed by the same thread before the runtime stops.
  * Threads:   a thread that is not a worker and has no port.
  * Returns:   0; -EDEADLK on a worker; -EBUSY when the thread has a port or a caller; -EAGAIN when
- *            ports_max are open; -ENOMEM; another error of act_port_open.
+ *            ports_max are open; -EINVAL for a NULL argument; -ENOMEM; another error of
+ *            act_port_open.
  */
 int vsr_caller_open(struct act_runtime *runtime, act_id service,
                     struct vsr_caller **caller) VSR_MUST_CHECK;
@@ -63,7 +67,7 @@ int vsr_caller_call(struct vsr_caller *caller, const void *payload, uint32_t pay
  * Threads:   its own. Does not block.
  * Returns:   0 and its number in *ticket: there will be an answer; -EAGAIN when
  *            VSR_CALLER_SENDS_MAX have no answer received; -ECANCELED when the service is known to
- *            have ended; otherwise as vsr_service_send.
+ *            have ended; -EINVAL for a NULL ticket; otherwise as vsr_service_send.
  */
 int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t payload_bytes,
                     uint64_t *ticket) VSR_MUST_CHECK;
@@ -72,7 +76,7 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
  * Waits for the next answer to a vsr_caller_send, in the order they come.
  *
  * Threads: its own; blocks.
- * Shape:   as vsr_caller_call. timeout_ns 0 only looks.
+ * Shape:   as vsr_caller_call; ticket is not NULL. timeout_ns 0 only looks.
  * Returns: the operation's status, with its number in *ticket; -ETIMEDOUT and *ticket 0 when no
  *          answer came in time; -ENOENT and *ticket 0, at once, when nothing is outstanding.
  */

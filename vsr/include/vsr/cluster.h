@@ -12,8 +12,11 @@
  * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
  * -ENOMEM when there is none; the runtime's ports_max, 8 by default, is how many there may be:
  * callers have one each). Each but stop returns -EDEADLK on a worker, whose actors it would wait
- * for; -EINVAL to a thread with a port of another runtime; -ETIMEDOUT when a replica's actor has
- * not looked for a minute. Whoever is waited for is named on stderr every five seconds.
+ * for; -EINVAL to a thread with a port of another runtime, and for a NULL where something has to
+ * be; -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited for is named
+ * on stderr every five seconds. A state machine that is made or destroyed, and a storage that is
+ * read, may look at the cluster; kill, restart, pause and resume run these themselves, and say
+ * -EDEADLK to them.
  */
 #ifndef VSR_CLUSTER_H
 #define VSR_CLUSTER_H
@@ -105,7 +108,7 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options);
  *            -EINVAL: an option out of range; a state machine without apply, save, load, digest or
  *            destroy, with results above VSR_RESULT_BYTES_MAX or above what reply_bytes_max holds,
  *            or with another result_bytes_max than the others'; a log whose ring may outgrow the
- *            runtime's pool_bytes_max; two storages.
+ *            runtime's pool_bytes_max; two storages, or half a one.
  *            -ENOMEM; what create_machine or act_spawn returned; -EIO: a first superblock could not
  *            be written; -ENOTRECOVERABLE: a replica ran before.
  *            With files, and why->text says which one and what to do: -EEXIST: is_formatting, and
@@ -116,7 +119,15 @@ void vsr_cluster_options_init(struct vsr_cluster_options *options);
 int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_cluster **cluster,
                       struct vsr_error *why) VSR_MUST_CHECK;
 
-/** Stops the replicas and frees them. Clients must have stopped before. Ownership: takes cluster.
+/**
+ * Stops the replicas and frees them; first waits up to a minute for clients and services that were
+ * told to stop and have not ended.
+ *
+ * What cannot be ends the process in words: one of them that runs on, a worker, another call about
+ * the cluster that is under way, a thread with a port of another runtime, NULL.
+ *
+ * Ownership: takes cluster.
+ * Threads:   not beside any other function of this file.
  */
 void vsr_cluster_stop(struct vsr_cluster *cluster);
 

@@ -46,8 +46,8 @@ void vsr_service_options_init(struct vsr_service_options *options);
  *
  * Ownership: borrows options; the service has to end (vsr_service_stop) before its cluster does.
  * Threads:   any thread, a worker too; one without a port uses one for the call.
- * Returns:   0 and its id in *id; -EINVAL and *why (may be NULL) for an option out of range;
- *            otherwise as vsr_client_actor_spawn.
+ * Returns:   0 and its id in *id; -EINVAL and *why (may be NULL) for an option out of range, or a
+ *            NULL id; otherwise as vsr_client_actor_spawn.
  */
 int vsr_service_spawn(const struct vsr_service_options *options, act_id *id,
                       struct vsr_error *why) VSR_MUST_CHECK;
@@ -64,7 +64,8 @@ int vsr_service_spawn(const struct vsr_service_options *options, act_id *id,
  *
  * Threads: blocks; any thread that is not a worker; one without a port uses one for the call.
  * Returns: 0, when it had ended before, too; -ETIMEDOUT: it was ended; -EDEADLK on a worker;
- *          -ENOMEM, or what act_spawn or act_port_open returned: then it has been asked at most.
+ *          -EINVAL without a runtime; -ENOMEM, or what act_spawn or act_port_open returned: then it
+ *          has been asked at most.
  */
 int vsr_service_stop(struct act_runtime *runtime, act_id service,
                      uint64_t timeout_ns) VSR_MUST_CHECK;

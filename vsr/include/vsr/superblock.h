@@ -28,7 +28,8 @@ struct vsr_superblock_identity {
  *
  * Ownership: borrows all.
  * Threads:   any; blocks.
- * Returns:   0; -EEXIST when there is a file; a negative errno of the file system. In why->text
+ * Returns:   0; -EEXIST when there is a file; -EINVAL for a replica that no cluster has, or a NULL
+ *            directory or identity; a negative errno of the file system. In why->text
  *            (why may be NULL) then stands which file, why, and what to do.
  */
 int vsr_superblock_format(const char *directory, const struct vsr_superblock_identity *identity,
