@@ -277,8 +277,6 @@ static bool draw_garbled(struct scenario *s, struct random *r)
 static bool draw_keeps_up(struct scenario *s, struct random *r)
 {
     (void)r;
-    /* A backup that gives a snapshot knows no round trips, and lets go of it after suspect_ticks. */
-    if (scenario_has(s, CONDITION_CRAWLING_LINKS)) return false;
     s->replica.catch_up_ticks = 40 * s->replica.suspect_ticks;
     return true;
 }
@@ -312,6 +310,12 @@ static bool (*const drawers[CONDITION_COUNT])(struct scenario *s, struct random 
     [CONDITION_NO_FALSE_FORK] = draw_nothing,
 };
 
+/** Of the ballast alone. */
+static uint64_t snapshot_chunks(const struct scenario *s)
+{
+    return s->snapshots.ballast_words * 8 / s->replica.chunk_bytes_max;
+}
+
 void conditions_draw(struct scenario *s)
 {
     for (uint32_t i = 0; i < CONDITION_COUNT; i++) {
@@ -326,6 +330,10 @@ void conditions_draw(struct scenario *s)
                s->replica.replica_count);
     struct random r = random_stream(s->seed, STREAM_PLACES);
     const uint32_t catch_up_ticks = PICK(&r, 0, 0, 1, 50);
+    /* An operator who knows his network waits for as long as some snapshots take there. */
+    if (scenario_has(s, CONDITION_KEEPS_UP) && scenario_has(s, CONDITION_CRAWLING_LINKS))
+        s->replica.catch_up_ticks +=
+            (uint32_t)(4 * scenario_round_trip(s) * (8 + snapshot_chunks(s)));
     /* Who is away for longer than that with a snapshot is rightly voted out. */
     const bool is_away = s->snapshots.save_units + s->snapshots.load_units != 0;
     if (s->replica.catch_up_ticks == 0 && !is_away) s->replica.catch_up_ticks = catch_up_ticks;
@@ -347,13 +355,12 @@ uint64_t scenario_patience_ticks(const struct scenario *s)
         o->suspect_ticks > o->abdicate_ticks ? o->suspect_ticks : o->abdicate_ticks;
     const uint64_t trip = s->link_units == 0 ? 0 : scenario_round_trip(s);
     const uint64_t snapshot = (s->snapshots.save_units + s->snapshots.load_units) / TICK;
-    const uint64_t chunks = s->snapshots.ballast_words * 8 / o->chunk_bytes_max;
 
     /* Sessions that evict each other wait up to 2^8 times as long. Rule 5.3. */
     const uint64_t evictions = is_crowded(s) ? 2 * ((uint64_t)s->client.retry_ticks << 8) : 0;
 
     return 200 + evictions + 120 * longest + 200 * trip + 60 * snapshot +
-           chunks * (4 + 2 * trip + o->resend_ticks / 4) +
+           snapshot_chunks(s) * (4 + 2 * trip + o->resend_ticks / 4) +
            6 * ((uint64_t)s->client.retry_ticks << s->client.retry_doublings) +
            s->tail_mean / TICK * 20;
 }

@@ -113,7 +113,8 @@ void conditions_draw(struct scenario *s);
 void conditions_print(const struct scenario *s, FILE *file);
 /** How long a healthy core may take for one commit, whatever was before. */
 uint64_t scenario_patience_ticks(const struct scenario *s);
-/** How long what a crowd still wants takes, one op for each request. */
+/** How long what is still wanted takes, one op for each request, where an op may cost a save or
+ * hundreds of sessions wait. */
 uint64_t scenario_backlog_ticks(const struct scenario *s);
 void scenario_print(const struct scenario *s, FILE *file);
 

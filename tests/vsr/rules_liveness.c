@@ -341,6 +341,46 @@ Test(rule_4_7, snapshot_is_kept_while_it_is_sent)
     fixture_end(f);
 }
 
+/* 4.7: a backup sends no heartbeats whose answers it could time: how long a round trip takes to one
+ * that gathers parts it knows by the next question. A repetition is none, nor is one that follows
+ * another's answer. */
+Test(rule_4_7, provider_times_what_it_is_asked)
+{
+    enum { ROUND_TRIP = 35 };
+    struct vsr_replica_options o = fixture_options(3, 1);
+    o.chunk_bytes_max = 1024;
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 10);
+    const struct vsr_pin *pin = &f->r->peers.pins[2];
+
+    cr_assert_gt(3 * ROUND_TRIP, o.suspect_ticks);
+    chain_feed(f, &c, 10, 10);
+    fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+    const struct vsr_snapshot sent = f->r->checkpoint.snapshot;
+    cr_assert_eq(pin->ticks, o.suspect_ticks, "nothing is known yet");
+    for (uint32_t ticks = 0; ticks < ROUND_TRIP; ticks++) {
+        if (ticks % 8 == 0) fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+        fixture_tick(f);
+    }
+    struct vsr_buffer b = make_get_chunk(f, 2, &sent, 1024);
+    BODY(b, vsr_get_chunk)->nonce++;
+    fixture_message(f, b);
+    cr_assert_eq(pin->ticks, 3 * ROUND_TRIP);
+    fixture_tick(f);
+    b = make_get_chunk(f, 2, &sent, 2048);
+    BODY(b, vsr_get_chunk)->nonce += 7;
+    fixture_message(f, b);
+    cr_assert_eq(pin->ticks, 3 * ROUND_TRIP, "it has asked others meanwhile");
+    b = make_get_state(f, 2, &c, 10, 10, VSR_GET_TRANSFER);
+    BODY(b, vsr_get_state)->nonce = 4712 + 8;
+    for (uint32_t ticks = 0; ticks < ROUND_TRIP / 2; ticks++)
+        fixture_tick(f);
+    fixture_message(f, b);
+    cr_assert_eq(pin->ticks, 3 * (ROUND_TRIP / 2), "the log behind the snapshot");
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 4.6: a heartbeat every T_hb, however much else is said. */
 Test(rule_4_6, heartbeat_under_load)
 {

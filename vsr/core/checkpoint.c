@@ -90,6 +90,7 @@ enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, stru
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_checkpoint *c = &r->checkpoint;
 
+    vsr_time_question(r, from, get->nonce);
     bool is_kept = c->snapshot.op != 0 && c->snapshot.op >= r->log.start;
     bool is_it = get->checkpoint_op == c->snapshot.op && get->checkpoint_id == c->snapshot.id;
     if (is_kept) {

@@ -12,10 +12,27 @@ enum { REGAIN_TICKS = 8 };
 /** Whoever acknowledges nothing of the last so many rings gets no new op until it does. */
 enum { LAG_RINGS = 2 };
 
-/** Within so many ticks a replica moves: no two parts come faster than a question and its answer. */
+void vsr_time_question(struct vsr_replica *r, uint32_t replica, uint64_t nonce)
+{
+    struct vsr_asked *asked = &r->peers.asked[replica];
+    const uint64_t ticks = r->ticks - asked->at;
+
+    VSR_ASSERT(vsr_members_has_other(&r->members, replica));
+    if (nonce == asked->nonce) return; /* Again: what answers it may have been the first answer. */
+    /* Whoever gathers parts asks for the next when one has come, under the next number. */
+    if (nonce == asked->nonce + 1)
+        asked->round_trip = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+    asked->nonce = nonce;
+    asked->at = r->ticks;
+}
+
+/** Within so many ticks a replica moves: no two parts come faster than a question and its answer. A
+ * primary times its heartbeats; a backup that gives a snapshot has only what it is asked. */
 static uint32_t motion_ticks(const struct vsr_replica *r, uint32_t i)
 {
-    const uint64_t trips = 3 * (uint64_t)r->peers.round_trip[i];
+    const uint32_t asked = r->peers.asked[i].round_trip;
+    const uint32_t timed = r->peers.round_trip[i];
+    const uint64_t trips = 3 * (uint64_t)(asked > timed ? asked : timed);
     const uint64_t ticks = trips > r->options.suspect_ticks ? trips : r->options.suspect_ticks;
 
     return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;

@@ -47,6 +47,13 @@ enum vsr_due {
     DUE_VOTES = 1 << 3,      /* another vote is to be counted */
 };
 
+/** The last question that a replica has asked: for a part of a log or of a snapshot. */
+struct vsr_asked {
+    uint64_t nonce;
+    uint64_t at;         /* ticks, when it came first */
+    uint32_t round_trip; /* ticks from an answer to the question behind it; 0 = not known */
+};
+
 /**
  * What holds within a view only: all of it is cleared when the view is left (vsr_clear_in_view), so
  * that nothing of one view counts in another.
@@ -89,6 +96,7 @@ struct vsr_known_peers {
     uint32_t
         away[VSR_REPLICAS_MAX]; /* ticks that its silence is no sign: it saves or loads; 0 = no */
     struct vsr_pin pins[VSR_REPLICAS_MAX];
+    struct vsr_asked asked[VSR_REPLICAS_MAX];
     uint32_t pinned;                       /* a mask: those that are not here are not pinned */
     uint32_t allowance[VSR_REPLICAS_MAX];  /* ticks that the log may still wait for it: rule 4.7 */
     bool is_left_behind[VSR_REPLICAS_MAX]; /* until the allowance is whole again */

@@ -108,6 +108,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     enum vsr_drop why = may_answer(r, get);
     if (why != VSR_DROP_NONE) return why;
     if (get->commit > get->from_op) return VSR_DROP_MALFORMED;
+    vsr_time_question(r, from, get->nonce);
     vsr_op base = get->from_op;
     if (base >= r->log.start && !vsr_log_has(&r->log, base, get->from_checksum)) {
         base = get->commit;
