@@ -140,6 +140,91 @@ Test(rule_10_load, part_of_a_snapshot_outlives_the_view)
     fixture_end(f);
 }
 
+/* 10: and whoever has given that part is asked for the rest, whoever is the primary: another one's
+ * begins anew, and is taken when that one is silent. */
+Test(rule_10_load, rest_of_a_snapshot_is_asked_of_whom_the_part_came_from)
+{
+    struct chain c = chain_make(3, 9);
+    struct fixture *from = donor(&c, 6);
+    struct fixture *f = receiver(&c, 2, 5, 9);
+
+    fixture_message(f, make_chunk(f, 1, from, 0, 1024));
+    fixture_message(f, make_start_view(f, 6, &c, 9, 9));
+    struct vsr_buffer b = make_new_state(f, 0, &c, 5, 5, 9, 9);
+    BODY(b, vsr_new_state)->is_behind = 1;
+    fixture_message(f, b);
+    cr_assert_eq(receivers(f, VSR_GET_CHUNK), 1u << 1);
+    cr_assert_eq(SENT(f, VSR_GET_CHUNK, vsr_get_chunk)->offset, 1024);
+    while (receivers(f, VSR_GET_CHUNK) != 1u << 0)
+        tick_until_sent(f, VSR_GET_CHUNK, 4 * f->options.suspect_ticks);
+    give_chunks(f, 0, from);
+    cr_assert(f->r->transfer.has_snapshot);
+    chain_free(&c);
+    fixture_free(from);
+    fixture_end(f);
+}
+
+/** Replica 2 has all of a snapshot at op 6 and asks in view 7 for ops 7 to 80. */
+static struct fixture *whole_in_the_next_view(const struct chain *c)
+{
+    struct fixture *from = donor(c, 6);
+    struct fixture *f = receiver(c, 2, 5, 9);
+
+    give_chunks(f, 1, from);
+    fixture_message(f, make_start_view(f, 7, c, 80, 9));
+    const struct vsr_get_state *get = SENT(f, VSR_GET_STATE, vsr_get_state);
+    cr_assert_not_null(get);
+    cr_assert_eq(get->from_op, 6);
+    fixture_free(from);
+    return f;
+}
+
+/* 10: neither is one that has come as a whole, nor what has come of the log that follows it. */
+Test(rule_10_load, whole_snapshot_outlives_the_view)
+{
+    struct chain c = chain_make(3, 80);
+
+    for (vsr_op end = 6; end <= 22; end += 8) {
+        struct fixture *f = whole_in_the_next_view(&c);
+        fixture_message(f, make_new_state(f, 1, &c, 6, 22, 80, 9));
+        fixture_message(f, make_start_view(f, 10, &c, end, 6));
+        fixture_tick(f);
+        cr_assert(chain_is_log(&c, f, end), "end %u", (unsigned)end);
+        cr_assert_eq(seen(f).counters.snapshots_loaded, 1);
+        cr_assert_eq(f->counts[0], end < 9 ? 5 : 8);
+        cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+        fixture_free(f);
+    }
+    chain_free(&c);
+    cr_assert_eq(fixture_buffers_live, 0);
+}
+
+/* 10: when the log begins later by now, or what follows the snapshot is more than a ring holds, a
+ * newer one is asked for, and nothing of the old one is left. */
+Test(rule_10_load, whole_snapshot_is_too_old_in_the_next_view)
+{
+    struct chain c = chain_make(3, 80);
+
+    for (int is_behind = 0; is_behind < 2; is_behind++) {
+        struct fixture *f = whole_in_the_next_view(&c);
+        if (is_behind) {
+            struct vsr_buffer b = make_new_state(f, 1, &c, 7, 7, 80, 9);
+            BODY(b, vsr_new_state)->is_behind = 1;
+            fixture_message(f, b);
+        } else {
+            for (vsr_op op = 6; op < 78; op += 8)
+                fixture_message(f, make_new_state(f, 1, &c, op, op + 8, 80, 9));
+            tick_until_sent(f, VSR_GET_CHUNK, f->options.resend_ticks);
+        }
+        cr_assert_eq(SENT(f, VSR_GET_CHUNK, vsr_get_chunk)->checkpoint_op, 0);
+        fixture_message(f, make_start_view(f, 10, &c, 80, 9));
+        cr_assert_eq(SENT(f, VSR_GET_STATE, vsr_get_state)->from_op, 2, "from its own log");
+        fixture_free(f);
+    }
+    chain_free(&c);
+    cr_assert_eq(fixture_buffers_live, 0);
+}
+
 /* 10: chunks are resumable: what is lost is asked for again from where it stopped. */
 Test(rule_10_load, lost_chunk_is_asked_for_again)
 {

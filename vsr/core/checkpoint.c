@@ -159,7 +159,7 @@ enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct v
     effect->chunk_offset = chunk->offset;
     m->header = NULL;
     t->snapshot_at += bytes;
-    t->provider = (uint32_t)chunk->header.from; /* Another one's would begin anew. */
+    t->provider = t->snapshot_from = (uint32_t)chunk->header.from; /* Another's would begin anew. */
     vsr_note_progress(r);
     if (t->snapshot_at == t->snapshot.bytes)
         take_whole(r, out);

@@ -40,7 +40,7 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
 void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status == VSR_STATUS_RECOVERING && !r->recovery.is_installed);
-    vsr_transfer_reset(r);
+    vsr_transfer_break_off(r);
     memset(&r->recovery, 0, sizeof r->recovery);
     r->recovery.nonce = next_nonce(r);
     if (vsr_members_is_alone(&r->members)) {

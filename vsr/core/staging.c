@@ -5,30 +5,48 @@
 
 #include "state.h"
 
-void vsr_transfer_drop_entries(struct vsr_replica *r)
+void vsr_transfer_drop_after(struct vsr_replica *r, vsr_op op)
 {
     struct vsr_transfer *t = &r->transfer;
 
     VSR_ASSERT(t->op >= t->base && t->op - t->base <= (vsr_op)r->log.mask + 1);
-    for (; t->op > t->base; t->op--)
+    VSR_ASSERT(op >= t->base);
+    for (; t->op > op; t->op--)
         if (t->ring[t->op & r->log.mask].header != NULL) unref(r, &t->ring[t->op & r->log.mask]);
+}
+
+void vsr_transfer_drop_entries(struct vsr_replica *r)
+{
+    vsr_transfer_drop_after(r, r->transfer.base);
+}
+
+void vsr_transfer_break_off(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    *t = (struct vsr_transfer){
+        .ring = t->ring,
+        .doublings = t->doublings,
+        .base = t->base,
+        .op = t->op,
+        .op_checksum = t->op_checksum,
+        .has_snapshot = t->has_snapshot,
+        .snapshot = t->snapshot,
+        .snapshot_checksum = t->snapshot_checksum,
+        .snapshot_at = t->snapshot_at,
+        .snapshot_from = t->snapshot_from,
+    };
 }
 
 void vsr_transfer_reset(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
-    if (t->kind == TRANSFER_NONE) return;
     vsr_transfer_drop_entries(r);
-    /* The part of a snapshot that has come is as good in the next view: where views change faster
-     * than a snapshot comes, none would ever be whole. */
-    *t = (struct vsr_transfer){
-        .ring = t->ring,
-        .doublings = t->doublings,
-        .snapshot = t->snapshot,
-        .snapshot_checksum = t->snapshot_checksum,
-        .snapshot_at = t->snapshot_at,
-    };
+    t->base = t->op = 0;
+    t->op_checksum = 0;
+    t->has_snapshot = false;
+    vsr_transfer_break_off(r);
 }
 
 /** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */

@@ -19,7 +19,7 @@ enum vsr_transfer_kind {
  * Only then it takes their place, in one step. See state_transfer.c.
  */
 struct vsr_transfer {
-    enum vsr_transfer_kind kind;
+    enum vsr_transfer_kind kind; /* none: it was broken off, and what has come is kept */
     uint32_t provider;
     uint64_t nonce;      /* names the question; a repetition carries the same */
     uint32_t ticks_left; /* until the question is repeated */
@@ -44,12 +44,20 @@ struct vsr_transfer {
     vsr_checksum snapshot_checksum; /* of the entry at snapshot.op */
     uint64_t snapshot_timestamp;    /* of it too; known once it is loaded */
     uint64_t snapshot_at;           /* bytes that have come */
+    uint32_t snapshot_from;         /* ... from this one */
 };
 
+/**
+ * Asks no more, and keeps what was gathered, for the next transfer: where views change faster than
+ * a log or a snapshot comes, none would ever be whole. Our own log must not change meanwhile.
+ */
+void vsr_transfer_break_off(struct vsr_replica *r);
 /** Forgets what was gathered, but for a part of a snapshot: whoever keeps that one goes on. */
 void vsr_transfer_reset(struct vsr_replica *r);
 /** Lets go of what was gathered of a log. */
 void vsr_transfer_drop_entries(struct vsr_replica *r);
+/** ... beyond an op. */
+void vsr_transfer_drop_after(struct vsr_replica *r, vsr_op op);
 /** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */
 bool vsr_replace_log(struct vsr_replica *r);
 

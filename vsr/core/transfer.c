@@ -202,43 +202,104 @@ static bool is_bound(const struct vsr_transfer *t)
     return t->kind == TRANSFER_SELECTED;
 }
 
-/** Begins to gather a log. Returns whether anything of it has to be asked for. */
+/** Begins from what that log and ours are sure to have in common: what is committed. */
+static void begin_from_commit(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    vsr_transfer_drop_entries(r);
+    t->base = t->op = r->commit;
+    t->op_checksum = r->commit_checksum;
+    t->needs_snapshot = t->has_snapshot = false;
+}
+
+/** A snapshot is needed. Whoever has given a part of one is asked for the rest of it, in whatever
+ * view: another one keeps another snapshot, and in turns none would ever be whole. */
+static void need_snapshot(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    VSR_ASSERT(!t->has_snapshot);
+    t->needs_snapshot = true;
+    if (t->snapshot_at > 0 && t->snapshot_at < t->snapshot.bytes && t->snapshot.op > r->commit)
+        t->provider = t->snapshot_from;
+}
+
+/** That log begins behind what we have and have gathered, or the ring is too short for what lies
+ * between: a snapshot, or a newer one, has to come first. */
+static void begin_from_snapshot(struct vsr_replica *r)
+{
+    begin_from_commit(r);
+    need_snapshot(r);
+}
+
+/** The end of the log that is wanted is known: is what we have, and have gathered, of that log? */
+static void fit_to_target(struct vsr_replica *r)
+{
+    struct vsr_transfer *t = &r->transfer;
+
+    VSR_ASSERT(t->has_target);
+    if (t->has_snapshot && t->target <= t->base) {
+        /* It reaches beyond that end: all of it is committed, and in that log by now. */
+        vsr_transfer_drop_entries(r);
+        t->op_checksum = t->snapshot_checksum;
+        t->target = t->snapshot.op;
+        t->target_checksum = t->snapshot_checksum;
+        return;
+    }
+    if (t->target > t->op) return; /* Who is asked for the rest looks at what it is to follow. */
+    const bool is_gathered = t->target > t->base;
+    const vsr_checksum checksum =
+        is_gathered ? log_prepare(&t->ring[t->target & r->log.mask])->entry.checksum : 0;
+    if (!is_gathered || checksum != t->target_checksum) {
+        begin_from_commit(r);
+        return;
+    }
+    vsr_transfer_drop_after(r, t->target);
+    t->op_checksum = checksum;
+}
+
+/**
+ * Begins to gather a log. Returns whether anything of it has to be asked for.
+ *
+ * What was gathered for an earlier view is gone on with: entries are named by their checksums, and
+ * a snapshot is of what is committed. The log that a view is to start from is another matter, since
+ * its holder alone gives it; and within the view entries come one by one.
+ */
 static bool set_out(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
                     vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
+    const bool may_go_on = kind == TRANSFER_CATCH_UP || kind == TRANSFER_RECOVERY;
 
-    vsr_transfer_reset(r);
-    *t = (struct vsr_transfer){
-        .kind = kind,
-        .provider = provider,
-        .has_target = target != UINT64_MAX,
-        .base = r->log.op,
-        .op = r->log.op,
-        .op_checksum = r->log.head_checksum,
-        .began_at = r->log.op,
-        .doublings = t->doublings,
-        .target = target,
-        .target_checksum = target_checksum,
-        .ring = t->ring,
-        .needs_snapshot = kind == TRANSFER_BEHIND,
-        .snapshot = t->snapshot,
-        .snapshot_checksum = t->snapshot_checksum,
-        .snapshot_at = t->snapshot_at,
-    };
-    if (t->has_target && target >= r->commit && vsr_log_has(&r->log, target, target_checksum)) {
+    if (!may_go_on || (t->has_snapshot && t->snapshot.op <= r->commit)) vsr_transfer_reset(r);
+    if (!t->has_snapshot && t->op == t->base) {
+        t->base = t->op = r->log.op;
+        t->op_checksum = r->log.head_checksum;
+    }
+    VSR_ASSERT(t->has_snapshot ? t->base == t->snapshot.op : t->base <= r->log.op);
+    vsr_transfer_break_off(r);
+    t->kind = kind;
+    t->provider = provider;
+    t->has_target = target != UINT64_MAX;
+    t->target = target;
+    t->target_checksum = target_checksum;
+    t->began_at = r->log.op;
+    t->needs_snapshot = t->has_snapshot;
+    if (kind == TRANSFER_BEHIND) need_snapshot(r);
+    if (!t->has_target) return true;
+    if (target >= r->commit && vsr_log_has(&r->log, target, target_checksum)) {
         /* All of it is ours already, and perhaps a tail that is not that log's. */
+        begin_from_commit(r);
         t->base = t->op = target;
         t->op_checksum = target_checksum;
-        vsr_transfer_finish(r, out);
-        return false;
+    } else {
+        fit_to_target(r);
+        if (t->op != t->target || t->op_checksum != t->target_checksum) return true;
     }
-    if (t->has_target && target <= r->log.op) {
-        /* As long as that log or longer, and another: what both are sure to have is committed. */
-        t->base = t->op = r->commit;
-        t->op_checksum = r->commit_checksum;
-    }
-    return true;
+    /* Not loaded in a step that makes the view durable: the two would come home in any order. */
+    if (!t->needs_snapshot) vsr_transfer_finish(r, out);
+    return false;
 }
 
 void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
@@ -260,8 +321,10 @@ void vsr_transfer_restart(struct vsr_replica *r, struct vsr_effects *out)
     const uint32_t refusals = t->refusals + 1;
 
     VSR_ASSERT(t->kind != TRANSFER_NONE && !t->is_loading);
-    if (!set_out(r, t->kind, t->provider, t->has_target ? t->target : UINT64_MAX,
-                 t->target_checksum, out))
+    const struct vsr_transfer before = *t;
+    vsr_transfer_reset(r);
+    if (!set_out(r, before.kind, before.provider, before.has_target ? before.target : UINT64_MAX,
+                 before.target_checksum, out))
         return;
     t->refusals = refusals;
     if (refusals == 1) { /* Damaged on its way: it is there in whole. */
@@ -284,7 +347,7 @@ static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_stat
         struct vsr_buffer copy;
         if (entry == NULL) return VSR_DROP_MALFORMED;
         if (t->op - t->base > r->log.mask) {
-            t->needs_snapshot = true; /* More than a ring holds: another way. */
+            begin_from_snapshot(r);
             return VSR_DROP_LOG_FULL;
         }
         enum vsr_drop why = vsr_copy_entry(r, entry, t->op, t->op_checksum, &copy);
@@ -301,7 +364,6 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
                          struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
-    const bool is_first = t->op == t->base && !t->has_snapshot;
 
     VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
     VSR_ASSERT(t->op >= t->base);
@@ -309,22 +371,26 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
     if (is_bound(t) && state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
     t->provider = (uint32_t)state->header.from; /* or whoever was asked before */
 
-    if (is_first && state->is_behind == 0 && state->base == r->commit && state->base != t->op) {
-        /* Our tail is not that log's: it follows our last committed op instead. */
-        t->base = t->op = r->commit;
-        t->op_checksum = r->commit_checksum;
-    }
     if (!t->has_target) {
         t->has_target = true;
         t->target = state->op;
         t->target_checksum = state->checksum;
+        fit_to_target(r);
     }
     vsr_note_commit(r, state->commit, state->commit_checksum);
     if (state->is_behind != 0) {
         if (t->kind == TRANSFER_SELECTED) return VSR_DROP_NOT_HELD;
-        t->needs_snapshot = true;
-        t->has_snapshot = false;
+        begin_from_snapshot(r);
         vsr_transfer_ask(r, out);
+        return VSR_DROP_NONE;
+    }
+    /* Our tail, or what was gathered of another view's log, is not that log's. One that is shorter
+     * does not know. */
+    if (state->base == r->commit && state->base != t->op && state->op >= t->op &&
+        t->op != t->target)
+        begin_from_commit(r);
+    if (t->op == t->target) {
+        vsr_transfer_finish(r, out);
         return VSR_DROP_NONE;
     }
     if (state->base != t->op) return VSR_DROP_STALE;

@@ -97,7 +97,7 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
                        r->log.op);
     }
     vsr_drop_requests(r);
-    vsr_transfer_reset(r);
+    vsr_transfer_break_off(r);
     vsr_withdraw_vote(r);
     vsr_clear_in_view(r);
     enter_view(r, view);

@@ -162,6 +162,7 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(vsr_is_durable(r));
+    VSR_ASSERT(r->transfer.op == r->transfer.base && !r->transfer.has_snapshot);
     if (r->status == VSR_STATUS_RECOVERING) {
         r->counters.recoveries++;
         r->has_source = false;
