@@ -150,33 +150,6 @@ Test(service, services_that_are_ended_leave_no_sessions)
     world_stop(&w);
 }
 
-/* service.h, cluster.h: what act_spawn returns, until there are actors enough for all; what was
- * refused has left nothing behind. */
-Test(service, a_runtime_without_room_for_actors_refuses)
-{
-    int error = -1;
-
-    for (uint32_t actors = 1; error != 0; actors++) {
-        struct world w;
-        act_id id;
-        cr_assert_lt(actors, 40);
-        world_init(&w);
-        w.runtime_options.actors_max = actors;
-        w.runtime_options.ports_max = 1;
-        world_start_runtime(&w);
-        error = vsr_cluster_start(&w.options, &w.cluster, NULL);
-        cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
-        if (error == 0) {
-            w.service_options.peers = vsr_cluster_peers(w.cluster);
-            error = vsr_service_spawn(&w.service_options, &id, NULL);
-            cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
-            if (error == 0) error = vsr_service_stop(w.runtime, id, 10 * SECOND);
-            cr_assert(error == 0 || error == -EAGAIN, "error %d", error);
-        }
-        world_stop(&w);
-    }
-}
-
 /* 5.6: more sessions than the table holds: who was evicted while it was idle is not told that an
  * outcome is unknown; its operation is executed once in a new session. */
 Test(service, operation_after_an_eviction_is_executed_once)
