@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 LEAK_CHECKED_SUITE(superblock);
@@ -27,13 +27,72 @@ static char path[64];
 static const struct vsr_superblock_identity identity = {
     .cluster = 77, .replica = 1, .replica_count = 3};
 
-/** In the place of the C library's, so that calls are counted. */
-static uint32_t syncs;
+/* Before the C library's: they count, and do what a disk may do. */
 
-int fdatasync(int fd)
+static uint32_t syncs;
+static uint32_t file_syncs, directory_syncs; /* by fsync */
+static uint32_t interruptions;               /* of writes and reads to come */
+static size_t bytes_max;   /* of one write or read; 0 = as many as are asked for */
+static bool takes_nothing; /* writes take no byte, and say no error */
+static bool sync_fails, file_sync_fails, directory_sync_fails;
+
+static bool is_interrupted(void)
+{
+    if (interruptions == 0) return false;
+    interruptions--;
+    errno = EINTR;
+    return true;
+}
+
+static size_t some_of(size_t count)
+{
+    return bytes_max != 0 && bytes_max < count ? bytes_max : count;
+}
+
+ssize_t __real_pwrite(int fd, const void *bytes, size_t count, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t at)
+{
+    if (takes_nothing) return 0;
+    return is_interrupted() ? -1 : __real_pwrite(fd, bytes, some_of(count), at);
+}
+
+ssize_t __real_pread(int fd, void *bytes, size_t count, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t at)
+{
+    return is_interrupted() ? -1 : __real_pread(fd, bytes, some_of(count), at);
+}
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
 {
     syncs++;
-    return (int)syscall(SYS_fdatasync, fd);
+    return sync_fails ? (errno = EIO, -1) : __real_fdatasync(fd);
+}
+
+static int lock_error; /* 0 = the true one */
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __wrap_flock(int fd, int how)
+{
+    return lock_error != 0 ? (errno = lock_error, -1) : __real_flock(fd, how);
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat what;
+
+    cr_assert_eq(fstat(fd, &what), 0);
+    const bool is_directory = S_ISDIR(what.st_mode);
+    if (is_directory) cr_assert_eq(file_syncs, directory_syncs + 1, "the file comes first");
+    *(is_directory ? &directory_syncs : &file_syncs) += 1;
+    if (is_directory ? directory_sync_fails : file_sync_fails) return errno = EIO, -1;
+    return __real_fsync(fd);
 }
 
 static void enter(void)
@@ -105,6 +164,16 @@ static void check_reads(uint64_t n)
     cr_assert_eq(got.log_view, expected.log_view);
     cr_assert_eq(got.epoch, expected.epoch);
     cr_assert_eq(got.incarnation, expected.incarnation);
+}
+
+/** Both copies of each pair are the same. */
+static void check_pairs(void)
+{
+    static uint8_t bytes[FILE_BYTES];
+
+    read_file(bytes);
+    for (size_t at = 0; at < FILE_BYTES; at += 2 * SUPERBLOCK_COPY_BYTES)
+        cr_assert_arr_eq(bytes + at, bytes + at + SUPERBLOCK_COPY_BYTES, SUPERBLOCK_COPY_BYTES);
 }
 
 /* superblock.h: a formatted file says that its replica never ran. */
@@ -327,6 +396,10 @@ FileTest(second_owner_is_refused)
     cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
     cr_assert_eq(open_as(&identity, &got, &why), -EBUSY);
     cr_assert_not_null(strstr(why.text, "is in use"));
+    lock_error = ENOLCK; /* not in use, but not to be locked */
+    cr_assert_eq(open_as(&identity, &got, &why), -ENOLCK);
+    cr_assert_not_null(strstr(why.text, "cannot be locked"));
+    lock_error = 0;
     vsr_node_superblock_close(&file);
     cr_assert_eq(open_as(&identity, &got, NULL), 0);
 }
@@ -349,6 +422,80 @@ FileTest(failing_write_is_told)
     vsr_node_superblock_close(&file);
     cr_assert_eq(error, -EFBIG);
     check_reads(2);
+}
+
+/* What an interruption or a disk that takes and gives a little at a time leaves to be done is done.
+ */
+FileTest(interrupted_and_short_writes_and_reads_are_gone_on_with)
+{
+    static const size_t sizes[] = {0, 1000, 4096, 4097};
+
+    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const struct vsr_superblock next = superblock_of(i + 1);
+        struct superblock_file file;
+        struct vsr_superblock got;
+
+        bytes_max = sizes[i];
+        interruptions = 3;
+        cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+        cr_assert_eq(interruptions, 0);
+        interruptions = 3;
+        cr_assert_eq(vsr_node_superblock_write(&file, &next), 0);
+        cr_assert_eq(interruptions, 0);
+        vsr_node_superblock_close(&file);
+        bytes_max = 0;
+        check_reads(i + 1);
+        check_pairs();
+    }
+}
+
+/* superblock.h: a write that does not reach the disk is no write, whoever says so; the pair that is
+ * durable is left alone by the next one, too. */
+FileTest(a_disk_that_fails_is_told)
+{
+    enum { PAIR_BYTES = 2 * SUPERBLOCK_COPY_BYTES };
+    static uint8_t before[FILE_BYTES];
+    static uint8_t after[FILE_BYTES];
+    const struct vsr_superblock next = superblock_of(3);
+    struct superblock_file file;
+    struct vsr_superblock got;
+
+    write_up_to(2);
+    read_file(before);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+    const size_t newest = file.sequence % 2 * PAIR_BYTES;
+    takes_nothing = true;
+    cr_assert_eq(vsr_node_superblock_write(&file, &next), -EIO);
+    takes_nothing = false;
+    sync_fails = true;
+    cr_assert_eq(vsr_node_superblock_write(&file, &next), -EIO);
+    cr_assert_eq(vsr_node_superblock_write(&file, &next), -EIO);
+    sync_fails = false;
+    vsr_node_superblock_close(&file);
+    read_file(after);
+    cr_assert_arr_eq(after + newest, before + newest, PAIR_BYTES);
+}
+
+/* vsr/superblock.h: a file that may not outlive a crash is none: it is taken back, and the error is
+ * the disk's. A new file is durable once its directory is. */
+FileTest(formatting_waits_for_the_disk_and_the_directory)
+{
+    bool *const failures[] = {&sync_fails, &file_sync_fails, &directory_sync_fails, &takes_nothing};
+    struct vsr_error why;
+
+    cr_assert_eq(file_syncs, 1);
+    cr_assert_eq(directory_syncs, 1);
+    vsr_node_superblock_remove(directory, 1);
+    for (uint32_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+        file_syncs = directory_syncs = 0;
+        *failures[i] = true;
+        cr_assert_eq(vsr_superblock_format(directory, &identity, &why), -EIO, "failure %u", i);
+        cr_assert_not_null(strstr(why.text, "cannot be written"));
+        cr_assert_neq(access(path, F_OK), 0, "failure %u", i);
+        *failures[i] = false;
+    }
+    file_syncs = directory_syncs = 0;
+    cr_assert_eq(vsr_superblock_format(directory, &identity, &why), 0);
 }
 
 /* A directory that takes no file, or is none: the file system's word, and the file's name. */

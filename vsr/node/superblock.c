@@ -231,6 +231,10 @@ static int lock_file(struct superblock_file *file, struct vsr_error *why)
                        strerror(-error));
     }
     if (flock(file->fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK) {
+        int error = -errno;
+        return explain(why, error, "%s: cannot be locked: %s", file->path, strerror(-error));
+    }
     return explain(why, -EBUSY, "%s: is in use: another process runs this replica", file->path);
 }
 
