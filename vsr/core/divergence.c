@@ -114,46 +114,46 @@ static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 }
 
 /** A replica's state is ours at the claim's op: so may a majority's be, our own among them. */
-static void note_equal(struct vsr_replica *r, uint32_t from, struct vsr_claim claim)
+static void note_equal(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim)
 {
     struct vsr_comparisons *c = &r->in_view.compared;
     uint32_t count = 1;
 
-    if (claim.op <= c->equal[from]) return;
-    c->equal[from] = claim.op;
-    if (claim.op <= c->agreed.op) return;
+    if (claim->op <= c->equal[from]) return;
+    c->equal[from] = claim->op;
+    if (claim->op <= c->agreed.op) return;
     for (uint32_t i = 0; i < r->members.count; i++)
-        count += i != r->members.self && c->equal[i] >= claim.op;
-    if (count >= quorum_majority(r->members.count)) c->agreed = claim;
+        count += i != r->members.self && c->equal[i] >= claim->op;
+    if (count >= quorum_majority(r->members.count)) c->agreed = *claim;
 }
 
-static void compare(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
+static void compare(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
                     struct vsr_effects *out)
 {
     struct vsr_comparisons *c = &r->in_view.compared;
     uint64_t own;
 
-    VSR_ASSERT(claim.op != 0);
+    VSR_ASSERT(claim->op != 0);
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
 
-    if (claim.op > r->applied) {
+    if (claim->op > r->applied) {
         /* The first that waits, or a replica that is always ahead would never be compared. */
-        if (c->waiting[from].op == 0) c->waiting[from] = claim;
+        if (c->waiting[from].op == 0) c->waiting[from] = *claim;
         c->is_due = true;
         return;
     }
-    if (!find_own(r, claim.op, &own)) return;
-    if (own == claim.digest) {
+    if (!find_own(r, claim->op, &own)) return;
+    if (own == claim->digest) {
         note_equal(r, from, claim);
         return;
     }
     if (!is_primary(r)) {
-        note_divergence(r, claim.op);
+        note_divergence(r, claim->op);
         return;
     }
     if (c->other[from] != 0) return;
-    c->other[from] = claim.op;
-    judge(r, claim.op, out);
+    c->other[from] = claim->op;
+    judge(r, claim->op, out);
 }
 
 void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
@@ -166,7 +166,7 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
         const struct vsr_claim claim = c->waiting[i];
         if (claim.op == 0) continue;
         c->waiting[i].op = 0;
-        compare(r, i, claim, out);
+        compare(r, i, &claim, out);
     }
 }
 
@@ -175,10 +175,10 @@ struct vsr_claim vsr_claim_own(const struct vsr_replica *r)
     return (struct vsr_claim){.op = r->applied, .digest = r->divergence.digest};
 }
 
-void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
+void vsr_hear_claim(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
                     struct vsr_effects *out)
 {
-    if (claim.op != 0) compare(r, from, claim, out);
+    if (claim->op != 0) compare(r, from, claim, out);
 }
 
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from)

@@ -36,7 +36,7 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
 /** What our state is. */
 struct vsr_claim vsr_claim_own(const struct vsr_replica *r);
 /** Takes what replica `from` has said: a backup of its state, the primary of the majority's. */
-void vsr_hear_claim(struct vsr_replica *r, uint32_t from, struct vsr_claim claim,
+void vsr_hear_claim(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
                     struct vsr_effects *out);
 /** A replica begins anew: what it had said was of another life. */
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from);

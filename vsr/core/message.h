@@ -31,6 +31,14 @@ static inline uint64_t load_word(const uint64_t *from)
     return word;
 }
 
+/** Loads a buffer's words one by one, as they were stored a moment ago. See copy_words. */
+static inline struct vsr_buffer load_buffer(const struct vsr_buffer *from)
+{
+    struct vsr_buffer buffer = *from;
+    __asm__("" : "+r"(buffer.header), "+r"(buffer.handle));
+    return buffer;
+}
+
 /**
  * Copies what a payload takes in a message, by words of 8 bytes.
  *

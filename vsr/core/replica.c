@@ -7,6 +7,7 @@
 #include "execute.h"
 #include "liveness.h"
 #include "log_room.h"
+#include "message.h"
 #include "normal.h"
 #include "queue.h"
 #include "recovery.h"
@@ -190,7 +191,7 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
         break;
     case VSR_EVENT_MESSAGE:
         r->is_local = event->is_local;
-        why = vsr_on_message(r, event->message, out);
+        why = vsr_on_message(r, load_buffer(&event->message), out);
         break;
     case VSR_EVENT_TURN_END:
         why = on_turn_end(r, out);
