@@ -184,6 +184,18 @@ static void check_registered(struct world *w, const struct host *h, const struct
            h->index, reply->session);
 }
 
+/** A Register is told that its session is gone: it was opened, and is closed or evicted. */
+static void check_register_evicted(struct world *w, const struct host *h,
+                                   const struct vsr_reply *reply)
+{
+    const struct vsr_registered *result = (const struct vsr_registered *)(const void *)(reply + 1);
+
+    if (reply->payload_bytes != sizeof *result ||
+        !reference_has_left(&w->ghost.reference, result->client_id))
+        BROKEN(w, "I17: replica %u tells a client that registers of a session that is not gone",
+               h->index);
+}
+
 static void check_reply(struct world *w, const struct host *h, const struct vsr_reply *reply)
 {
     uint64_t result = 0;
@@ -193,6 +205,10 @@ static void check_reply(struct world *w, const struct host *h, const struct vsr_
     if (reply->status == VSR_REPLY_BUSY || reply->status == VSR_REPLY_REFUSED) return;
     if (reply->number == 0 && reply->status == VSR_REPLY_OK) {
         check_registered(w, h, reply);
+        return;
+    }
+    if (reply->number == 0 && reply->status == VSR_REPLY_EVICTED) {
+        check_register_evicted(w, h, reply);
         return;
     }
     const struct reference_session *s =

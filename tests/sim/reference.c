@@ -58,6 +58,16 @@ const struct reference_session *reference_find(const struct reference *r, vsr_se
     return find(r, session, slot);
 }
 
+bool reference_has_left(const struct reference *r, const uint64_t client_id[2])
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct reference_session *s = &r->sessions[i];
+        if (!s->is_open && s->client_id[0] == client_id[0] && s->client_id[1] == client_id[1])
+            return true;
+    }
+    return false;
+}
+
 /** Rule 5.3: the session whose last op is the oldest goes, the lowest slot among equals. */
 static uint32_t take_slot(struct reference *r)
 {

@@ -55,6 +55,8 @@ struct reference_outcome reference_execute(struct reference *r, const struct vsr
 /** The session ever opened under this name, or NULL. */
 const struct reference_session *reference_find(const struct reference *r, vsr_session session,
                                                uint32_t slot);
+/** Whether a session that this client id has opened is closed or evicted. */
+bool reference_has_left(const struct reference *r, const uint64_t client_id[2]);
 /** Tells payloads apart. */
 uint64_t reference_tag(const void *payload, uint32_t bytes);
 /** Adds a result to a sum. */

@@ -382,6 +382,33 @@ Test(client, 5_3_evictions_without_a_result_back_off)
     close_desk(&d);
 }
 
+/* 5.3: evicted before its Register was answered, a session registers with another id; the same
+ * answer again is of a Register that it has not out any more. */
+Test(client, 5_3_register_whose_session_is_gone)
+{
+    struct desk d = open_desk(1, 0);
+    struct vsr_register first;
+    struct vsr_register second;
+
+    vsr_client_open(d.c, &d.out);
+    vsr_client_turn_end(d.c, &d.out);
+    memcpy(&first, request(&d, 0, NULL) + 1, sizeof first);
+    const struct vsr_reply evicted = {.status = VSR_REPLY_EVICTED,
+                                      .payload_bytes = sizeof(struct vsr_registered)};
+    drop_effects(&d);
+    receive_reply(&d, evicted, first.client_id, 0);
+    vsr_client_turn_end(d.c, &d.out);
+    cr_assert_eq(request(&d, 0, NULL)->kind, VSR_KIND_REGISTER);
+    memcpy(&second, request(&d, 0, NULL) + 1, sizeof second);
+    cr_assert_neq(second.client_id[1], first.client_id[1]);
+    receive_reply(&d, evicted, first.client_id, 0);
+    admit(&d, 0, 0);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_READY);
+    receive_reply(&d, evicted, second.client_id, 0);
+    cr_assert_eq(vsr_client_session_state(d.c, 0), VSR_SESSION_READY, "its op is its way to know");
+    close_desk(&d);
+}
+
 /* C8: Evicted from a primary of an older view is not believed. */
 Test(client, C8_evicted_of_an_older_view_is_ignored)
 {

@@ -237,9 +237,27 @@ static void on_evicted(struct vsr_client *c, uint32_t index, const struct vsr_re
     open_anew(c, index, true, out);
 }
 
+/** Its session was opened and evicted before it knew of it. */
+static void on_register_evicted(struct vsr_client *c, const struct vsr_reply *reply,
+                                struct vsr_client_effects *out)
+{
+    const uint32_t index = find_registering(c, reply);
+
+    if (index == UINT32_MAX) {
+        c->report.replies_ignored++;
+        return;
+    }
+    c->report.evicted++;
+    open_anew(c, index, true, out);
+}
+
 void vsr_on_refusal(struct vsr_client *c, const struct vsr_header *m, const struct vsr_reply *reply,
                     struct vsr_client_effects *out)
 {
+    if (reply->number == 0 && reply->status == VSR_REPLY_EVICTED) {
+        on_register_evicted(c, reply, out);
+        return;
+    }
     const uint32_t index = vsr_session_find(c, reply);
     /* C8: a primary of an older view may not know our session yet. */
     bool is_old_news = reply->status == VSR_REPLY_EVICTED && m->view < c->view_hint;

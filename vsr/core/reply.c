@@ -206,6 +206,19 @@ void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
     vsr_reply(r, address, &reply, &evicted, out);
 }
 
+void vsr_reply_register_evicted(struct vsr_replica *r, const struct vsr_register *payload,
+                                struct vsr_effects *out)
+{
+    const struct vsr_registered result = {
+        .client_id = {payload->client_id[0], payload->client_id[1]},
+    };
+    const struct vsr_reply reply = {
+        .payload_bytes = sizeof result,
+        .status = VSR_REPLY_EVICTED,
+    };
+    vsr_reply(r, payload->address, &reply, &result, out);
+}
+
 void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address address,
                           struct vsr_effects *out)
 {

@@ -30,6 +30,9 @@ void vsr_reply_closed(struct vsr_replica *r, vsr_address address, const struct v
 /** Says that a request's session is gone, and what of it was executed, if the table knows. */
 void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
                        const struct vsr_request *request, struct vsr_effects *out);
+/** Answers a Register whose session was opened and is gone: its client needs another id. */
+void vsr_reply_register_evicted(struct vsr_replica *r, const struct vsr_register *payload,
+                                struct vsr_effects *out);
 /** Repeats the reply that a client table entry holds. */
 void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effects *out);
 /** Answers a Register from `address` whose client id has the session at `slot`: with the session,

@@ -6,6 +6,7 @@
  */
 #include "request.h"
 
+#include "checksum.h"
 #include "divergence.h"
 #include "forward.h"
 #include "log_room.h"
@@ -164,13 +165,58 @@ static enum verdict judge_operation(struct vsr_replica *r, vsr_address client,
     return VERDICT_DROP;
 }
 
+/** Where it is remembered that this Register was logged. */
+static struct vsr_logged_register *register_of(struct vsr_replica *r,
+                                               const struct vsr_register *payload)
+{
+    const uint64_t hash = vsr_checksum_of(0, payload->client_id, sizeof payload->client_id);
+
+    return &r->in_view.registers[hash % REGISTERS_KEPT];
+}
+
+/** The op in which this view's primary has logged this Register; 0 = none that it remembers. */
+static vsr_op logged_at(struct vsr_replica *r, const struct vsr_register *payload)
+{
+    const struct vsr_logged_register *logged = register_of(r, payload);
+    const bool is_it = logged->client_id[0] == payload->client_id[0] &&
+                       logged->client_id[1] == payload->client_id[1] &&
+                       logged->address == payload->address;
+
+    return is_it ? logged->op : 0;
+}
+
+static void note_register(struct vsr_replica *r, const struct vsr_request *request)
+{
+    const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
+
+    VSR_ASSERT(request->kind == VSR_KIND_REGISTER && r->batch.buffer.header != NULL);
+    *register_of(r, payload) = (struct vsr_logged_register){
+        .client_id = {payload->client_id[0], payload->client_id[1]},
+        .address = payload->address,
+        .op = r->log.op + 1, /* of the open batch */
+    };
+}
+
+/**
+ * A Register that comes again opens one session, as long as its first is remembered: those that are
+ * on their way when a client knows its session would evict others, which would do the same, and
+ * nobody would keep one for as long as a request takes.
+ *
+ * Source: rules 4.1.3 and 5.3.
+ */
 static enum verdict judge_register(struct vsr_replica *r, const struct vsr_request *request,
                                    struct vsr_effects *out)
 {
     const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
     uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
 
-    if (slot == UINT32_MAX) return VERDICT_APPEND;
+    if (slot == UINT32_MAX) {
+        const vsr_op op = logged_at(r, payload);
+        if (op == 0) return VERDICT_APPEND;
+        drop(r, op > r->applied ? VSR_DROP_IN_LOG : VSR_DROP_EVICTED_SESSION);
+        if (op <= r->applied) vsr_reply_register_evicted(r, payload, out);
+        return VERDICT_DROP;
+    }
     drop(r, vsr_client_table_at(&r->clients, slot)->address == payload->address
                 ? VSR_DROP_ANSWERED
                 : VSR_DROP_FOREIGN_ID);
@@ -265,6 +311,7 @@ static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, 
             continue;
         }
         if (!batch_append(r, request, out)) return offset;
+        if (request->kind == VSR_KIND_REGISTER) note_register(r, request);
         /* With Qr = 1 that may have executed a batch, and a Register in it have taken the slot. */
         if (entry != NULL && entry->session == request->session) entry->pending = request->number;
     }

@@ -27,6 +27,8 @@
 enum { REORDER_MAX = VSR_PIPELINE_MAX };
 /** Heartbeats whose answers are timed. */
 enum { HEARTBEATS_KEPT = 64 };
+/** Registers of which a primary remembers that it has logged them. */
+enum { REGISTERS_KEPT = 256 };
 /** Effects that a step may need beside one reply per request of a batch and one Prepare per op. */
 enum { EFFECTS_SPARE = 32 + REORDER_MAX };
 
@@ -52,6 +54,13 @@ struct vsr_asked {
     uint64_t nonce;
     uint64_t at;         /* ticks, when it came first */
     uint32_t round_trip; /* ticks from an answer to the question behind it; 0 = not known */
+};
+
+/** A Register that is in the log of the view's primary, or was executed from there. */
+struct vsr_logged_register {
+    uint64_t client_id[2];
+    vsr_address address;
+    vsr_op op; /* 0: none */
 };
 
 /**
@@ -83,6 +92,9 @@ struct vsr_in_view {
     /* Before the view has started. */
     struct vsr_known_log logs[VSR_REPLICAS_MAX];
     bool is_log_selected; /* the view's log is chosen: no DoViewChange changes that */
+
+    /* Primary: the last one for each hash of an id. */
+    struct vsr_logged_register registers[REGISTERS_KEPT];
 };
 
 /** What a replica knows of each, itself included, whatever the view. */

@@ -43,7 +43,8 @@ struct vsr_register {
 
 enum vsr_reply_status {
     VSR_REPLY_OK,
-    VSR_REPLY_EVICTED,   /* the session is gone; a struct vsr_evicted follows if more is known */
+    VSR_REPLY_EVICTED,   /* the session is gone; a struct vsr_evicted follows if more is known; of a
+                            Register: it was opened before, a struct vsr_registered follows */
     VSR_REPLY_BUSY,      /* not looked at: the primary's queue is full; ask again later */
     VSR_REPLY_REFUSED,   /* of a Register: another address has a session of this client id */
     VSR_REPLY_TOO_LARGE, /* never executed: a payload above the replica's op_bytes_max */
@@ -59,7 +60,7 @@ struct vsr_reply {
     uint8_t reserved;
 };
 
-/** Result of a Register, refused or not: says which one was answered; the reply itself names
+/** Result of a Register, whatever became of it: says which one was answered; the reply itself names
  * session and slot. */
 struct vsr_registered {
     uint64_t client_id[2];
