@@ -3,16 +3,19 @@
  */
 #include "leak_check.h"
 
+#include "messages.h"
 #include "world.h"
 
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
 #include <vsr/client_actor.h>
+#include <vsr/message.h>
 #include <vsr/peers.h>
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 LEAK_CHECKED_SUITE(clients);
 
@@ -25,6 +28,7 @@ struct desk {
     act_id id;
     _Atomic(struct vsr_client_actor *) client; /* for those who misuse it */
     atomic_uint opened, results, refused, closed, gone, ticks, has_stopped;
+    atomic_uint view_hint; /* at the last turn's end */
     atomic_int before; /* what submit said to a message that came before all else; 1 = none came */
     atomic_uint wrong; /* answers that callbacks got: Criterion's checks are the main thread's */
     bool closes_when_refused;
@@ -104,8 +108,10 @@ static void on_gone(void *context, struct vsr_client_actor *client)
 static void on_turn_end(void *context, struct vsr_client_actor *client)
 {
     struct desk *d = context;
+    struct vsr_client_report report;
 
-    (void)client;
+    vsr_client_actor_report(client, &report);
+    atomic_store(&d->view_hint, (unsigned)report.view_hint);
     atomic_fetch_add(&d->ticks, 1);
 }
 
@@ -224,6 +230,38 @@ Test(clients, close_is_told_when_all_were_refused)
     stop_client(&d);
     world_stop(&d.world);
     vsr_peers_destroy(peers);
+}
+
+/* A message to a client whose header says another size than the runtime does is none. */
+Test(clients, a_message_of_another_size_is_none)
+{
+    const uint32_t bytes = sizeof(struct vsr_header);
+    const uint32_t sizes[] = {1, bytes - 1, bytes + 8};
+    struct act_port *port;
+    struct desk d;
+
+    start(&d, 1);
+    cr_assert_eq(act_port_open(d.world.runtime, &port), 0);
+    for (uint32_t i = 0; i < 4; i++) { /* the last one is whole */
+        const struct vsr_header header = {.magic = VSR_MAGIC,
+                                          .version = VSR_VERSION,
+                                          .type = VSR_NEW_VIEW,
+                                          .cluster = d.world.options.replica.cluster,
+                                          .view = 6,
+                                          .bytes = bytes};
+        struct act_message *m = act_message_create(NODE_MESSAGE, bytes + 8);
+        cr_assert_not_null(m);
+        memset(m->body, 0, bytes + 8);
+        memcpy(m->body, &header, sizeof header);
+        m->body_bytes = i < 3 ? sizes[i] : bytes;
+        cr_assert_eq(act_send(d.id, m), 0);
+        const unsigned ticks = atomic_load(&d.ticks);
+        AWAIT(atomic_load(&d.ticks) > ticks + 3);
+        cr_assert_eq(atomic_load(&d.view_hint), i < 3 ? 0 : 6, "message %u", i);
+    }
+    act_port_close(port);
+    stop_client(&d);
+    world_stop(&d.world);
 }
 
 /** Sends a message to a client that it is told of while its worker is held up by it. */

@@ -67,6 +67,50 @@ Test(damage, changed_entries_enter_no_log)
     world_stop(&w);
 }
 
+/** Tells replica 1 in the name of replica 2 that view 2 has started, in so many bytes. */
+static void tell_of_a_view(struct world *w, uint32_t body_bytes)
+{
+    const struct vsr_commit commit = {
+        .header = {.magic = VSR_MAGIC,
+                   .version = VSR_VERSION,
+                   .type = VSR_COMMIT,
+                   .to = 1,
+                   .cluster = w->options.replica.cluster,
+                   .from = 2,
+                   .from_incarnation = 1,
+                   .view = 2,
+                   .bytes = sizeof commit},
+    };
+    struct act_message *m = act_message_create(NODE_MESSAGE, sizeof commit + 64);
+
+    cr_assert_not_null(m);
+    memset(m->body, 0, sizeof commit + 64);
+    memcpy(m->body, &commit, sizeof commit);
+    m->body_bytes = body_bytes;
+    cr_assert_eq(act_send(vsr_peers_id(vsr_cluster_peers(w->cluster), 1), m), 0);
+}
+
+/* A message whose header says another size than the runtime does never reaches the core. */
+Test(damage, a_message_of_another_size_is_none)
+{
+    static const uint32_t sizes[] = {1, sizeof(struct vsr_header) - 1, sizeof(struct vsr_header),
+                                     sizeof(struct vsr_commit) - 1, sizeof(struct vsr_commit) + 8};
+    struct world w;
+    struct act_port *port;
+
+    world_init(&w);
+    world_start(&w);
+    cr_assert_eq(act_port_open(w.runtime, &port), 0);
+    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        tell_of_a_view(&w, sizes[i]);
+        cr_assert_eq(world_look(&w, 1).replica.view, 0, "%u bytes", sizes[i]);
+    }
+    tell_of_a_view(&w, sizeof(struct vsr_commit));
+    cr_assert_eq(world_look(&w, 1).replica.view, 2);
+    act_port_close(port);
+    world_stop(&w);
+}
+
 /* replica.h: is_local is what the runtime says of the sender, not the message. Who says that he is
  * the primary and is not is looked at, and an entry that is not what its checksum says is said. */
 Test(damage, nobody_passes_for_a_peer)

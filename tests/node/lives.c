@@ -181,6 +181,12 @@ Test(lives, other_quorums_have_another_limit)
     world_start(&l.world);
     cr_assert_eq(vsr_cluster_down_max(l.world.cluster), 1);
     world_stop(&l.world);
+
+    make(&l, 5);
+    l.world.options.replica.recovery_quorum = 4; /* and nobody left to lose */
+    world_start(&l.world);
+    cr_assert_eq(vsr_cluster_down_max(l.world.cluster), 1);
+    world_stop(&l.world);
 }
 
 /* cluster.h: settle says -ESRCH when no replica runs, -ETIMEDOUT when they do not agree. */

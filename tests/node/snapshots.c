@@ -152,6 +152,72 @@ Test(snapshots, damaged_bytes_are_not_loaded)
     destroy_side(b);
 }
 
+/* replica.h: a chunk that does not follow on what is there is not stored, before it or behind. */
+Test(snapshots, a_chunk_out_of_its_place_is_not_stored)
+{
+    _Alignas(8) uint8_t message[sizeof(struct vsr_chunk) + CHUNK_BYTES] = {0};
+    struct vsr_effect effect = {.buffer = {.header = (void *)message}, .chunk_bytes = CHUNK_BYTES};
+    struct side *a = create_side();
+    struct side *b = create_side();
+
+    add(a, 3, 30);
+    const struct vsr_snapshot snapshot = save(a);
+    ship(a, b, 4 * CHUNK_BYTES);
+    effect.chunk_offset = 3 * CHUNK_BYTES; /* again */
+    vsr_node_snapshot_store(&b->life.snapshots, &effect);
+    effect.chunk_offset = 5 * CHUNK_BYTES; /* one is missing */
+    vsr_node_snapshot_store(&b->life.snapshots, &effect);
+    cr_assert_eq(b->life.snapshots.incoming.count, 4 * CHUNK_BYTES);
+    for (uint64_t at = 4 * CHUNK_BYTES; at < snapshot.bytes; at += effect.chunk_bytes) {
+        effect.chunk_offset = at;
+        effect.chunk_bytes =
+            snapshot.bytes - at < CHUNK_BYTES ? (uint32_t)(snapshot.bytes - at) : CHUNK_BYTES;
+        vsr_node_snapshot_fill(&a->life.snapshots, &effect);
+        vsr_node_snapshot_store(&b->life.snapshots, &effect);
+    }
+    cr_assert(load(b, &snapshot));
+    cr_assert_eq(digest(b), digest(a));
+    destroy_side(a);
+    destroy_side(b);
+}
+
+static bool load_nothing(void *state, vsr_snapshot_read read, void *stream)
+{
+    (void)state, (void)read, (void)stream;
+    return true;
+}
+
+static bool load_beyond(void *state, vsr_snapshot_read read, void *stream)
+{
+    uint8_t byte;
+
+    (void)state;
+    while (read(stream, &byte, 1)) {
+        /* To the end, and one more. */
+    }
+    return true;
+}
+
+/* state_machine.h: a machine that leaves bytes of its snapshot unread has loaded another one. One
+ * that asks for more than there are is told, and gets none. */
+Test(snapshots, a_snapshot_is_loaded_to_its_last_byte)
+{
+    struct side *a = create_side();
+    struct side *b = create_side();
+
+    const struct vsr_snapshot snapshot = save(a);
+    ship(a, b, snapshot.bytes);
+    b->life.machine.load = load_nothing;
+    cr_assert_not(load(b, &snapshot));
+    destroy_side(b);
+    b = create_side();
+    ship(a, b, snapshot.bytes);
+    b->life.machine.load = load_beyond;
+    cr_assert(load(b, &snapshot));
+    destroy_side(a);
+    destroy_side(b);
+}
+
 static bool refuse_load(void *state, vsr_snapshot_read read, void *stream)
 {
     (void)state, (void)read, (void)stream;

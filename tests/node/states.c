@@ -6,6 +6,7 @@
 #include "world.h"
 
 #include <errno.h>
+#include <time.h>
 
 LEAK_CHECKED_SUITE(states);
 
@@ -106,4 +107,63 @@ Test(states, the_replica_that_deviates_halts)
         cr_assert_neq(vsr_cluster_settle(w.cluster, SECOND / 20), 0);
         world_stop(&w);
     }
+}
+
+/* cluster.h: one that has halted counts as lost; health.h: with another one the cluster is gone,
+ * and clients are told. */
+Test(states, one_that_has_halted_is_lost)
+{
+    struct oddity odd = {.replica = 2, .in_results = true};
+    struct world w;
+    uint64_t value;
+    int status;
+
+    begin(&w, &odd);
+    load(&w, 12);
+    load_until_halted(&w, 2);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 1, VSR_KILL_SAFELY), -EBUSY);
+    cr_assert_eq(world_look(&w, 1).run_state, VSR_RUNNING);
+    cr_assert_eq(vsr_cluster_kill(w.cluster, 1, VSR_KILL_FORCED), 0);
+    status = world_add(w.caller, (struct vsr_counter_add){3, 1}, &value, 20 * SECOND);
+    cr_assert(status == -EOWNERDEAD || status == -ENOTRECOVERABLE, "status %d", status);
+    world_stop(&w);
+}
+
+static _Atomic uint64_t last_timestamp;
+
+static void timed_apply(void *state, vsr_op op, uint64_t timestamp,
+                        const struct vsr_operation *operations, uint32_t count)
+{
+    counter.apply(state, op, timestamp, operations, count);
+    atomic_store(&last_timestamp, timestamp);
+}
+
+static int create_timed(void *context, uint32_t replica, struct vsr_state_machine *machine)
+{
+    int error = vsr_counter_create(8, machine);
+
+    (void)context, (void)replica;
+    counter = *machine;
+    machine->apply = timed_apply;
+    return error;
+}
+
+/* state_machine.h: a timestamp is the primary's clock, in ns since 1970. */
+Test(states, timestamps_are_the_clock_s)
+{
+    struct world w;
+    struct timespec now;
+    uint64_t value;
+
+    world_init(&w);
+    w.options.create_machine = create_timed;
+    world_start_caller(&w);
+    world_sleep_ms(20); /* some ticks */
+    cr_assert_eq(world_add(w.caller, (struct vsr_counter_add){3, 1}, &value, 20 * SECOND), 0);
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t now_ns = (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+    const uint64_t then_ns = atomic_load(&last_timestamp);
+    cr_assert(then_ns <= now_ns && now_ns - then_ns < 600 * SECOND, "%llu, now %llu",
+              (unsigned long long)then_ns, (unsigned long long)now_ns);
+    world_stop(&w);
 }
