@@ -228,22 +228,67 @@ Test(rule_g0, fork_is_found_one_op_later_and_not_executed)
     fixture_end(f);
 }
 
-/* G0: the same, when what comes next is the entry itself, a commit number, a heartbeat's head. */
+/** A heartbeat with this number, commit number and head. */
+static enum vsr_drop say_commit(struct fixture *f, uint64_t sequence, vsr_op commit,
+                                vsr_checksum commit_checksum, vsr_op op, vsr_checksum op_checksum)
+{
+    struct vsr_buffer b = make_commit(f, commit, commit_checksum);
+
+    BODY(b, vsr_commit)->sequence = sequence;
+    BODY(b, vsr_commit)->op = op;
+    BODY(b, vsr_commit)->op_checksum = op_checksum;
+    return fixture_message(f, b);
+}
+
+/* G0: {op, checksum} in a message has no checksum: one that is damaged proves no fork, nor when it
+ * comes again, nor another one behind one that says the contrary. */
+Test(rule_g0, damaged_claim_proves_no_fork)
+{
+    struct chain c = chain_make(3, 6);
+    const vsr_checksum third = chain_checksum(&c, 3), fourth = chain_checksum(&c, 4);
+    struct fixture *f = backup(&c, 4, 3);
+
+    for (uint64_t sequence = 1; sequence < 20; sequence += 2) {
+        for (uint32_t i = 0; i < 4; i++)
+            cr_assert_eq(say_commit(f, sequence, 3, third + i % 2, 4, fourth + (i + 1) % 2),
+                         VSR_DROP_FORKED);
+        cr_assert_eq(say_commit(f, sequence + 1, 3, third, 4, fourth), VSR_DROP_NONE);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        struct vsr_buffer b = changeable(&c.entry[5]); /* the log's own buffer, sent again */
+        BODY(b, vsr_prepare)->commit = 4;
+        BODY(b, vsr_prepare)->commit_checksum = fourth + 1;
+        cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
+    }
+    cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+    cr_assert(!fixture_noticed(f, VSR_NOTICE_FORKED_LOG));
+    cr_assert_eq(seen(f).applied, 3, "nor is it acted upon");
+    cr_assert_eq(say_commit(f, 21, 4, fourth, 5, chain_checksum(&c, 5)), VSR_DROP_NONE);
+    cr_assert_eq(seen(f).applied, 4);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* G0: the same, when what comes next is the entry itself, or two heartbeats with its commit number
+ * or head. */
 Test(rule_g0, fork_is_found_by_whatever_the_view_says_of_the_op)
 {
     struct chain c = chain_make(3, 6);
 
     for (uint32_t how = 0; how < 3; how++) {
         struct fixture *f = backup(&c, 3, 3);
-        struct vsr_buffer b = how == 0   ? copy_of(c.entry[4])
-                              : how == 1 ? make_commit(f, 4, chain_checksum(&c, 4))
-                                         : make_commit(f, 3, chain_checksum(&c, 3));
+        const vsr_op commit = how == 1 ? 4 : 3;
         cr_assert_eq(fixture_message(f, another(&c.entry[4])), VSR_DROP_NONE);
-        if (how == 2) {
-            BODY(b, vsr_commit)->op = 4;
-            BODY(b, vsr_commit)->op_checksum = chain_checksum(&c, 4);
+        if (how == 0) {
+            cr_assert_eq(fixture_message(f, copy_of(c.entry[4])), VSR_DROP_FORKED);
+        } else {
+            for (uint64_t sequence = 1; sequence <= 2; sequence++) {
+                cr_assert_eq(seen(f).status, VSR_STATUS_NORMAL);
+                cr_assert_eq(say_commit(f, sequence, commit, chain_checksum(&c, commit),
+                                        how == 1 ? 3 : 4, chain_checksum(&c, how == 1 ? 3 : 4)),
+                             VSR_DROP_FORKED);
+            }
         }
-        cr_assert_eq(fixture_message(f, b), VSR_DROP_FORKED);
         check_left_the_fork(f, 3);
         fixture_free(f);
     }
@@ -307,6 +352,28 @@ Test(rule_g0, cluster_with_a_forked_backup_goes_on)
     world_converge(&w, 400);
     world_all_counted(&w, 5, 3 * (uint64_t)o.log_ops);
     cr_assert_eq(seen(w.replicas[0]).view, 0, "nobody else had to do with it");
+    world_end(&w);
+}
+
+/* G0: a message that goes to all is one buffer. A heartbeat damaged in it leaves all backups where
+ * they are: RECOVERING they would have nobody to recover from. */
+Test(rule_g0, damaged_heartbeat_to_all_stops_nobody)
+{
+    struct vsr_replica_options o = fixture_options(3, 0);
+
+    world_start(&w, &o);
+    struct world_answer client = world_open(&w, 0, 1);
+    world_run(&w, 6);
+    for (uint32_t i = 1; i <= 2; i++) {
+        struct vsr_buffer b = make_commit(w.replicas[i], 1, 12345);
+        BODY(b, vsr_commit)->sequence = w.replicas[0]->r->heartbeat_sequence;
+        cr_assert_eq(world_say(&w, i, b), VSR_DROP_FORKED);
+    }
+    world_request(&w, 0, client.session, client.slot, 1, 5);
+    world_run(&w, 20);
+    cr_assert_eq(world_answered(&w, client.session, 1), 1);
+    world_all_counted(&w, 5, 1);
+    cr_assert_eq(seen(w.replicas[0]).view, 0);
     world_end(&w);
 }
 

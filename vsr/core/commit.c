@@ -22,11 +22,11 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
  *
  * Returns: false when the entry at that op is not the view's: nothing is executed then.
  */
-bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum,
+bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum, uint64_t witness,
                       struct vsr_effects *out)
 {
     if (commit > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit;
-    if (!vsr_confirm(r, commit, checksum, out)) return false;
+    if (!vsr_confirm(r, commit, checksum, witness, out)) return false;
     /* A commit beyond the log says nothing of our head: that may be another entry than the view's.
      */
     if (commit > r->log.op) commit = r->confirmed;
@@ -34,13 +34,15 @@ bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksu
     return true;
 }
 
-bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, struct vsr_effects *out)
+bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, uint64_t witness,
+                 struct vsr_effects *out)
 {
     if (op > r->log.op) return true;
     if (op >= r->log.start && !vsr_log_has(&r->log, op, checksum)) {
-        note_fork(r, op, out);
+        if (vsr_doubt_again(&r->in_view.doubt, op, witness)) note_fork(r, op, out);
         return false;
     }
+    if (op >= r->log.start) vsr_doubt_ends(&r->in_view.doubt, op);
     if (op > r->confirmed) r->confirmed = op;
     return true;
 }

@@ -128,7 +128,7 @@ static void note_equal(struct vsr_replica *r, uint32_t from, const struct vsr_cl
 }
 
 static void compare(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
-                    struct vsr_effects *out)
+                    uint64_t witness, struct vsr_effects *out)
 {
     struct vsr_comparisons *c = &r->in_view.compared;
     uint64_t own;
@@ -138,15 +138,20 @@ static void compare(struct vsr_replica *r, uint32_t from, const struct vsr_claim
 
     if (claim->op > r->applied) {
         /* The first that waits, or a replica that is always ahead would never be compared. */
-        if (c->waiting[from].op == 0) c->waiting[from] = *claim;
+        if (c->waiting[from].op == 0 || claim->op < c->waiting[from].op) {
+            c->waiting[from] = *claim;
+            c->waiting_witness[from] = witness;
+        }
         c->is_due = true;
         return;
     }
     if (!find_own(r, claim->op, &own)) return;
     if (own == claim->digest) {
         note_equal(r, from, claim);
+        vsr_doubt_ends(&c->doubts[from], claim->op);
         return;
     }
+    if (!vsr_doubt_again(&c->doubts[from], claim->op, witness)) return;
     if (!is_primary(r)) {
         note_divergence(r, claim->op);
         return;
@@ -166,7 +171,7 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out)
         const struct vsr_claim claim = c->waiting[i];
         if (claim.op == 0) continue;
         c->waiting[i].op = 0;
-        compare(r, i, &claim, out);
+        compare(r, i, &claim, c->waiting_witness[i], out);
     }
 }
 
@@ -176,9 +181,9 @@ struct vsr_claim vsr_claim_own(const struct vsr_replica *r)
 }
 
 void vsr_hear_claim(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
-                    struct vsr_effects *out)
+                    uint64_t witness, struct vsr_effects *out)
 {
-    if (claim->op != 0) compare(r, from, claim, out);
+    if (claim->op != 0) compare(r, from, claim, witness, out);
 }
 
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
@@ -187,5 +192,6 @@ void vsr_forget_claims(struct vsr_replica *r, uint32_t from)
 
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
     c->waiting[from] = (struct vsr_claim){0};
+    c->doubts[from] = (struct vsr_doubt){0};
     c->equal[from] = c->other[from] = 0;
 }

@@ -9,6 +9,8 @@
 #ifndef VSR_CORE_DIVERGENCE_H
 #define VSR_CORE_DIVERGENCE_H
 
+#include "witness.h"
+
 #include <vsr/replica.h>
 
 struct vsr_divergence {
@@ -21,6 +23,8 @@ struct vsr_divergence {
 /** Within a view. At the primary of every replica, at a backup of what the primary says. */
 struct vsr_comparisons {
     struct vsr_claim waiting[VSR_REPLICAS_MAX]; /* of an op that we have not come to; op 0: none */
+    uint64_t waiting_witness[VSR_REPLICAS_MAX];
+    struct vsr_doubt doubts[VSR_REPLICAS_MAX];  /* that it is what we have */
     vsr_op equal[VSR_REPLICAS_MAX];             /* the highest at which it was what we have */
     vsr_op other[VSR_REPLICAS_MAX];             /* the first at which it was not; 0: none */
     struct vsr_claim agreed;                    /* primary: the last that a majority has */
@@ -35,9 +39,13 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
 
 /** What our state is. */
 struct vsr_claim vsr_claim_own(const struct vsr_replica *r);
-/** Takes what replica `from` has said: a backup of its state, the primary of the majority's. */
+/**
+ * Takes what replica `from` has said: a backup of its state, the primary of the majority's.
+ *
+ * Shape: witness names the message that says it: witness.h.
+ */
 void vsr_hear_claim(struct vsr_replica *r, uint32_t from, const struct vsr_claim *claim,
-                    struct vsr_effects *out);
+                    uint64_t witness, struct vsr_effects *out);
 /** A replica begins anew: what it had said was of another life. */
 void vsr_forget_claims(struct vsr_replica *r, uint32_t from);
 

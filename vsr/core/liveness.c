@@ -50,8 +50,9 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
     if (is_primary(r)) return VSR_DROP_NONE;
     if (pong->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = pong->op;
     /* A backup that its primary does not reach goes on with what others tell. */
-    return vsr_learn_commit(r, pong->commit, pong->commit_checksum, out) ? VSR_DROP_NONE
-                                                                         : VSR_DROP_FORKED;
+    const uint64_t witness = vsr_witness(WITNESS_OTHER, m->header->from);
+    return vsr_learn_commit(r, pong->commit, pong->commit_checksum, witness, out) ? VSR_DROP_NONE
+                                                                                  : VSR_DROP_FORKED;
 }
 
 /** Source: rule 6.8. */

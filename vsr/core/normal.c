@@ -136,7 +136,9 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
     const vsr_op released = prepare->released;
     const vsr_checksum commit_checksum = prepare->commit_checksum;
 
-    vsr_hear_claim(r, (uint32_t)m->header->from, &prepare->agreed, out);
+    const uint64_t witness = vsr_witness(WITNESS_OP, entry->op);
+
+    vsr_hear_claim(r, (uint32_t)m->header->from, &prepare->agreed, witness, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
 
     if (entry->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = entry->op;
@@ -151,7 +153,7 @@ enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct
             append_early(r, out);
         }
     }
-    if ((r->due & DUE_FORK) != 0 || !vsr_learn_commit(r, commit, commit_checksum, out))
+    if ((r->due & DUE_FORK) != 0 || !vsr_learn_commit(r, commit, commit_checksum, witness, out))
         return VSR_DROP_FORKED;
     vsr_release(r, released);
     return why;
@@ -176,7 +178,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     r->in_view.has_answered[from] = true;
     r->peers.pins[from].ticks = 0;
     r->peers.ticks_unheard[from] = 0;
-    vsr_hear_claim(r, from, &ok->own, out);
+    vsr_hear_claim(r, from, &ok->own, vsr_witness(WITNESS_OP, ok->op), out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
     /* One slot per sender: an acknowledgement that comes twice counts once. */
     if (ok->applied > r->peers.applied[from]) {
@@ -224,10 +226,11 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     VSR_ASSERT(!is_primary(r));
     hear_primary(r, out);
     if (commit->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit->op;
-    vsr_hear_claim(r, (uint32_t)m->header->from, &commit->agreed, out);
+    const uint64_t witness = vsr_witness(WITNESS_SEQUENCE, commit->sequence);
+    vsr_hear_claim(r, (uint32_t)m->header->from, &commit->agreed, witness, out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;
-    if (!vsr_confirm(r, commit->op, commit->op_checksum, out) ||
-        !vsr_learn_commit(r, commit->commit, commit->commit_checksum, out))
+    if (!vsr_confirm(r, commit->op, commit->op_checksum, witness, out) ||
+        !vsr_learn_commit(r, commit->commit, commit->commit_checksum, witness, out))
         return VSR_DROP_FORKED;
     vsr_release(r, commit->released);
     /* An entry of an older view is not sent again, so nothing else asks for the acknowledgement. */
@@ -267,7 +270,7 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
     r->in_view.has_answered[from] = true;
     r->peers.ticks_unheard[from] = 0;
     time_answer(r, from, ok->sequence);
-    vsr_hear_claim(r, from, &ok->own, out);
+    vsr_hear_claim(r, from, &ok->own, vsr_witness(WITNESS_SEQUENCE, ok->sequence), out);
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;
     r->peers.applied[from] = ok->applied;
     vsr_note_move(r, from);

@@ -19,6 +19,7 @@
 #include "staging.h"
 #include "state_transfer.h"
 #include "view_change.h"
+#include "witness.h"
 
 #include <vsr/replica.h>
 
@@ -84,6 +85,7 @@ struct vsr_in_view {
     uint32_t ticks_unserved; /* that there is work, and neither commit nor applied has moved */
 
     /* Backup. */
+    struct vsr_doubt doubt;                 /* whether our log is the view's */
     struct vsr_buffer reorder[REORDER_MAX]; /* Prepares beyond a gap; op n at n % REORDER_MAX */
     struct vsr_fetch fetch;
     bool is_ack_due;

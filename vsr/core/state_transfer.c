@@ -175,14 +175,16 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
                                struct vsr_effects *out)
 {
     struct vsr_fetch *fetch = &r->in_view.fetch;
+    const uint64_t witness = vsr_witness(WITNESS_OTHER, state->nonce);
 
     if (!fetch->is_waiting) return VSR_DROP_WRONG_NONCE;
     if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->op <= r->log.op) {
         /* It has no more than we do, and that answers nothing: another one's answer to the same
          * question may be on its way, and the next one is asked when the patience is over. */
-        return vsr_learn_commit(r, state->commit, state->commit_checksum, out) ? VSR_DROP_STALE
-                                                                               : VSR_DROP_FORKED;
+        return vsr_learn_commit(r, state->commit, state->commit_checksum, witness, out)
+                   ? VSR_DROP_STALE
+                   : VSR_DROP_FORKED;
     }
     fetch->is_waiting = false;
     fetch->target = state->end;
@@ -195,7 +197,8 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
         return VSR_DROP_NONE;
     }
     enum vsr_drop why = append_body(r, state, out);
-    if (!vsr_learn_commit(r, state->commit, state->commit_checksum, out)) return VSR_DROP_FORKED;
+    if (!vsr_learn_commit(r, state->commit, state->commit_checksum, witness, out))
+        return VSR_DROP_FORKED;
     return why;
 }
 

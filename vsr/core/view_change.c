@@ -176,7 +176,8 @@ void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
         begin_as_primary(r, out);
     else
         begin_as_backup(r, out);
-    if (!vsr_learn_commit(r, r->change.commit, r->change.commit_checksum, out)) return;
+    const uint64_t witness = vsr_witness(WITNESS_OTHER, r->change.commit);
+    if (!vsr_learn_commit(r, r->change.commit, r->change.commit_checksum, witness, out)) return;
     if (is_primary(r))
         vsr_count_acks(r, out);
     else
