@@ -30,7 +30,9 @@ struct vsr_node_inbox {
     struct vsr_node_control *first;
 };
 
+/** Lays an empty inbox into the caller's memory. */
 void vsr_node_inbox_init(struct vsr_node_inbox *inbox);
+/** The memory is the caller's again. Whoever asked has waited: it is empty. */
 void vsr_node_inbox_deinit(struct vsr_node_inbox *inbox);
 /** The oldest control, or NULL. Only from the actor, which then sets control->done. */
 struct vsr_node_control *vsr_node_inbox_take(struct vsr_node_inbox *inbox);

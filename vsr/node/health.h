@@ -23,13 +23,15 @@ struct vsr_node_health {
     uint32_t needed; /* replicas with a log: one less, and it is over */
 };
 
+/** All replicas have a log. The options are in range. Threads: before any other. */
 void vsr_node_health_init(struct vsr_node_health *health,
                           const struct vsr_replica_options *options);
 
-/** Threads: the replica's actor. */
+/** Notes whether a replica is lost; says it on stderr when that ends the cluster. Threads: its
+ * actor. */
 void vsr_node_health_note(struct vsr_node_health *health, uint32_t replica, bool is_lost);
 
-/** Threads: any. */
+/** Whether the cluster is gone for good: once true, always. Threads: any; wait-free. */
 bool vsr_node_health_is_gone(const struct vsr_node_health *health);
 
 #endif

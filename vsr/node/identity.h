@@ -16,7 +16,9 @@ struct vsr_node_identities {
     uint32_t capacity;
 };
 
+/** No seed has been had. */
 void vsr_node_identities_init(struct vsr_node_identities *identities);
+/** Forgets them. No client is being made. */
 void vsr_node_identities_deinit(struct vsr_node_identities *identities);
 /**
  * Makes a client's id: random, or, unless the seed is 0, the seed's.

@@ -7,8 +7,11 @@
 #include <vsr/message.h>
 #include <vsr/notice.h>
 
+/** A line of a message, if VSR_LOG asks for its type; direction "<-" or "->". Threads: any. */
 void vsr_node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m);
+/** A line of a notice; the caller has looked at the level. Threads: any. */
 void vsr_node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op);
+/** A line of something else that a replica goes through. Likewise. */
 void vsr_node_log_event(uint32_t replica, const char *what);
 
 #endif

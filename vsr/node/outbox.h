@@ -30,9 +30,17 @@ struct vsr_node_outbox {
 int vsr_node_outbox_init(struct vsr_node_outbox *outbox,
                          int (*send)(void *context, act_id to, struct act_message *m),
                          void *send_context);
+/** Ends all that waits, and gives its memory back; also of one whose init has failed. */
 void vsr_node_outbox_deinit(struct vsr_node_outbox *outbox);
-/** Ownership: takes m. */
+/**
+ * Sends a message, or keeps it until its receiver has room; when the outbox is full it is dropped
+ * and counted.
+ *
+ * Ownership: takes m.
+ * Threads:   the actor that owns the outbox, as for all that follow.
+ */
 void vsr_node_outbox_send(struct vsr_node_outbox *outbox, act_id to, struct act_message *m);
+/** Offers all that waits again, the oldest first. */
 void vsr_node_outbox_retry(struct vsr_node_outbox *outbox);
 /** Ends all that waits. */
 void vsr_node_outbox_clear(struct vsr_node_outbox *outbox);

@@ -13,6 +13,7 @@
  * act_port_open returned.
  */
 int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port);
+/** Closes a borrowed port; NULL: there is nothing to close. Threads: the one that borrowed it. */
 void vsr_node_port_return(struct act_port *port);
 
 #endif

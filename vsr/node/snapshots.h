@@ -33,6 +33,7 @@ void vsr_node_snapshot_store(struct vsr_node_snapshots *s, const struct vsr_effe
 bool vsr_node_snapshot_load(struct vsr_node_snapshots *s, struct vsr_replica *core,
                             const struct vsr_state_machine *machine,
                             const struct vsr_snapshot *snapshot);
+/** Frees both; zeroed ones too. */
 void vsr_node_snapshots_deinit(struct vsr_node_snapshots *s);
 
 #endif

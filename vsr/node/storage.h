@@ -17,6 +17,12 @@ struct vsr_node_storage;
  */
 int vsr_node_storage_create(const struct vsr_cluster_options *options,
                             struct vsr_node_storage **storage, struct vsr_error *why);
+/**
+ * Writes what is still wanted, ends the thread and frees it. Its replicas have stopped.
+ *
+ * Ownership: takes storage.
+ * Threads:   blocks for as long as a write takes.
+ */
 void vsr_node_storage_destroy(struct vsr_node_storage *storage);
 /** Destroys it, and removes the files that were formatted: the cluster did not start. */
 void vsr_node_storage_undo(struct vsr_node_storage *storage);

@@ -18,6 +18,7 @@ struct vsr_node_storage_files;
 int vsr_node_storage_files_create(const struct vsr_cluster_options *options,
                                   struct vsr_node_storage_files **files,
                                   struct vsr_storage *storage, struct vsr_error *why);
+/** Closes the files, which stay. Ownership: takes files. */
 void vsr_node_storage_files_destroy(struct vsr_node_storage_files *files);
 /** Likewise, and removes the files if they were formatted by create. */
 void vsr_node_storage_files_undo(struct vsr_node_storage_files *files);

@@ -11,6 +11,7 @@ struct vsr_node_storage_memory {
     struct vsr_superblock superblocks[VSR_REPLICAS_MAX];
 };
 
+/** A storage that never blocks. Ownership: borrows memory for as long as it is used. */
 struct vsr_storage vsr_node_storage_memory_of(struct vsr_node_storage_memory *memory);
 
 #endif

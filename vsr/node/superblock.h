@@ -61,6 +61,7 @@ int vsr_node_superblock_open(struct superblock_file *file, const char *directory
 int vsr_node_superblock_write(struct superblock_file *file,
                               const struct vsr_superblock *superblock) VSR_MUST_CHECK;
 
+/** Closes the file, and gives up its lock; one that is closed already stays so. */
 void vsr_node_superblock_close(struct superblock_file *file);
 
 /** Takes back a file just made by vsr_superblock_format. */
