@@ -99,6 +99,52 @@ Test(misuse, half_a_storage_is_refused)
     world_stop(&w);
 }
 
+static struct vsr_superblock held; /* by what is_lying reads for replica 2 */
+static atomic_uint is_lying;
+
+static int write_all(void *context, uint32_t replica, const struct vsr_superblock *superblock)
+{
+    (void)context, (void)replica, (void)superblock;
+    return 0;
+}
+
+static int read_held(void *context, uint32_t replica, struct vsr_superblock *superblock,
+                     struct vsr_error *why)
+{
+    (void)context, (void)why;
+    *superblock = atomic_load(&is_lying) != 0 && replica == 2 ? held : (struct vsr_superblock){0};
+    return 0;
+}
+
+/* cluster.h: -EBADMSG for a superblock that no replica has written; it stays down. */
+Test(misuse, a_storage_that_holds_no_superblock_is_told)
+{
+    static const struct vsr_superblock bad[] = {
+        {.view = 1, .log_view = 2, .incarnation = 1},
+        {.view = UINT64_MAX, .log_view = 1, .incarnation = 1},
+        {.view = 1, .log_view = 1, .incarnation = UINT32_MAX},
+    };
+    const struct vsr_storage storage = {.write = write_all, .read = read_held};
+    struct vsr_error why;
+    struct world w;
+
+    world_init(&w);
+    w.options.storage = &storage;
+    world_start(&w);
+    world_kill(&w, 2);
+    atomic_store(&is_lying, 1);
+    for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        held = bad[i];
+        cr_assert_eq(vsr_cluster_restart(w.cluster, 2, &why), -EBADMSG, "%u", i);
+        cr_assert_not_null(strstr(why.text, "no superblock of a replica"), "%s", why.text);
+        cr_assert_eq(world_look(&w, 2).run_state, VSR_DOWN);
+    }
+    held = (struct vsr_superblock){.view = 0, .log_view = 0, .incarnation = UINT32_MAX - 1};
+    world_restart(&w, 2);
+    world_await_normal(&w, 2);
+    world_stop(&w);
+}
+
 /** A cluster whose machines call it back while they are made and destroyed. */
 struct recursive {
     struct world world;

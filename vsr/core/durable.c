@@ -22,6 +22,7 @@ void vsr_durable_begin(struct vsr_replica *r, const struct vsr_superblock *held)
     struct vsr_durability *d = &r->durability;
 
     VSR_ASSERT(d->asked == 0 && d->durable == 0);
+    VSR_ASSERT(held->incarnation < r->options.incarnation); /* Or else two lives share sequences. */
     d->superblock = *held;
     d->asked = d->durable = (vsr_sequence)r->options.incarnation << 32;
 }
@@ -46,6 +47,8 @@ void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_durability *d = &r->durability;
 
     if (d->durable < d->asked || vsr_is_durable(r)) return;
+    /* A life's sequences end before the next one's begin: both halves are counted, not wrapped. */
+    VSR_ASSERT((uint32_t)d->asked < UINT32_MAX);
     d->superblock = wanted(r);
     d->asked++;
     struct vsr_effect *effect = effects_next(out, VSR_EFFECT_PERSIST);

@@ -4,6 +4,7 @@
 #include "node.h"
 
 #include "assert.h"
+#include "errors.h"
 #include "life.h"
 #include "replica_actor.h"
 #include "storage.h"
@@ -88,6 +89,25 @@ static int agree_on_results(struct vsr_node_common *common, uint32_t replica, ui
     return -EINVAL;
 }
 
+/**
+ * A storage of the embedder's may hold anything: what no replica has asked it to keep is no
+ * superblock. Returns 0 or -EBADMSG, and *why.
+ */
+static int check_superblock(const struct vsr_superblock *superblock, uint32_t replica,
+                            struct vsr_error *why)
+{
+    if (superblock->log_view <= superblock->view && superblock->view <= VSR_VIEW_MAX &&
+        superblock->incarnation < UINT32_MAX)
+        return 0;
+    vsr_node_explain(why, "storage",
+                     "replica %u: no superblock of a replica: view %llu, log view %llu, "
+                     "incarnation %u. Restore it or replace the replica: starting it empty would "
+                     "fork the log",
+                     replica, (unsigned long long)superblock->view,
+                     (unsigned long long)superblock->log_view, superblock->incarnation);
+    return -EBADMSG;
+}
+
 int vsr_node_prepare(struct vsr_node *node, const struct vsr_peers *peers,
                      struct vsr_node_control *control, struct vsr_error *why)
 {
@@ -97,6 +117,8 @@ int vsr_node_prepare(struct vsr_node *node, const struct vsr_peers *peers,
 
     *control = (struct vsr_node_control){.command = NODE_BEGIN, .peers = peers->ids};
     int error = vsr_node_storage_read(common->storage, node->index, &superblock, why);
+    if (error != 0) return error;
+    error = check_superblock(&superblock, node->index, why);
     if (error != 0) return error;
     error = vsr_node_life_create_machine(&common->options, node->index, life, why);
     if (error != 0) return error;
