@@ -69,6 +69,40 @@ Test(rule_6_7_patience, view_that_lasts_ends_the_doubling)
     }
 }
 
+/* 6.7: nor has one lasted that its own primary gives up, however long that takes: three round trips
+ * where those are long. Else each begins with as little patience, and none outlasts what a replica
+ * that comes back has to fetch. */
+Test(rule_6_7_patience, view_that_its_primary_gives_up_has_not_lasted)
+{
+    enum { ROUND_TRIP = 200 };
+    struct fixture *f = fixture_of(3, 1);
+    struct chain c = chain_make(3, 0);
+    uint32_t silent = 0;
+
+    leave(f, 1);
+    fixture_message(f, make_do_view_change(f, 2, 1, 0, &c, 0, 0));
+    cr_assert(seen(f).is_primary);
+    tick_until_sent(f, VSR_COMMIT, 100);
+    const uint64_t first = f->r->heartbeat_sequence;
+    for (uint32_t ticks = 0; ticks < ROUND_TRIP; ticks++) {
+        struct vsr_buffer b = make_header(f, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), 0);
+        BODY(b, vsr_commit_ok)->sequence = f->r->heartbeat_sequence;
+        fixture_message(f, b);
+        fixture_tick(f);
+    }
+    struct vsr_buffer b = make_header(f, VSR_COMMIT_OK, sizeof(struct vsr_commit_ok), 2);
+    BODY(b, vsr_commit_ok)->sequence = first;
+    fixture_message(f, b);
+    for (; !fixture_noticed(f, VSR_NOTICE_ABDICATED); silent++)
+        fixture_tick(f);
+    cr_assert_geq(silent, 3 * ROUND_TRIP);
+    const uint32_t before = f->r->change.attempts;
+    leave(f, 2);
+    cr_assert_eq(f->r->change.attempts, before + 1);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 6.7: T_vc begins anew with each part of the view's log that comes, and only then. */
 Test(rule_6_7_patience, progress_renews_the_view_timer)
 {

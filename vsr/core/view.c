@@ -41,9 +41,15 @@ uint32_t vsr_grown(const struct vsr_replica *r, uint32_t ticks)
 
 bool vsr_has_lasted(const struct vsr_replica *r)
 {
-    /* One that its own primary gives up for want of progress has not lasted. */
-    return r->change.ticks_stable / 3 >= r->suspect_ticks &&
-           r->change.ticks_stable / 2 >= vsr_grown(r, r->options.abdicate_ticks);
+    uint64_t patience = vsr_grown(r, r->options.abdicate_ticks);
+
+    /* One that its own primary gives up for want of progress has not lasted. A primary waits for
+     * three round trips at least: rule 6.7. */
+    for (uint32_t i = 0; is_primary(r) && i < r->members.count; i++)
+        if (patience < 3 * (uint64_t)r->peers.round_trip[i])
+            patience = 3 * (uint64_t)r->peers.round_trip[i];
+    return !r->in_view.is_abdicating && r->change.ticks_stable / 3 >= r->suspect_ticks &&
+           r->change.ticks_stable / 2 >= patience;
 }
 
 void vsr_draw_suspicion(struct vsr_replica *r)
