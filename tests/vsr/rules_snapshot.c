@@ -141,27 +141,32 @@ Test(rule_10_load, part_of_a_snapshot_outlives_the_view)
 }
 
 /* 10: and whoever has given that part is asked for the rest, whoever is the primary: another one's
- * begins anew, and is taken when that one is silent. */
+ * begins anew. It is asked once in vain, and in no later view: then whoever answers is. */
 Test(rule_10_load, rest_of_a_snapshot_is_asked_of_whom_the_part_came_from)
 {
     struct chain c = chain_make(3, 9);
     struct fixture *from = donor(&c, 6);
-    struct fixture *f = receiver(&c, 2, 5, 9);
 
-    fixture_message(f, make_chunk(f, 1, from, 0, 1024));
-    fixture_message(f, make_start_view(f, 6, &c, 9, 9));
-    struct vsr_buffer b = make_new_state(f, 0, &c, 5, 5, 9, 9);
-    BODY(b, vsr_new_state)->is_behind = 1;
-    fixture_message(f, b);
-    cr_assert_eq(receivers(f, VSR_GET_CHUNK), 1u << 1);
-    cr_assert_eq(SENT(f, VSR_GET_CHUNK, vsr_get_chunk)->offset, 1024);
-    while (receivers(f, VSR_GET_CHUNK) != 1u << 0)
-        tick_until_sent(f, VSR_GET_CHUNK, 4 * f->options.suspect_ticks);
-    give_chunks(f, 0, from);
-    cr_assert(f->r->transfer.has_snapshot);
+    for (int is_gone = 0; is_gone < 2; is_gone++) {
+        struct fixture *f = receiver(&c, 2, 5, 9);
+        fixture_message(f, make_chunk(f, 1, from, 0, 1024));
+        for (vsr_view view = 6; view <= 9; view += 3) {
+            fixture_message(f, make_start_view(f, view, &c, 9, 9));
+            struct vsr_buffer b = make_new_state(f, 0, &c, 5, 5, 9, 9);
+            BODY(b, vsr_new_state)->is_behind = 1;
+            fixture_message(f, b);
+            cr_assert_eq(receivers(f, VSR_GET_CHUNK), view == 6 || !is_gone ? 1u << 1 : 1u << 0);
+            cr_assert_eq(SENT(f, VSR_GET_CHUNK, vsr_get_chunk)->offset, 1024);
+            if (!is_gone) continue;
+            tick_until_sent(f, VSR_GET_CHUNK, 4 * f->options.suspect_ticks);
+            cr_assert_eq(receivers(f, VSR_GET_CHUNK), 1u << 0);
+        }
+        give_chunks(f, is_gone ? 0 : 1, from);
+        cr_assert(f->r->transfer.has_snapshot);
+        fixture_free(f);
+    }
     chain_free(&c);
-    fixture_free(from);
-    fixture_end(f);
+    fixture_end(from);
 }
 
 /** Replica 2 has all of a snapshot at op 6 and asks in view 7 for ops 7 to 80. */

@@ -45,6 +45,8 @@ struct vsr_transfer {
     uint64_t snapshot_timestamp;    /* of it too; known once it is loaded */
     uint64_t snapshot_at;           /* bytes that have come */
     uint32_t snapshot_from;         /* ... from this one */
+    bool asks_giver;                /* for the rest, once: it may be gone */
+    uint32_t teller;                /* ... and then this one, who answers in this view */
 };
 
 /**

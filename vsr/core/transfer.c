@@ -214,15 +214,19 @@ static void begin_from_commit(struct vsr_replica *r)
 }
 
 /** A snapshot is needed. Whoever has given a part of one is asked for the rest of it, in whatever
- * view: another one keeps another snapshot, and in turns none would ever be whole. */
+ * view: another one keeps another snapshot, and in turns none would ever be whole. It is asked
+ * once, for it may be gone; then whoever has told that a snapshot is needed. */
 static void need_snapshot(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
     VSR_ASSERT(!t->has_snapshot);
     t->needs_snapshot = true;
-    if (t->snapshot_at > 0 && t->snapshot_at < t->snapshot.bytes && t->snapshot.op > r->commit)
-        t->provider = t->snapshot_from;
+    const bool has_part = t->snapshot_at > 0 && t->snapshot_at < t->snapshot.bytes;
+    if (!has_part || t->snapshot.op <= r->commit || t->snapshot_from == t->provider) return;
+    t->asks_giver = true;
+    t->teller = t->provider;
+    t->provider = t->snapshot_from;
 }
 
 /** That log begins behind what we have and have gathered, or the ring is too short for what lies
@@ -432,7 +436,13 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
         vsr_transfer_finish(r, out); /* It waits for an apply effect, or for room. */
         return;
     }
-    if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming(r)) leave_provider(r);
+    if (t->asks_giver && !is_coming(r)) {
+        t->asks_giver = false;
+        t->provider = t->snapshot_from = t->teller; /* What it has begins anew, and comes. */
+        t->aways = 0;
+    } else if (++t->tries % TRIES_PER_PROVIDER == 0 && !is_bound(t) && !is_coming(r)) {
+        leave_provider(r);
+    }
     if (vsr_patience(r, t->doublings) < vsr_patience(r, t->doublings + 1)) t->doublings++;
     transmit(r, out);
 }

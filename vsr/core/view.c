@@ -76,6 +76,7 @@ void vsr_note_progress(struct vsr_replica *r)
      * with as much, or on a slow network each would be asked many times over. */
     if (t->tries == 0 && t->doublings > 0) t->doublings--;
     t->tries = t->aways = 0;
+    t->asks_giver = false;
     if (r->status == VSR_STATUS_VIEW_CHANGE) r->change.ticks_left = view_change_ticks(r);
 }
 
