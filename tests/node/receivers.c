@@ -275,7 +275,7 @@ Test(receivers, another_s_end_is_not_the_service_s)
     world_stop(&w);
 }
 
-enum { RECEIVERS = 3, SENDS = 300, ROOM = 64 };
+enum { RECEIVERS = 3, SENDS = 20000, ROOM = 64 };
 
 /** A thread that sends before it receives. Its cookies are its own. */
 struct receiver {
