@@ -478,7 +478,7 @@ Test(rule_7_2, answer_replaces_the_tail_in_one_step)
     fixture_end(f);
 }
 
-/* 7.2, 7.3: when a still later view change comes in between, our DoViewChange says the old, whole
+/* 7.2: when a still later view change comes in between, our DoViewChange says the old, whole
  * log with its own log_view, whatever was gathered. */
 Test(rule_7_2, unfinished_transfer_leaves_the_old_log_valid)
 {

@@ -44,7 +44,7 @@ static bool holds(uint32_t i, vsr_op op, vsr_checksum checksum)
 }
 
 /**
- * The paper's state transfer (VRR §5.2) loses an acknowledged operation: rule 7.3, steps 1 to 7.
+ * The paper's state transfer (VRR §5.2) loses an acknowledged operation: rule 7.2, steps 1 to 7.
  *
  * A backup that hears of a later view cuts its log off at its own commit number, which lags, and
  * counts as a holder of the later view's log before it has that log.
