@@ -271,13 +271,13 @@ static void check_expired(struct model_timer *model, uint64_t now_ns, uint64_t s
                       "seed %llu: timer %u is late", (unsigned long long)seed, i);
 }
 
-/* Against the model: never early, never late, nothing lost, nothing twice. VSR_SEED sets the seed.
+/* Against the model: never early, never late, nothing lost, nothing twice. SEED sets the seed.
  */
 Test(wheel, random_timers_agree_with_a_list)
 {
     static struct model_timer model[MODEL_TIMERS];
-    const char *given = getenv("VSR_SEED");
-    const uint64_t seed = given != NULL ? program_seed("VSR_SEED", given) : act_now_ns() | 1;
+    const char *given = getenv("SEED");
+    const uint64_t seed = given != NULL ? program_seed("SEED", given) : act_now_ns() | 1;
     uint64_t now_ns;
 
     seed_state = seed | 1;
