@@ -58,8 +58,7 @@ static void add_normal(struct line *line, const struct vsr_header *m)
             ok->applied);
     } else if (m->type == VSR_COMMIT) {
         const struct vsr_commit *c = vsr_read_commit(m);
-        add(line,
-            " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " checkpoint %" PRIu64,
+        add(line, " commit %" PRIu64 "#%04x op %" PRIu64 " sequence %" PRIu64 " agreed %" PRIu64,
             c->commit, brief(c->commit_checksum), c->op, c->sequence, c->agreed.op);
     } else {
         const struct vsr_commit_ok *ok = vsr_read_commit_ok(m);
