@@ -15,17 +15,18 @@
 
 struct act_runtime;
 
+/** Where a comment begins with a number, that is the default. */
 struct act_runtime_options {
-    uint32_t workers;        /* 1..ACT_WORKERS_MAX; 0 = one per core the process may use */
-    bool pin;                /* pin worker k to the k-th CPU of `cpus`, or of those allowed */
-    const uint32_t *cpus;    /* CPU numbers, cpu_count of them; NULL = those allowed */
-    uint32_t cpu_count;      /* with cpus: at least `workers` */
-    uint32_t ports_max;      /* 0..ACT_PORTS_MAX open at once */
-    uint32_t actors_max;     /* 1..ACT_ACTORS_MAX alive at once, ports too; a few more may fit */
-    uint32_t mailbox_max;    /* 1..2^30 messages: the default bound of a mailbox */
-    uint32_t spin_us;        /* 0..1000000: longest spin before an idle worker sleeps */
-    uint32_t turn_max;       /* 1..65536 messages in one turn of an actor */
-    uint64_t pool_bytes_max; /* bound of each worker's (and port's) message pool, >= 1 MiB */
+    uint32_t workers;     /* 0 = one per core the process may use; 1..ACT_WORKERS_MAX */
+    bool pin;             /* false; pin worker k to the k-th CPU of `cpus`, or of those allowed */
+    const uint32_t *cpus; /* CPU numbers, cpu_count of them; NULL = those allowed */
+    uint32_t cpu_count;   /* with cpus: at least `workers` */
+    uint32_t ports_max;   /* 8; 0..ACT_PORTS_MAX open at once */
+    uint32_t actors_max;  /* 2^20; 1..ACT_ACTORS_MAX alive at once, ports too; a few more may fit */
+    uint32_t mailbox_max; /* 4096; 1..2^30 messages: the default bound of a mailbox */
+    uint32_t spin_us;     /* 50; 0..1000000: longest spin before an idle worker sleeps */
+    uint32_t turn_max;    /* 256; 1..65536 messages in one turn of an actor */
+    uint64_t pool_bytes_max; /* 4 GiB; >= 1 MiB; bound of each worker's, and port's, message pool */
 };
 
 /** Why a start failed, for a person: names the option, its value and what is accepted. */
