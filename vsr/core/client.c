@@ -1,5 +1,5 @@
 /**
- * The client's side. See vsr/client.h; rules 5.1 to 5.4 of DESIGN.md.
+ * The client's side. See vsr/client.h; rules 5.1 to 5.6 of DESIGN.md.
  */
 #include <vsr/client.h>
 

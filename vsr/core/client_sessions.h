@@ -1,5 +1,5 @@
 /**
- * A client's sessions open, are lost and close: rules 5.1 to 5.4 of DESIGN.md.
+ * A client's sessions open, are lost and close: rules 5.3 to 5.6 of DESIGN.md.
  */
 #ifndef VSR_CORE_CLIENT_SESSIONS_H
 #define VSR_CORE_CLIENT_SESSIONS_H

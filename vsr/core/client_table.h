@@ -101,8 +101,9 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
  * Executes a Register: opens a session, or finds the one that this client id has.
  *
  * A slot that was freed is used first. When the table is full the session whose last op is the
- * oldest goes (the lowest slot among equals), so every replica evicts the same one. Returns:   its
- * slot.
+ * oldest goes (the lowest slot among equals), so every replica evicts the same one.
+ *
+ * Returns: its slot.
  */
 uint32_t vsr_client_table_register(struct vsr_client_table *table,
                                    const struct vsr_register *request, vsr_op op);

@@ -3,7 +3,7 @@
  *
  * The client table of a backup is that of its executed prefix, which is committed: what it says of
  * a request stays true whatever the primary does. So a client whose words to the primary, or the
- * primary's words to it, are lost, is served all the same. Source: VRR §4.1 step 2; protocol 4.1.
+ * primary's words to it, are lost, is served all the same. Source: VRR §4.1 step 2; rule 4.1.
  */
 #include "forward.h"
 

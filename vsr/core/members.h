@@ -25,7 +25,7 @@ struct vsr_members {
     } quorums;
 };
 
-/** Who belongs to a cluster's clients: no replica has this number. */
+/** A client's number: no replica has it. */
 #define VSR_NO_MEMBER UINT32_MAX
 
 /** A quorum of 0 stands for its default. */

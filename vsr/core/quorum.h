@@ -1,5 +1,5 @@
 /**
- * Quorum arithmetic. Source: protocol of DESIGN.md, "Quorums"; VRR §3, §4.1 step 5.
+ * Quorum arithmetic. Source: DESIGN.md, "Quorums"; VRR §3, §4.1 step 5.
  */
 #ifndef VSR_CORE_QUORUM_H
 #define VSR_CORE_QUORUM_H

@@ -16,7 +16,7 @@ enum vsr_transfer_kind {
 
 /**
  * A log, and if need be a snapshot, that is gathered beside the own ones until all of it is there.
- * Only then it takes their place, in one step. See state_transfer.c.
+ * Only then it takes their place, in one step. See transfer.c.
  */
 struct vsr_transfer {
     enum vsr_transfer_kind kind; /* none: it was broken off, and what has come is kept */

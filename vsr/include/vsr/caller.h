@@ -8,7 +8,7 @@
  *
  * Every operation that was accepted gets an answer: the service's, or, when the service ends
  * without one, -ECONNRESET (-ECANCELED when it had ended before the caller was opened). The
- * statuses are those of VSR_STATUSES in vsr/service.h; what they say of the operation is there too.
+ * statuses are those of VSR_STATUSES in vsr/status.h; what they say of the operation is there too.
  *
  * A caller in the hands of another thread than its own, or NULL, is an error of the program: it
  * ends with the function's name.

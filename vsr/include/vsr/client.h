@@ -84,9 +84,9 @@ struct vsr_client_effects {
     X(answered, "operations answered with their result")                                           \
     X(retries, "requests sent again")                                                              \
     X(busy, "times that a replica had no room")                                                    \
-    X(evicted, "sessions evicted, the outcome unknown")                                            \
+    X(evicted, "sessions evicted")                                                                 \
     X(refused, "sessions refused: another client has their id")                                    \
-    X(not_executed, "requests that never were executed: their session was evicted before")         \
+    X(not_executed, "requests that never were executed: evicted before, or too large")             \
     X(closed, "sessions closed")                                                                   \
     X(replies_ignored, "replies late, repeated, or not ours")
 

@@ -94,7 +94,7 @@ struct vsr_entry {
     uint8_t reserved[3];
 };
 
-/** "All results up to this op, chained, are this": what is compared (rule 10). op 0: nothing. */
+/** "All results up to this op, chained, are this." op 0: nothing. See divergence.h. */
 struct vsr_claim {
     uint64_t op;
     uint64_t digest;
@@ -137,7 +137,7 @@ struct vsr_commit_ok {
     struct vsr_claim own;
 };
 
-/** Of a GetState: the entries are staged, not appended; see state_transfer.c. */
+/** Of a GetState: the entries are staged, not appended (rule 7.2). */
 #define VSR_GET_TRANSFER 1u
 /** Of a GetState: from the primary of a view that has not started, to whoever has its log. */
 #define VSR_GET_SELECTED 2u

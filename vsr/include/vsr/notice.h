@@ -29,7 +29,7 @@
     X(WAITS_LONG, "waits long for what this replica does not give; asks on, the others too")       \
     X(CANNOT_LOAD, "no snapshot loads: the state machine refuses them all; halts")                 \
     X(LOG_FULL, "the log's ring is full of entries that are not executed yet")                     \
-    X(DIVERGED, "its results or its snapshot are not a majority's, from this op on or before: "    \
+    X(DIVERGED, "its results are not a majority's, from this op on or before: "                    \
                 "the state machine is not deterministic; halts")                                   \
     X(STATES_DIFFER, "a replica's state differs from this primary's: the state machine is not "    \
                      "deterministic; whose is right a majority will say")                          \

@@ -28,8 +28,8 @@ struct vsr_replica_options {
     uint32_t quorum_replication; /* 0 = majority; Qr */
     uint32_t quorum_view_change; /* 0 = majority; Qv; Qr + Qv > replica_count */
 
-    uint32_t sessions_max;       /* 1024; 1..VSR_SESSIONS_MAX; the oldest is evicted for one more */
-    uint32_t op_bytes_max;       /* 64; 0..VSR_OP_BYTES_MAX: a larger payload is dropped */
+    uint32_t sessions_max;       /* 1024; 1..VSR_SESSIONS_MAX; the idlest is evicted for one more */
+    uint32_t op_bytes_max;       /* 64; 0..VSR_OP_BYTES_MAX: VSR_REPLY_TOO_LARGE to a larger one */
     uint32_t result_bytes_max;   /* 16; 0..VSR_RESULT_BYTES_MAX; the state machine's */
     uint32_t log_ops;            /* 1024; power of two, >= 4 * pipeline_max, <= VSR_LOG_OPS_MAX */
     uint32_t pipeline_max;       /* 8; 1..VSR_PIPELINE_MAX ops prepared and not committed */
@@ -63,7 +63,7 @@ enum vsr_status {
     VSR_STATUS_NORMAL,
     VSR_STATUS_VIEW_CHANGE, /* has left its view; the log is frozen until it has the next one's */
     VSR_STATUS_RECOVERING,  /* has lost its memory; only answers to its Recovery count */
-    VSR_STATUS_HALTED,      /* found its state to differ from the others'; says nothing more */
+    VSR_STATUS_HALTED,      /* its log or state cannot be: a notice says why; says nothing more */
 };
 
 /** What a superblock holds; nothing that depends on it leaves before it is durable. */
