@@ -70,7 +70,13 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
     /* A port has no turns: what a full ring did not take now would wait for its next call. */
     if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
-    if (!act_lane_append(e->out[home], item_of_message(header))) return -EAGAIN;
+    const bool is_full = !act_lane_try_append(e->out[home], item_of_message(header));
+    if (is_full) {
+        if (!act_lane_append(e->out[home], item_of_message(header))) return -EAGAIN;
+        /* A batch has been published: a handler that goes on sending, or waits for room, may not
+         * come to its turn's end before somebody looks at it. */
+        if (act_park_poke(&e->runtime->endpoints[home]->park)) count(&e->counters.wakes);
+    }
     e->dirty[home / 64] |= 1ull << (home % 64);
     if (!e->is_worker) act_endpoint_publish(e);
     return 0;

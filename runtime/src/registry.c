@@ -12,6 +12,7 @@
 
 #include "assert.h"
 #include "memory.h"
+#include "thread.h"
 #include "tsan.h"
 
 #ifndef ACT_TSAN
@@ -61,11 +62,23 @@ struct act_registry_view act_registry_view(const struct act_registry *registry)
     return registry->view;
 }
 
+/** liburcu's thread for callbacks has the signals and the CPUs of whoever needs it first: not of a
+ * pinned worker. */
+static void start_callback_thread(void)
+{
+    sigset_t before;
+
+    act_thread_block(&before);
+    get_default_call_rcu_data();
+    act_thread_unblock(&before);
+}
+
 struct act_registry *act_registry_create(uint32_t actors_max)
 {
     struct act_registry *r = act_memory_take(sizeof *r);
 
     if (r == NULL) return NULL;
+    start_callback_thread();
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->callback_done, NULL);
     r->view.actors_max = actors_max;

@@ -12,6 +12,7 @@
 
 #include <act/message.h>
 #include <act/runtime.h>
+#include <act/thread.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -141,13 +142,13 @@ static void end_threads(struct act_runtime *rt, uint32_t count)
 static int start_threads(struct act_runtime *rt)
 {
     for (uint32_t i = 0; i < rt->options.workers; i++) {
-        int error = pthread_create(&rt->workers[i]->thread, NULL, act_worker_main, rt->workers[i]);
+        int error = act_thread_create(&rt->workers[i]->thread, act_worker_main, rt->workers[i]);
         if (error == 0) continue;
         /* Those that run wait for the others' actors to stop: the missing ones have none. */
         atomic_fetch_add_explicit(&rt->stopped_workers, rt->options.workers - i,
                                   memory_order_acq_rel);
         end_threads(rt, i);
-        return -error;
+        return error;
     }
     return 0;
 }

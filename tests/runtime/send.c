@@ -36,6 +36,48 @@ static void send_burst(struct probe *p, void *argument)
     }
 }
 
+/** Tries until it is taken. */
+static void send_stubbornly(struct probe *p, void *argument)
+{
+    struct burst *b = argument;
+    const uint64_t end = act_now_ns() + PATIENCE;
+
+    (void)p;
+    while (b->accepted < b->count && act_now_ns() < end)
+        if (send_value(b->to, 1, b->accepted) == 0) b->accepted++;
+}
+
+static atomic_uint taken;
+
+static void count_taken(void *state, struct act_message *m)
+{
+    (void)state;
+    atomic_fetch_add(&taken, 1);
+    act_message_unref(m);
+}
+
+/* actor.h: it gets through to another worker, also to one that sleeps: full batches wake it. */
+Test(send, handler_that_tries_again_reaches_a_sleeping_worker)
+{
+    static const struct act_behaviour counting = {.receive = count_taken};
+    struct act_runtime_options o = world_options(2);
+    struct act_spawn_options s = {
+        .behaviour = &counting, .place = ACT_PLACE_ON(1), .mailbox_max = 1 << 20};
+    struct burst b = {.count = 20000};
+
+    o.spin_us = 0;
+    world_start(&w, &o);
+    cr_assert_eq(act_spawn(&s, &b.to), 0);
+    struct probe *sender = world_probe(&w, 0, 0);
+    run_in(&w, sender->self, send_stubbornly, &b);
+    cr_assert_eq(b.accepted, b.count, "more than a lane holds");
+    const uint64_t end = act_now_ns() + PATIENCE;
+    while (atomic_load(&taken) < b.count && act_now_ns() < end)
+        world_sync(&w, sender);
+    cr_assert_eq(atomic_load(&taken), b.count);
+    world_stop(&w);
+}
+
 /* actor.h: from one sender to one receiver in the order sent: worker, other worker, port. */
 Test(send, order_is_kept)
 {

@@ -10,8 +10,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 LEAK_CHECKED_SUITE(start);
 
@@ -191,4 +195,54 @@ Test(start, runtimes_come_and_go)
         cr_assert_eq(act_runtime_stop(runtimes[(round + 1) % 2]), 0);
     }
     check(before);
+}
+
+/** Signals that a thread of this process blocks, a bit each; ours when tid is 0. */
+static uint64_t blocked_by(const char *tid)
+{
+    char path[64];
+    char line[128];
+    unsigned long long mask = 0;
+
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", tid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL) return UINT64_MAX; /* It has ended meanwhile. */
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "SigBlk: %llx", &mask) == 1) break;
+    fclose(f);
+    return mask;
+}
+
+/* thread.h: the program's signals are the program's: blocked after the start and waited for, they
+ * kill no worker, nor liburcu's thread. */
+Test(start, signals_stay_with_the_program)
+{
+    const struct timespec patience = {.tv_sec = 20};
+    struct act_runtime_options o = world_options(3);
+    struct world world;
+    struct dirent *entry;
+    char main_tid[16];
+    uint32_t others = 0;
+    sigset_t set;
+
+    world_start(&world, &o);
+    snprintf(main_tid, sizeof main_tid, "%d", (int)gettid());
+    DIR *d = opendir("/proc/self/task");
+    cr_assert_not_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, main_tid) == 0) continue;
+        const uint64_t mask = blocked_by(entry->d_name);
+        others++;
+        cr_expect((mask >> (SIGTERM - 1) & 1) != 0, "thread %s takes SIGTERM", entry->d_name);
+    }
+    closedir(d);
+    cr_assert_geq(others, 4, "three workers and liburcu's");
+    cr_assert((blocked_by(main_tid) >> (SIGTERM - 1) & 1) == 0, "our own mask is as before");
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    cr_assert_eq(kill(getpid(), SIGTERM), 0);
+    cr_assert_eq(sigtimedwait(&set, NULL, &patience), SIGTERM);
+    world_stop(&world);
 }

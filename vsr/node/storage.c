@@ -18,6 +18,7 @@
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
+#include <act/thread.h>
 #include <vsr/cluster.h>
 
 #include <errno.h>
@@ -141,7 +142,7 @@ static void *run(void *context)
 
 static int start_thread(struct vsr_node_storage *s, struct vsr_error *why)
 {
-    int error = -pthread_create(&s->thread, NULL, run, s);
+    int error = act_thread_create(&s->thread, run, s);
     if (error == 0) {
         s->has_thread = true;
         vsr_node_event_wait(&s->started);

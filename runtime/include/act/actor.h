@@ -84,6 +84,10 @@ const struct act_runtime *act_current_runtime(void);
  * Messages from one sender to one receiver arrive in the order sent. An accepted message is
  * delivered exactly once, or counted as a dead letter when the receiver is gone.
  *
+ * A handler that is refused keeps the message, asks act_await_room and returns. One that tries
+ * again until it is taken gets through to another worker, whose actors run meanwhile; but its own
+ * worker's do not: at a receiver there it tries for ever, and so do two handlers at each other.
+ *
  * Ownership: takes m on 0; on an error it stays with the caller.
  * Returns:   0, -EAGAIN when the receiver's mailbox or the lane to its worker is full,
  *            -EHOSTUNREACH when the id names another node.

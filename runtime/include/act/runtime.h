@@ -40,6 +40,7 @@ void act_runtime_options_init(struct act_runtime_options *options);
 /**
  * Makes a runtime and starts its workers.
  *
+ * They take no signals that are meant for the program: act/thread.h says which.
  * Ownership: borrows options; gives the caller *runtime, to be ended by act_runtime_stop.
  * Returns:   0, -EINVAL for an option out of range, -ENOMEM, or another negative errno of
  *            opening files or creating threads; then nothing is left behind and `why`, if not
