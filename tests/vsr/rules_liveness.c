@@ -468,8 +468,10 @@ Test(rule_6_7_abdication, served_after_all_it_does_not_give_up)
     fixture_message(f, make_request(f, other, slot, 1, 0));
     fixture_turn_end(f);
     const vsr_op op = seen(f).op;
-    while (!f->r->in_view.is_giving_up)
+    for (uint32_t ticks = 0; !f->r->in_view.is_giving_up; ticks++) {
+        cr_assert_lt(ticks, 10 * f->options.abdicate_ticks);
         acknowledge_heartbeats(f, 1);
+    }
     fixture_message(f, make_prepare_ok(f, 1, op - 1));
     cr_assert_eq(acknowledge_heartbeats(f, f->options.heartbeat_ticks + 1), 0, "not all is served");
     fixture_message(f, make_prepare_ok(f, 1, op));
@@ -525,8 +527,10 @@ Test(rule_6_7_abdication, batch_is_not_closed_meanwhile)
     struct load l = begin_load(0);
     struct fixture *f = l.f;
 
-    while (!f->r->in_view.is_abdicating)
+    for (uint32_t ticks = 0; !f->r->in_view.is_abdicating; ticks++) {
+        cr_assert_lt(ticks, 10 * f->options.abdicate_ticks);
         fixture_tick(f);
+    }
     const vsr_op op = f->r->log.op;
     fixture_message(f, make_request(f, l.session, l.slot, 1, 0));
     fixture_turn_end(f);
@@ -551,8 +555,10 @@ Test(rule_6_7_abdication, ticks_beyond_32_bits)
                       2 * o.resend_ticks);
     fixture_free(backup);
 
-    while (!l.f->r->in_view.is_abdicating)
+    for (uint32_t ticks = 0; !l.f->r->in_view.is_abdicating; ticks++) {
+        cr_assert_lt(ticks, 10 * l.f->options.abdicate_ticks);
         fixture_tick(l.f);
+    }
     l.f->r->in_view.is_giving_up = true;
     l.f->r->ticks_abdicating = l.f->r->in_view.ticks_unserved = UINT32_MAX;
     acknowledge_heartbeats(l.f, 2);
