@@ -100,6 +100,9 @@ static bool has_converged(const struct world *w)
     const uint32_t mask = judged(w);
 
     if (!clients_are_done(w) || primary == NULL) return false;
+    /* One that is cut off may have missed all view changes, and goes on as the primary of its view.
+     */
+    if (primary->seen.commit < w->ghost.commit) return false;
     if (!host_is_up(primary) || primary->seen.applied != primary->seen.op) return false;
     for (uint32_t i = 0; i < world_replicas(w); i++) {
         const struct host *h = &w->hosts[i];
