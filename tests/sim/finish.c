@@ -381,6 +381,24 @@ static void end_without_promise(struct world *w)
     if (!w->has_lied && w->stats.faults[FAULT_DEVIATION] == 0) check_history(w);
 }
 
+/**
+ * What went wrong at last may still be suspected, and a view that starts meanwhile may end by votes
+ * that were sent before: only after as long without another view has nobody a reason to leave.
+ */
+static void settle(struct world *w)
+{
+    enum { VIEWS_MAX = 8 };
+    const uint64_t ticks =
+        2 * (uint64_t)w->scenario.replica.suspect_ticks + 2 * scenario_round_trip(&w->scenario);
+
+    for (uint32_t i = 0; i < VIEWS_MAX; i++) {
+        const vsr_view view = view_max(w);
+        world_advance(w, w->now + ticks * TICK);
+        converge(w);
+        if (view_max(w) == view) return;
+    }
+}
+
 void finish_run(struct world *w)
 {
     const uint64_t stragglers_until = last_delivery(w);
@@ -402,11 +420,7 @@ void finish_run(struct world *w)
     }
     /* Votes of that time may still be on their way, and are as good as new ones. */
     if (w->now < stragglers_until) world_advance(w, stragglers_until);
-    /* What went wrong at last may still be suspected; only then has nobody a reason to leave. */
-    world_advance(w, w->now + (2 * (uint64_t)w->scenario.replica.suspect_ticks +
-                               2 * scenario_round_trip(&w->scenario)) *
-                                  TICK);
-    converge(w);
+    settle(w);
     stay(w);
     converge(w); /* A request that was long on its way may have come. */
     check_complete(w);
