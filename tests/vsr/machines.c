@@ -283,24 +283,3 @@ Test(kv, options_out_of_range_are_refused)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_assert_eq(vsr_kv_create(&bad[i], &m), -EINVAL);
 }
-
-/* kv.h: a query reads and changes nothing. */
-Test(kv, query_reads_only)
-{
-    struct vsr_state_machine m = make_kv();
-    struct result result = {0};
-    struct vsr_result *out = (struct vsr_result *)(void *)&result;
-    struct vsr_kv_result head;
-    uint8_t payload[64];
-
-    kv(&m, VSR_KV_PUT, "a", "b", NULL);
-    const uint64_t digest = m.digest(m.state);
-    m.query(m.state, payload, vsr_kv_encode(payload, VSR_KV_GET, "a", 1, NULL, 0), out);
-    memcpy(&head, result.data, sizeof head);
-    cr_assert_eq(head.status, VSR_KV_OK);
-    m.query(m.state, payload, vsr_kv_encode(payload, VSR_KV_PUT, "a", 1, "c", 1), out);
-    memcpy(&head, result.data, sizeof head);
-    cr_assert_eq(head.status, VSR_KV_MALFORMED);
-    cr_assert_eq(m.digest(m.state), digest);
-    m.destroy(m.state);
-}

@@ -32,20 +32,6 @@ static void apply(void *state, vsr_op op, uint64_t timestamp,
         apply_one(state, &operations[i]);
 }
 
-static void query(void *state, const void *payload, uint32_t payload_bytes,
-                  struct vsr_result *result)
-{
-    const struct counters *c = state;
-    struct vsr_counter_add add;
-
-    result->bytes = 0;
-    if (payload_bytes < sizeof add) return;
-    memcpy(&add, payload, sizeof add);
-    if (add.index >= c->count) return;
-    result->bytes = sizeof c->values[0];
-    memcpy(result->data, &c->values[add.index], sizeof c->values[0]);
-}
-
 static bool save(void *state, vsr_snapshot_write write, void *stream)
 {
     const struct counters *c = state;
@@ -85,7 +71,6 @@ int vsr_counter_create(uint32_t count, struct vsr_state_machine *machine)
         .state = c,
         .result_bytes_max = sizeof c->values[0],
         .apply = apply,
-        .query = query,
         .save = save,
         .load = load,
         .digest = digest,

@@ -223,19 +223,6 @@ static void apply(void *state, vsr_op op, uint64_t timestamp,
     }
 }
 
-static void query(void *state, const void *payload, uint32_t payload_bytes,
-                  struct vsr_result *result)
-{
-    struct store *s = state;
-    struct parsed p;
-    uint64_t place;
-
-    if (!parse(s, payload, payload_bytes, &p) || p.kind != VSR_KV_GET)
-        put_result(result, VSR_KV_MALFORMED, NULL, 0);
-    else
-        read_record(s, find(s, &p, hash_bytes(p.key, p.key_bytes, 0), &place), result);
-}
-
 static bool save(void *state, vsr_snapshot_write write, void *stream)
 {
     const struct store *s = state;
@@ -347,7 +334,6 @@ int vsr_kv_create(const struct vsr_kv_options *o, struct vsr_state_machine *mach
         .state = s,
         .result_bytes_max = (uint32_t)sizeof(struct vsr_kv_result) + o->value_bytes_max,
         .apply = apply,
-        .query = query,
         .save = save,
         .load = load,
         .digest = digest,

@@ -9,8 +9,7 @@
 
 #include <vsr/state_machine.h>
 
-/** Operation (and query, whose amount is not looked at). May be longer: the rest is not looked at.
- */
+/** Operation. May be longer: the rest is not looked at. */
 struct vsr_counter_add {
     uint64_t index; /* below the number of counters */
     uint64_t amount;

@@ -49,9 +49,6 @@ struct vsr_state_machine {
      */
     void (*apply)(void *state, vsr_op op, uint64_t timestamp,
                   const struct vsr_operation *operations, uint32_t count);
-    /** Answers a read without changing anything. */
-    void (*query)(void *state, const void *payload, uint32_t payload_bytes,
-                  struct vsr_result *result);
     /** Writes the whole state; the same state gives the same bytes. Returns what write returned. */
     bool (*save)(void *state, vsr_snapshot_write write, void *stream);
     /** Replaces the state by a saved one. Returns false, the state then being empty, on bad bytes.
