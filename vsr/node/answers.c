@@ -60,10 +60,12 @@ void vsr_node_answers_send(struct vsr_node_answers *answers, act_id to, struct a
             /* Without the notice the next tick tries again. */
         }
         queue = queue_of(answers, to);
+        NODE_ASSERT(*queue == NULL); /* Else the message would have waited behind it. */
         *links_of(m) = (struct links){.to = to, .last = m};
         *queue = m;
     } else {
         struct links *first = links_of(*queue);
+        NODE_ASSERT(first->last != NULL);
         *links_of(m) = (struct links){.to = to};
         links_of(first->last)->next = m;
         first->last = m;
@@ -78,6 +80,7 @@ static bool send_first(struct vsr_node_answers *answers, struct act_message **qu
     const struct links links = *links_of(m);
     const int error = act_send(links.to, m);
 
+    NODE_ASSERT(answers->count > 0);
     if (error == -EAGAIN) return false;
     if (error != 0) act_message_unref(m);
     answers->count--;
@@ -85,6 +88,7 @@ static bool send_first(struct vsr_node_answers *answers, struct act_message **qu
         *queue = links.queue;
     } else {
         struct links *next = links_of(links.next);
+        NODE_ASSERT(next->to == links.to);
         next->last = links.last;
         next->queue = links.queue;
         *queue = links.next;
@@ -115,6 +119,7 @@ void vsr_node_answers_retry(struct vsr_node_answers *answers)
 {
     uint32_t refusals = 0;
 
+    NODE_ASSERT(answers->next < ANSWER_QUEUES);
     for (uint32_t i = 0; i < ANSWER_QUEUES && answers->count > 0 && refusals < REFUSALS_MAX; i++) {
         refusals += retry_list(answers, &answers->queues[answers->next]);
         answers->next = (answers->next + 1) % ANSWER_QUEUES;
@@ -129,10 +134,12 @@ void vsr_node_answers_clear(struct vsr_node_answers *answers)
             answers->queues[i] = links_of(first)->queue;
             while (first != NULL) {
                 struct act_message *next = links_of(first)->next;
+                NODE_ASSERT(answers->count > 0);
+                answers->count--;
                 act_message_unref(first);
                 first = next;
             }
         }
     }
-    answers->count = 0;
+    NODE_ASSERT(answers->count == 0);
 }

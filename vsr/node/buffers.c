@@ -11,6 +11,7 @@ static bool take(void *context, uint32_t bytes, struct vsr_buffer *out)
     struct act_message *m = act_message_create(NODE_MESSAGE, bytes);
 
     (void)context;
+    VSR_ASSERT(bytes >= sizeof(struct vsr_header));
     if (m == NULL) return false;
     *out = (struct vsr_buffer){.header = m->body, .handle = m};
     return true;
@@ -33,6 +34,9 @@ const struct vsr_buffers vsr_node_buffers = {.take = take, .ref = ref, .unref = 
 struct act_message *vsr_node_message(const struct vsr_buffer *buffer)
 {
     struct act_message *m = buffer->handle;
+
+    VSR_ASSERT(m != NULL);
+    VSR_ASSERT(m->body == buffer->header);
     VSR_DCHECK(buffer->header->bytes <= act_message_capacity(m));
     m->body_bytes = buffer->header->bytes;
     return m;

@@ -70,6 +70,8 @@ int vsr_node_control_ask(struct vsr_node_inbox *inbox, act_id to, uint32_t repli
                          struct vsr_node_control *control)
 {
     VSR_ASSERT(!act_on_worker());
+    VSR_ASSERT(act_self() != ACT_ID_NONE); /* It has a port. */
+    VSR_ASSERT(to != ACT_ID_NONE);
     struct vsr_node_wait wait = vsr_node_wait_begin("a replica's mailbox", replica);
     struct act_message *m = act_message_create(NODE_CONTROL, 0);
 
@@ -92,6 +94,7 @@ int vsr_node_control_await(struct vsr_node_inbox *inbox, uint32_t replica,
     struct vsr_node_wait wait = vsr_node_wait_begin("a replica's actor", replica);
     int error = 0;
 
+    VSR_ASSERT(!act_on_worker());
     while (!vsr_node_event_wait_for(&control->done, NODE_WAIT_SAY_NS)) {
         if (vsr_node_wait_look(&wait) || !withdraw(inbox, control)) continue;
         error = -ETIMEDOUT;

@@ -3,6 +3,8 @@
  */
 #include "errors.h"
 
+#include "assert.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,7 @@ void vsr_node_explain(struct vsr_error *why, const char *option, const char *for
 {
     va_list arguments;
 
+    NODE_ASSERT(option != NULL);
     if (why == NULL) return;
     *why = (struct vsr_error){.option = option, .rule = ""};
     va_start(arguments, format);

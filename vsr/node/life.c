@@ -42,6 +42,8 @@ static int check_machine(const struct vsr_state_machine *machine, uint32_t repli
 int vsr_node_life_create_machine(const struct vsr_cluster_options *options, uint32_t replica,
                                  struct vsr_node_life *life, struct vsr_error *why)
 {
+    VSR_ASSERT(replica < options->replica.replica_count);
+    VSR_ASSERT(options->create_machine != NULL);
     *life = (struct vsr_node_life){0};
     int error = options->create_machine(options->machine_context, replica, &life->machine);
     if (error != 0) {
@@ -58,7 +60,10 @@ int vsr_node_life_create_core(const struct vsr_cluster_options *options, uint32_
 {
     struct vsr_replica_options o = options->replica;
 
-    VSR_ASSERT(life->machine.apply != NULL && life->driver.core == NULL);
+    VSR_ASSERT(life->machine.apply != NULL);
+    VSR_ASSERT(life->driver.core == NULL);
+    VSR_ASSERT(superblock->log_view <= superblock->view);
+    VSR_ASSERT(superblock->incarnation < UINT32_MAX);
     VSR_ASSERT(life->machine.result_bytes_max == o.result_bytes_max);
     life->superblock = *superblock;
     life->snapshots.cluster = o.cluster;

@@ -3,6 +3,8 @@
  */
 #include "log.h"
 
+#include "assert.h"
+
 #include <act/timer.h>
 #include <vsr/trace.h>
 
@@ -23,6 +25,8 @@ void vsr_node_log_message(uint32_t replica, const char *direction, const struct 
 
     if (vsr_trace_level(m->type) > vsr_log_level()) return;
     used = snprintf(line, sizeof line, "%s ", direction);
+    NODE_ASSERT(used > 0);
+    NODE_ASSERT(used < (int)sizeof line);
     vsr_trace_message(line + used, sizeof line - (size_t)used, m);
     print(replica, line);
 }

@@ -18,6 +18,9 @@
 void vsr_node_peers_init(struct vsr_peers *peers, const struct vsr_peers_options *options,
                          const struct vsr_node_health *health)
 {
+    NODE_ASSERT(options->replica_count >= 1);
+    NODE_ASSERT(options->replica_count <= VSR_REPLICAS_MAX);
+    NODE_ASSERT(options->tick_ns > 0);
     *peers = (struct vsr_peers){.options = *options, .health = health};
     peers->options.replicas = NULL;
     vsr_node_identities_init(&peers->identities);

@@ -3,6 +3,8 @@
  */
 #include "ports.h"
 
+#include "assert.h"
+
 #include <act/actor.h>
 
 #include <errno.h>
@@ -23,5 +25,7 @@ int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 
 void vsr_node_port_return(struct act_port *port)
 {
-    if (port != NULL) act_port_close(port);
+    if (port == NULL) return;
+    NODE_ASSERT(act_port_id(port) == act_self()); /* the thread that borrowed it */
+    act_port_close(port);
 }

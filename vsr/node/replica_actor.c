@@ -97,6 +97,8 @@ static void set_run_state(struct vsr_node_replica *n, enum vsr_run_state state)
                                         [VSR_DOWN] = "is down: its memory is gone",
                                         [VSR_FAILED] = "has failed"};
 
+    VSR_ASSERT(state != n->run_state);
+    VSR_ASSERT((state == VSR_DOWN) == (n->life.driver.core == NULL));
     n->run_state = state;
     n->changed_ns = act_now_ns();
     n->is_watched = state != VSR_RUNNING || n->is_logged;
@@ -114,7 +116,8 @@ static void fail(struct vsr_node_replica *n)
 
 static void send_to_replicas(struct vsr_node_replica *n, uint32_t to_mask, struct act_message *m)
 {
-    VSR_ASSERT(to_mask != 0 && to_mask >> n->peer_count == 0);
+    VSR_ASSERT(to_mask != 0);
+    VSR_ASSERT(to_mask >> n->peer_count == 0);
     if (n->is_logged) vsr_node_log_message(n->index, "->", m->body);
     for (uint32_t i = 0; i < n->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
@@ -215,6 +218,7 @@ const struct vsr_host vsr_node_replica_host = {
 
 static void step(struct vsr_node_replica *n, const struct vsr_event *event)
 {
+    VSR_ASSERT(n->run_state == VSR_RUNNING);
     vsr_driver_step(&n->life.driver, event);
 }
 
@@ -271,9 +275,11 @@ static void exchange(struct vsr_node_replica *n, struct vsr_node_life *life)
 static int on_begin(struct vsr_node_replica *n, struct vsr_node_control *c)
 {
     if (n->run_state != VSR_DOWN && n->run_state != VSR_FAILED) return -EALREADY;
+    VSR_ASSERT(c->peers != NULL);
+    VSR_ASSERT(c->life.driver.core != NULL);
+    VSR_ASSERT(c->life.machine.apply != NULL);
     memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
     exchange(n, &c->life);
-    VSR_ASSERT(n->life.driver.core != NULL && n->life.machine.apply != NULL);
     n->life.driver.context = n;
     set_run_state(n, VSR_RUNNING);
     if (!n->has_timer) start_tick(n);
@@ -310,6 +316,7 @@ static int on_resume(struct vsr_node_replica *n)
 
 static int on_inspect(struct vsr_node_replica *n, const struct vsr_node_control *c)
 {
+    VSR_ASSERT(c->report != NULL);
     *c->report = (struct vsr_cluster_report){
         .run_state = n->run_state,
         .changed_ns = n->changed_ns,
@@ -355,6 +362,7 @@ static void on_control(struct vsr_node_replica *n)
 /** A message to a replica that does not run, or is logged. Returns whether the core gets it. */
 static bool watch(struct vsr_node_replica *n, const struct act_message *m)
 {
+    VSR_ASSERT(n->is_watched);
     if (n->run_state != VSR_RUNNING) {
         n->messages_ended++;
         return false;
@@ -436,6 +444,9 @@ struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_option
     struct vsr_node_replica *n = calloc(1, sizeof *n);
 
     VSR_ASSERT(replica < options->replica.replica_count);
+    VSR_ASSERT(options->replica.replica_count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(options->tick_ns > 0);
+    VSR_ASSERT(storage != NULL);
     if (n == NULL) return NULL;
     n->is_watched = true;
     n->run_state = VSR_DOWN;

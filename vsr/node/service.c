@@ -63,6 +63,8 @@ struct service {
 static struct vsr_node_submit submit_of(const struct act_message *m)
 {
     struct vsr_node_submit submit;
+
+    NODE_ASSERT(m->body_bytes >= sizeof submit);
     memcpy(&submit, m->body, sizeof submit);
     return submit;
 }
@@ -81,6 +83,7 @@ static void answer(struct service *s, struct operation o, int32_t status, const 
         act_message_unref(o.submit);
     }
     NODE_ASSERT(result_bytes <= s->result_bytes_max || result_bytes <= RESULT_BYTES_OWN);
+    NODE_ASSERT(act_message_capacity(m) >= sizeof head + result_bytes);
     m->type = VSR_TYPE_ANSWER;
     m->body_bytes = (uint32_t)sizeof head + result_bytes;
     memcpy(m->body, &head, sizeof head);
@@ -92,6 +95,8 @@ static struct operation take_waiting(struct service *s)
 {
     struct operation o = s->waiting[s->waiting_head];
 
+    NODE_ASSERT(s->waiting_count > 0);
+    NODE_ASSERT(o.submit != NULL);
     s->waiting_head = (s->waiting_head + 1) & s->waiting_mask;
     s->waiting_count--;
     return o;
@@ -134,6 +139,7 @@ static void dispatch(struct service *s, struct vsr_client_actor *client)
             answer(s, o, error, NULL, 0);
             continue;
         }
+        NODE_ASSERT(s->outstanding[session].submit == NULL);
         s->free_count--;
         s->outstanding[session] = o;
         s->outstanding_count++;
@@ -144,6 +150,8 @@ static void on_opened(void *context, struct vsr_client_actor *client, uint32_t s
 {
     struct service *s = context;
 
+    NODE_ASSERT(session < s->sessions);
+    NODE_ASSERT(s->free_count < s->sessions);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
 }
@@ -153,6 +161,7 @@ static struct operation take_outstanding(struct service *s, uint32_t session)
     struct operation o = s->outstanding[session];
 
     NODE_ASSERT(o.submit != NULL);
+    NODE_ASSERT(s->outstanding_count > 0);
     s->outstanding[session] = (struct operation){0};
     s->outstanding_count--;
     return o;
@@ -165,6 +174,7 @@ static void on_result(void *context, struct vsr_client_actor *client, uint32_t s
 
     if (s->outstanding[session].submit == NULL) return; /* It was told that the cluster is gone. */
     answer(s, take_outstanding(s, session), 0, result, result_bytes);
+    NODE_ASSERT(s->free_count < s->sessions);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
 }
@@ -196,6 +206,7 @@ static void on_not_executed(void *context, struct vsr_client_actor *client, uint
                NULL, 0);
         return;
     }
+    NODE_ASSERT(s->waiting_count < s->waiting_max);
     s->waiting_head = (s->waiting_head - 1) & s->waiting_mask;
     s->waiting[s->waiting_head] = o;
     s->waiting_count++;
@@ -225,6 +236,7 @@ static void on_gone(void *context, struct vsr_client_actor *client)
     for (uint32_t i = 0; i < s->sessions; i++)
         if (s->outstanding[i].submit != NULL)
             answer(s, take_outstanding(s, i), -EOWNERDEAD, NULL, 0);
+    NODE_ASSERT(s->outstanding_count == 0);
     cancel_waiting(s, -ENOTRECOVERABLE);
 }
 
@@ -234,6 +246,7 @@ static void on_refused(void *context, struct vsr_client_actor *client, uint32_t 
 
     (void)client;
     (void)session;
+    NODE_ASSERT(s->refused < s->sessions);
     if (++s->refused == s->sessions) {
         cancel_waiting(s, -ECANCELED);
         s->is_closed = true;
@@ -270,6 +283,7 @@ static void on_submit(struct service *s, struct vsr_client_actor *client, struct
         answer(s, o, -ECANCELED, NULL, 0);
         return;
     }
+    NODE_ASSERT(!s->is_closed);
     if (s->waiting_count == s->waiting_max) drop_late(s);
     if (s->waiting_count == s->waiting_max) {
         answer(s, o, -EAGAIN, NULL, 0);
@@ -302,6 +316,8 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
     struct service *s = context;
 
     (void)client;
+    NODE_ASSERT(!s->is_stopping || s->waiting_count == 0);
+    NODE_ASSERT(s->free_count + s->outstanding_count <= s->sessions);
     if (s->answers.count > 0) vsr_node_answers_retry(&s->answers);
     if (s->is_stopping && s->is_closed && s->answers.count == 0 && act_now_ns() >= s->stop_due_ns)
         act_exit(0);
@@ -309,6 +325,8 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
 
 static void destroy(struct service *s)
 {
+    NODE_ASSERT(s->waiting_count == 0);
+    NODE_ASSERT(s->outstanding_count == 0);
     vsr_node_answers_clear(&s->answers);
     free(s->waiting);
     free(s->outstanding);

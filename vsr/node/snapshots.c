@@ -16,6 +16,7 @@ struct stream {
 
 static bool reserve(struct vsr_node_blob *blob, size_t bytes)
 {
+    VSR_ASSERT(blob->count <= blob->capacity);
     if (bytes <= blob->capacity) return true;
     size_t capacity = blob->capacity > 0 ? blob->capacity : 4096;
     while (capacity < bytes)
@@ -42,6 +43,7 @@ static bool read_blob(void *context, void *bytes, size_t count)
 {
     struct stream *stream = context;
 
+    VSR_ASSERT(stream->at <= stream->blob->count);
     if (count > stream->blob->count - stream->at) return false;
     if (count > 0) memcpy(bytes, stream->blob->bytes + stream->at, count);
     stream->at += count;
@@ -54,6 +56,7 @@ struct vsr_snapshot vsr_node_snapshot_save(struct vsr_node_snapshots *s,
 {
     struct stream stream = {.blob = &s->kept};
 
+    VSR_ASSERT(core != NULL);
     s->kept.count = 0;
     if (!vsr_replica_save(core, write_blob, &stream) ||
         !machine->save(machine->state, write_blob, &stream))
@@ -91,6 +94,7 @@ bool vsr_node_snapshot_load(struct vsr_node_snapshots *s, struct vsr_replica *co
     struct stream stream = {.blob = &s->incoming};
     struct vsr_node_blob kept = s->kept;
 
+    VSR_ASSERT(core != NULL);
     if (s->incoming.count != snapshot->bytes ||
         vsr_snapshot_id(s->cluster, s->incoming.bytes, s->incoming.count) != snapshot->id)
         return false;

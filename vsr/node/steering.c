@@ -29,6 +29,7 @@ uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
     uint32_t needed = qr > qv ? qr : qv;
 
     if (answers > needed) needed = answers;
+    VSR_ASSERT(needed > 0);
     return needed < o->replica_count ? o->replica_count - needed : 0;
 }
 
@@ -95,6 +96,7 @@ undo:
 
 static void leave(struct vsr_cluster *cluster, struct act_port *port)
 {
+    VSR_ASSERT(atomic_load(&cluster->calls) > 0); /* its own */
     vsr_node_port_return(port);
     pthread_mutex_unlock(&cluster->mutex);
     end_call(cluster);
@@ -112,6 +114,7 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kil
     if (error == 0 && report.run_state == VSR_DOWN) error = -EALREADY;
     if (error == 0 && how == VSR_KILL_SAFELY) error = check_loss(cluster, replica);
     if (error == 0) error = vsr_node_command(&cluster->nodes[replica], &control);
+    VSR_ASSERT(error != 0 || control.life.driver.core != NULL); /* the life that it had */
     /* Here and not by the actor: a large state machine takes its time, which other actors of the
      * worker would miss. */
     vsr_node_life_destroy(&control.life);
@@ -145,6 +148,7 @@ int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vs
 
 static int tell(struct vsr_cluster *cluster, uint32_t replica, enum vsr_node_command what)
 {
+    VSR_ASSERT(what == NODE_PAUSE || what == NODE_RESUME);
     struct vsr_node_control control = {.command = what};
     struct act_port *port;
     int error = enter(cluster, replica, &port);

@@ -74,6 +74,7 @@ static void wake(struct vsr_node_storage *s, act_id to)
     struct act_message *m = NULL;
     bool is_stopping = false;
 
+    VSR_ASSERT(to != ACT_ID_NONE);
     while (!is_stopping) {
         if (m == NULL) m = act_message_create(NODE_DURABLE, 0);
         if (m != NULL && act_send(to, m) == 0) return; /* one that is gone takes all */
@@ -106,11 +107,14 @@ static void write_until_stopped(struct vsr_node_storage *s, struct act_port *por
         const act_id to = place->to;
 
         VSR_ASSERT(!place->is_writing);
+        VSR_ASSERT(!place->is_written);
         place->is_wanted = false;
         place->is_writing = true;
         pthread_mutex_unlock(&s->mutex);
         int error = s->storage.write(s->storage.context, replica, &superblock);
         pthread_mutex_lock(&s->mutex);
+        VSR_ASSERT(place->is_writing);
+        VSR_ASSERT(!place->is_wanted); /* One at a time. */
         place->is_writing = false;
         place->is_written = true;
         place->written = sequence;
@@ -142,6 +146,8 @@ static void *run(void *context)
 
 static int start_thread(struct vsr_node_storage *s, struct vsr_error *why)
 {
+    VSR_ASSERT(s->storage.may_block);
+    VSR_ASSERT(!s->has_thread);
     int error = act_thread_create(&s->thread, run, s);
     if (error == 0) {
         s->has_thread = true;
@@ -161,6 +167,7 @@ int vsr_node_storage_create(const struct vsr_cluster_options *options,
     struct vsr_node_storage *s = calloc(1, sizeof *s);
     int error = 0;
 
+    VSR_ASSERT(options->replica.replica_count <= VSR_REPLICAS_MAX);
     if (s == NULL) return -ENOMEM;
     s->runtime = options->runtime;
     s->replica_count = options->replica.replica_count;
@@ -173,6 +180,8 @@ int vsr_node_storage_create(const struct vsr_cluster_options *options,
         s->storage = *options->storage;
     else
         s->storage = vsr_node_storage_memory_of(&s->memory);
+    VSR_ASSERT(error != 0 || s->storage.write != NULL);
+    VSR_ASSERT(error != 0 || s->storage.read != NULL);
     if (error == 0 && s->storage.may_block) error = start_thread(s, why);
     if (error == 0) {
         *storage = s;
@@ -193,6 +202,7 @@ void vsr_node_storage_undo(struct vsr_node_storage *s)
 
 void vsr_node_storage_destroy(struct vsr_node_storage *s)
 {
+    VSR_ASSERT(!s->is_stopping);
     if (s->has_thread) {
         pthread_mutex_lock(&s->mutex);
         s->is_stopping = true;
@@ -215,9 +225,14 @@ int vsr_node_storage_persist(struct vsr_node_storage *s, uint32_t replica, vsr_s
     struct place *place = &s->places[replica];
 
     VSR_ASSERT(replica < s->replica_count);
+    VSR_ASSERT(superblock->log_view <= superblock->view);
+    VSR_ASSERT(act_on_worker());
     if (!s->storage.may_block) return s->storage.write(s->storage.context, replica, superblock);
+    VSR_ASSERT(s->has_thread);
     pthread_mutex_lock(&s->mutex);
-    VSR_ASSERT(!place->is_wanted && !place->is_writing && !place->is_written);
+    VSR_ASSERT(!place->is_wanted);
+    VSR_ASSERT(!place->is_writing);
+    VSR_ASSERT(!place->is_written);
     place->wanted = *superblock;
     place->sequence = sequence;
     place->to = act_self();
@@ -236,6 +251,7 @@ bool vsr_node_storage_take(struct vsr_node_storage *s, uint32_t replica, vsr_seq
     pthread_mutex_lock(&s->mutex);
     const bool is_written = place->is_written;
     if (is_written) {
+        VSR_ASSERT(place->to == act_self());
         *sequence = place->written;
         *error = place->error;
     }
@@ -250,6 +266,7 @@ int vsr_node_storage_read(struct vsr_node_storage *s, uint32_t replica,
     struct place *place = &s->places[replica];
 
     VSR_ASSERT(replica < s->replica_count);
+    VSR_ASSERT(!act_on_worker()); /* It blocks. */
     pthread_mutex_lock(&s->mutex);
     /* What was asked for and not begun is lost with the crash; what was begun ends first. */
     place->is_wanted = false;

@@ -53,6 +53,7 @@ static int read_superblock(void *context, uint32_t replica, struct vsr_superbloc
 
 static void remove_files(struct vsr_node_storage_files *s, uint32_t count)
 {
+    VSR_ASSERT(count <= s->identity.replica_count);
     for (uint32_t i = 0; i < count; i++)
         vsr_node_superblock_remove(s->directory, i);
 }
@@ -60,6 +61,7 @@ static void remove_files(struct vsr_node_storage_files *s, uint32_t count)
 /** Makes the files of a new cluster: all of them, or none. */
 static int format(struct vsr_node_storage_files *s, struct vsr_error *why)
 {
+    VSR_ASSERT(!s->is_formatted);
     for (uint32_t i = 0; i < s->identity.replica_count; i++) {
         const struct vsr_superblock_identity identity = identity_of(s, i);
         int error = vsr_superblock_format(s->directory, &identity, why);
@@ -79,6 +81,7 @@ int vsr_node_storage_files_create(const struct vsr_cluster_options *options,
     struct vsr_superblock superblock;
     int error = 0;
 
+    VSR_ASSERT(options->superblock_directory != NULL);
     if (s == NULL) return -ENOMEM;
     s->identity = (struct vsr_superblock_identity){
         .cluster = options->replica.cluster,

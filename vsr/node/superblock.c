@@ -76,6 +76,8 @@ static int write_pair(int fd, struct superblock_copy *copy)
     uint8_t pair[2 * SUPERBLOCK_COPY_BYTES] = {0};
     const off_t at = (off_t)(copy->sequence % 2) * (off_t)sizeof pair;
 
+    VSR_ASSERT(fd >= 0);
+    VSR_ASSERT(copy->sequence > 0);
     copy->checksum = checksum_of(copy);
     memcpy(pair, copy, sizeof *copy);
     memcpy(pair + SUPERBLOCK_COPY_BYTES, copy, sizeof *copy);
@@ -86,6 +88,7 @@ static int write_pair(int fd, struct superblock_copy *copy)
 static struct superblock_copy make_copy(const struct vsr_superblock_identity *identity,
                                         const struct vsr_superblock *superblock, uint64_t sequence)
 {
+    VSR_ASSERT(identity->replica < identity->replica_count);
     return (struct superblock_copy){
         .magic = MAGIC,
         .version = SUPERBLOCK_VERSION,
@@ -158,6 +161,7 @@ static ssize_t read_file(int fd, uint8_t *bytes)
 {
     size_t count = 0;
 
+    VSR_ASSERT(fd >= 0);
     while (count < FILE_BYTES) {
         ssize_t got = pread(fd, bytes + count, FILE_BYTES - count, (off_t)count);
         if (got < 0 && errno == EINTR) continue;
@@ -165,6 +169,7 @@ static ssize_t read_file(int fd, uint8_t *bytes)
         if (got == 0) break;
         count += (size_t)got;
     }
+    VSR_ASSERT(count <= FILE_BYTES);
     return (ssize_t)count;
 }
 
@@ -219,6 +224,7 @@ static int check_identity(const struct superblock_file *file, const struct super
 /** Opens the file and makes it ours alone. Returns 0 or a negative errno, and why. */
 static int lock_file(struct superblock_file *file, struct vsr_error *why)
 {
+    VSR_ASSERT(file->fd < 0); /* Another one would stay open, with its lock. */
     file->fd = open(file->path, O_RDWR | O_CLOEXEC);
     if (file->fd < 0 && errno == ENOENT)
         return explain(why, -ENOENT,
