@@ -371,10 +371,11 @@ uint64_t scenario_backlog_ticks(const struct scenario *s)
     /* What is wanted, and what is committed and not executed yet. */
     const uint64_t requests =
         (uint64_t)s->load.clients * s->load.sessions * (s->load.goal_end + 1) + s->replica.log_ops;
-    uint64_t units = s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay;
+    uint64_t units =
+        s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay + s->link_units;
 
     const bool saves = every != 0 && s->snapshots.save_units != 0;
-    if (!saves && !scenario_has(s, CONDITION_CROWD)) return 0;
+    if (!saves && !is_crowded(s) && !scenario_has(s, CONDITION_CROWD)) return 0;
     /* The primary and a backup of its quorum may save one after the other. */
     if (saves) units += 2 * s->snapshots.save_units / every;
     /* Sessions that evict each other need a Register for each request. */
