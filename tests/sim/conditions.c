@@ -375,11 +375,16 @@ uint64_t scenario_backlog_ticks(const struct scenario *s)
         s->apply_delay + s->delay_min + s->delay_jitter + s->turn_delay + s->link_units;
 
     const bool saves = every != 0 && s->snapshots.save_units != 0;
-    if (!saves && !is_crowded(s) && !scenario_has(s, CONDITION_CROWD)) return 0;
+    /* How many requests are on their way at once: one where each may wait for a save or a Register.
+     */
+    const bool is_serial = saves || is_crowded(s) || scenario_has(s, CONDITION_CROWD);
+    const uint64_t together =
+        is_serial ? 1 : (uint64_t)s->replica.batch_requests_max * s->replica.pipeline_max;
+    if (!is_serial && s->link_units == 0) return 0;
     /* The primary and a backup of its quorum may save one after the other. */
     if (saves) units += 2 * s->snapshots.save_units / every;
     /* Sessions that evict each other need a Register for each request. */
-    return (is_crowded(s) ? 2 : 1) * requests * (2 * units / TICK + 1);
+    return (is_crowded(s) ? 2 : 1) * requests * (2 * units / TICK + 1) / together;
 }
 
 void conditions_print(const struct scenario *s, FILE *file)
