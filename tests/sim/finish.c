@@ -337,6 +337,28 @@ static void check_complete(struct world *w)
         if ((mask >> i & 1) != 0 && !w->hosts[i].is_deviant) ghost_check_complete(w, &w->hosts[i]);
 }
 
+static bool is_cut_between(const struct standing *c, uint32_t one, uint32_t other)
+{
+    return (c->cut[one] >> other & 1) != 0 || (c->cut[other] >> one & 1) != 0;
+}
+
+/**
+ * Whether a primary hears of too few right states to know which one a majority has; it says then
+ * that they differ, and stops nobody. One that deviates itself has to hear what leaves it without a
+ * majority.
+ */
+static bool is_majority_out_of_reach(const struct world *w, const struct host *primary)
+{
+    const uint32_t count = world_replicas(w);
+    const uint32_t majority = count / 2 + 1;
+    uint32_t right = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        right +=
+            !w->hosts[i].is_deviant && !is_cut_between(&w->scenario.standing, primary->index, i);
+    return right < (primary->is_deviant ? count - majority + 1 : majority);
+}
+
 /**
  * Whether a standing cut lies between it and the primary. What the one says may never come to the
  * primary, or what a majority has never to the other, which gets its log from a backup; nobody else
@@ -349,8 +371,8 @@ static bool is_never_compared(const struct world *w, uint32_t i)
 
     if (!w->has_cuts) return false;
     if ((c->outsiders >> i & 1) != 0) return true;
-    return primary != NULL &&
-           ((c->cut[primary->index] >> i & 1) != 0 || (c->cut[i] >> primary->index & 1) != 0);
+    if (primary == NULL) return false;
+    return is_cut_between(c, primary->index, i) || is_majority_out_of_reach(w, primary);
 }
 
 /** A machine that deviates is found out while there is load, and its replica halts. */
