@@ -157,6 +157,9 @@ static void move_to_primary(struct vsr_client *c, struct vsr_client_effects *out
 
 void vsr_client_turn_end(struct vsr_client *c, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(c->moved <= c->options.sessions);
+    VSR_ASSERT(c->opened <= c->options.sessions);
+    VSR_ASSERT(c->left <= c->options.sessions);
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);
     if (c->moved < c->options.sessions) move_to_primary(c, out);
@@ -171,6 +174,7 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
     const uint32_t sessions = c->options.sessions;
     const uint32_t look_at = (sessions + SWEEP_TICKS - 1) / SWEEP_TICKS;
 
+    VSR_ASSERT(c->sweep < sessions);
     c->tick++;
     c->again.to = all_mask(c);
     if (c->opened < sessions || c->left < sessions) vsr_sessions_go_on(c, out);

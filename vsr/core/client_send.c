@@ -7,6 +7,8 @@ void vsr_client_close_request(struct vsr_open_request *open, struct vsr_client_e
 {
     if (open->buffer.header == NULL) return;
     VSR_ASSERT(open->count > 0);
+    VSR_ASSERT(open->to != 0);
+    VSR_ASSERT(open->bytes > sizeof(struct vsr_header));
     open->buffer.header->bytes = open->bytes;
     open->buffer.header->count = open->count;
     struct vsr_client_effect *effect = client_effects_next(out, VSR_CLIENT_SEND, 0);
@@ -22,6 +24,7 @@ static bool open_request(struct vsr_client *c, struct vsr_open_request *open, ui
     uint32_t capacity = o->requests_per_message == 1 ? header + bytes : o->request_bytes_max;
 
     VSR_ASSERT(open->buffer.header == NULL);
+    VSR_ASSERT(header + bytes <= o->request_bytes_max);
     if (!o->buffers.take(o->buffers.context, capacity, &open->buffer)) return false;
     *open->buffer.header = (struct vsr_header){
         .magic = VSR_MAGIC,
@@ -46,6 +49,7 @@ bool vsr_client_make_room(struct vsr_client *c, struct vsr_open_request *open, u
 
 void vsr_client_send(struct vsr_client *c, struct vsr_session *s, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(is_outstanding(s));
     client_send_first(c, s, out);
 }
 

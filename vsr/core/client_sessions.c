@@ -41,6 +41,7 @@ static struct vsr_session *prepare_register(struct vsr_client *c, uint32_t index
 {
     struct vsr_session *s = session_at(c, index);
 
+    VSR_ASSERT(index < c->options.sessions);
     s->state = VSR_SESSION_REGISTERING;
     s->request = (struct vsr_request){
         .kind = VSR_KIND_REGISTER,
@@ -54,6 +55,7 @@ static struct vsr_session *prepare_register(struct vsr_client *c, uint32_t index
 
 static void start_register(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(!c->is_closing);
     vsr_client_send(c, prepare_register(c, index), out);
 }
 
@@ -69,6 +71,7 @@ static void register_after_eviction(struct vsr_client *c, uint32_t index,
 {
     struct vsr_session *s = prepare_register(c, index);
 
+    VSR_ASSERT(!c->is_closing);
     if (s->evictions++ == 0) {
         vsr_client_send(c, s, out);
         return;
@@ -82,6 +85,7 @@ static void register_after_eviction(struct vsr_client *c, uint32_t index,
 
 void vsr_session_close(struct vsr_client *c, struct vsr_session *s, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(c->is_closing);
     VSR_ASSERT(s->state == VSR_SESSION_READY || s->state == VSR_SESSION_WAITING);
     s->state = VSR_SESSION_CLOSING;
     s->request.kind = VSR_KIND_CLOSE;
@@ -175,6 +179,7 @@ void vsr_on_registered(struct vsr_client *c, const struct vsr_reply *reply,
     s->state = VSR_SESSION_READY;
     /* Replies may come in another order than sessions took the slot: it is the newest one's. */
     const uint32_t holder = c->session_of[reply->slot];
+    VSR_ASSERT(holder <= c->options.sessions);
     const struct vsr_request *held =
         holder != 0 ? &session_at(c, holder - 1)->request : &s->request;
     if (held->slot != reply->slot || held->session <= reply->session)
@@ -210,6 +215,7 @@ static void on_not_executed(struct vsr_client *c, uint32_t index, int status,
 {
     struct vsr_client_effect *effect = client_effects_next(out, VSR_CLIENT_NOT_EXECUTED, index);
 
+    VSR_ASSERT(status < 0);
     effect->number = session_at(c, index)->request.number;
     effect->status = status;
     c->report.not_executed++;
@@ -224,6 +230,7 @@ static void on_evicted(struct vsr_client *c, uint32_t index, const struct vsr_re
     const struct vsr_session *s = session_at(c, index);
     const struct vsr_evicted *evicted = (const struct vsr_evicted *)(const void *)(reply + 1);
 
+    VSR_ASSERT(is_outstanding(s)); /* or it was not found */
     if (s->state == VSR_SESSION_CLOSING) {
         vsr_session_closed(c, index, out);
         return;

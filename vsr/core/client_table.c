@@ -41,6 +41,9 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
 {
     uint8_t *at = memory;
 
+    VSR_ASSERT((uintptr_t)memory % CLIENT_ENTRY_ALIGN == 0);
+    VSR_ASSERT(capacity > 0);
+    VSR_ASSERT(capacity <= VSR_SESSIONS_MAX);
     *table = (struct vsr_client_table){
         .entries = at,
         .capacity = capacity,
@@ -55,10 +58,15 @@ void vsr_client_table_init(struct vsr_client_table *table, void *memory, uint32_
     table->bounds = (vsr_op *)(void *)at;
     at += block_count(capacity) * sizeof *table->bounds;
     table->index = (uint32_t *)(void *)at;
+    at += ((size_t)table->index_mask + 1) * sizeof *table->index;
+    VSR_ASSERT((size_t)(at - (uint8_t *)memory) <=
+               vsr_client_table_bytes(capacity, result_bytes_max));
 }
 
 void vsr_client_table_clear(struct vsr_client_table *table)
 {
+    VSR_ASSERT(table->count <= table->capacity);
+    VSR_ASSERT(table->open <= table->count);
     table->count = table->free = table->open = 0;
     table->evictions = 0;
     memset(table->bounds, 0, block_count(table->capacity) * sizeof *table->bounds);
@@ -114,6 +122,7 @@ static uint32_t oldest_in_block(const struct vsr_client_table *table, uint32_t b
     uint32_t oldest = slot;
     vsr_op last_op = vsr_client_table_at(table, slot)->last_op;
 
+    VSR_ASSERT(slot < table->count);
     while (++slot < end) {
         const vsr_op other = vsr_client_table_at(table, slot)->last_op;
         if (other >= last_op) continue;
@@ -154,6 +163,7 @@ static void leave_slot(struct vsr_client_table *table, uint32_t slot)
 {
     const struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
 
+    VSR_ASSERT(slot < table->count);
     VSR_ASSERT(entry->session != 0);
     VSR_ASSERT(table->open > 0);
     index_remove(table, table->ids[slot]);
@@ -174,6 +184,7 @@ static uint32_t take_slot(struct vsr_client_table *table)
         table->past[table->count] = (struct vsr_client_past){0};
         return table->count++;
     }
+    VSR_ASSERT(table->open == table->capacity); /* no slot is free */
     const uint32_t slot = oldest_slot(table);
     leave_slot(table, slot);
     table->evictions++;
@@ -214,6 +225,8 @@ static void make_free(struct vsr_client_table *table, uint32_t slot, uint32_t ne
 {
     struct vsr_client_entry *entry = vsr_client_table_at(table, slot);
 
+    VSR_ASSERT(slot < table->count);
+    VSR_ASSERT(next_free <= table->count);
     table->ids[slot][0] = table->ids[slot][1] = 0;
     entry->session = 0;
     entry->number = 0;

@@ -61,6 +61,7 @@ void vsr_digest_results(struct vsr_replica *r, vsr_op op)
     uint64_t sum_2 = 2;
     uint64_t sum_3 = 3;
 
+    VSR_ASSERT(r->operation_count <= r->options.batch_requests_max);
     for (; end - next >= 4; next += 4) {
         sum = mix_result(sum, &next[0]);
         sum_1 = mix_result(sum_1, &next[1]);
@@ -90,6 +91,7 @@ static bool find_own(const struct vsr_replica *r, vsr_op op, uint64_t *digest)
 static void note_divergence(struct vsr_replica *r, vsr_op op)
 {
     VSR_ASSERT(op != 0);
+    VSR_ASSERT(op <= r->applied);
     if (r->divergence.halts_at == 0) r->divergence.halts_at = op;
     r->due |= DUE_HALT;
 }
@@ -119,6 +121,8 @@ static void note_equal(struct vsr_replica *r, uint32_t from, const struct vsr_cl
     struct vsr_comparisons *c = &r->in_view.compared;
     uint32_t count = 1;
 
+    VSR_ASSERT(claim->op <= r->applied);
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (claim->op <= c->equal[from]) return;
     c->equal[from] = claim->op;
     if (claim->op <= c->agreed.op) return;

@@ -19,6 +19,8 @@ static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepa
 {
     uint32_t offset = sizeof *prepare;
 
+    VSR_ASSERT(prepare->entry.op == r->applied + 1);
+    VSR_ASSERT(prepare->header.count <= r->options.sessions_max); /* or two would share a slot */
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
         const struct vsr_register *payload =
@@ -34,6 +36,7 @@ static void close_sessions(struct vsr_replica *r, const struct vsr_prepare *prep
 {
     uint32_t offset = sizeof *prepare;
 
+    VSR_ASSERT(prepare->entry.op == r->applied + 1);
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
         if (!vsr_client_table_close(&r->clients, request->session, request->slot))
@@ -93,6 +96,8 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
     if (r->checkpoint.is_saving || r->transfer.is_loading) return; /* They go on with it. */
     if (r->status == VSR_STATUS_HALTED) return;
 
+    VSR_ASSERT(r->applied < r->commit);
+
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
     uint32_t count = 0;
     bool is_pending_wrong = false;
@@ -103,6 +108,7 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
         close_sessions(r, prepare);
     else
         count = list_operations(r, prepare, &is_pending_wrong);
+    VSR_ASSERT(count <= r->options.batch_requests_max);
     r->is_applying = true;
     if (is_pending_wrong && is_serving(r)) vsr_rebuild_pending(r);
     r->operation_count = count;
@@ -141,6 +147,7 @@ static void answer_clients(struct vsr_replica *r, const struct vsr_prepare *prep
 {
     uint32_t offset = sizeof *prepare;
 
+    VSR_ASSERT(prepare->entry.op == r->applied);
     if (prepare->entry.kind == VSR_KIND_OPERATION) {
         vsr_reply_to_operations(r, out);
         return;
@@ -173,6 +180,8 @@ enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effect
 {
     VSR_ASSERT(r->is_applying);
     VSR_ASSERT(op == r->applied + 1);
+    VSR_ASSERT(op <= r->commit);
+    VSR_ASSERT(!r->checkpoint.is_saving); /* a snapshot is of a state that stands still */
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, op);
     VSR_DCHECK(has_left_the_payload_alone(prepare));

@@ -21,6 +21,7 @@ static bool answer_register(struct vsr_replica *r, const struct vsr_request *req
     const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
     const uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
 
+    VSR_ASSERT(request->payload_bytes == sizeof *payload); /* its kind has this size */
     if (slot == UINT32_MAX) return false;
     vsr_reply_registered(r, slot, payload->address, out);
     return true;
@@ -82,6 +83,8 @@ enum vsr_drop vsr_pass_on(struct vsr_replica *r, const struct vsr_header *m,
     const bool may_forward = m->to == VSR_TO_ALL && !r->in_view.is_primary_silent;
     struct vsr_buffer buffer = {0};
 
+    VSR_ASSERT(m->type == VSR_REQUEST);
+    VSR_ASSERT(r->replies_open == 0); /* a backup's are flushed in the step that opens them */
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     for (uint32_t offset = sizeof *m; offset < m->bytes;
          offset += request_bytes(request_at(m, offset))) {

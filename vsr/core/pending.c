@@ -38,6 +38,9 @@ static void note_pending(struct vsr_replica *r, vsr_op op, vsr_session session)
 
 void vsr_rebuild_pending(struct vsr_replica *r)
 {
+    VSR_ASSERT(is_serving(r)); /* a backup's log has numbers that nobody asks for */
+    VSR_ASSERT(r->log.start <= r->applied);
+
     for (uint32_t slot = 0; slot < r->clients.count; slot++) {
         struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
         if (entry->session != 0) entry->pending = entry->number;
@@ -48,5 +51,7 @@ void vsr_rebuild_pending(struct vsr_replica *r)
 
 void vsr_note_pending_of(struct vsr_replica *r, vsr_op opened)
 {
+    VSR_ASSERT(opened == r->applied + 1); /* it is being executed */
+    VSR_ASSERT(!r->is_applying);
     if (is_serving(r) && opened < r->in_view.view_start_op) note_pending(r, opened, opened);
 }

@@ -10,6 +10,8 @@ bool vsr_queue_push(struct vsr_queue *queue, struct vsr_buffer m, uint32_t offse
 {
     VSR_ASSERT(m.header != NULL);
     VSR_ASSERT(offset >= sizeof *m.header && offset <= m.header->bytes);
+    VSR_ASSERT(queue->head <= queue->mask);
+    VSR_ASSERT(queue->count <= queue->mask + 1);
     if (queue->count > queue->mask) return false;
     queue->ring[(queue->head + queue->count++) & queue->mask] =
         (struct vsr_waiting){.buffer = m, .offset = offset};

@@ -44,10 +44,12 @@ static struct vsr_open_reply *open_reply(struct vsr_replica *r, vsr_address addr
 {
     uint32_t at = (uint32_t)__builtin_ctz(~r->replies_open);
 
+    VSR_ASSERT(sizeof(struct vsr_header) + bytes <= r->options.reply_bytes_max); /* options.c */
     if (at == OPEN_REPLIES_MAX) {
         at = r->reply_victim++ % OPEN_REPLIES_MAX;
         close_reply(r, &r->replies[at], out);
     }
+    VSR_ASSERT((r->replies_open >> at & 1) == 0);
     struct vsr_open_reply *open = &r->replies[at];
     uint32_t capacity = r->options.replies_per_message == 1
                             ? (uint32_t)sizeof(struct vsr_header) + bytes
@@ -148,6 +150,8 @@ void vsr_reply_to_operations(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_operation *next = r->operations;
     const struct vsr_operation *const end = next + r->operation_count;
 
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->operation_count <= r->options.batch_requests_max);
     while (next < end) {
         const struct vsr_client_entry *entry = vsr_client_entry_of(next->result);
         VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
@@ -174,6 +178,7 @@ void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effec
         .payload_bytes = (uint16_t)entry->result_bytes,
         .status = VSR_REPLY_OK,
     };
+    VSR_ASSERT(slot < r->clients.count);
     VSR_ASSERT(entry->session != 0);
     VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
     vsr_reply(r, entry->address, &reply, vsr_client_entry_result(entry)->data, out);
@@ -188,6 +193,7 @@ void vsr_reply_closed(struct vsr_replica *r, vsr_address address, const struct v
         .slot = request->slot,
         .status = VSR_REPLY_OK,
     };
+    VSR_ASSERT(request->kind == VSR_KIND_CLOSE);
     vsr_reply(r, address, &reply, NULL, out);
 }
 
@@ -203,6 +209,7 @@ void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
         .payload_bytes = is_known ? sizeof evicted : 0,
         .status = VSR_REPLY_EVICTED,
     };
+    VSR_ASSERT(request->kind != VSR_KIND_REGISTER); /* that has no session yet */
     vsr_reply(r, address, &reply, &evicted, out);
 }
 
@@ -234,5 +241,7 @@ void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address addr
         .payload_bytes = sizeof result,
         .status = is_its_own ? VSR_REPLY_OK : VSR_REPLY_REFUSED,
     };
+    VSR_ASSERT(slot < r->clients.count);
+    VSR_ASSERT(entry->session != 0); /* a free slot is nowhere in the index */
     vsr_reply(r, address, &reply, &result, out);
 }

@@ -21,6 +21,7 @@
 
 static bool pipeline_has_room(const struct vsr_replica *r)
 {
+    VSR_ASSERT(r->commit <= r->log.op);
     /* What is prepared while abdicating would keep the backups from voting. */
     return !r->in_view.is_abdicating && r->log.op - r->commit < r->options.pipeline_max;
 }
@@ -288,6 +289,9 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
 static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset,
                         struct vsr_effects *out)
 {
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(offset >= sizeof *header);
+
     for (; offset < header->bytes; offset += request_bytes(request_at(header, offset))) {
         offset = append_run(r, header, offset);
         if (offset == header->bytes) break;
@@ -376,6 +380,8 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
 
 void vsr_close_turn(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->queue.count <= r->queue.mask + 1);
     if (r->in_view.is_abdicating)
         return; /* What it prepared now would keep the backups from voting. */
     do {
