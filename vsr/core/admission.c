@@ -90,6 +90,7 @@ static const struct handler handlers[VSR_MESSAGE_COUNT] = {
 static void note_back(struct vsr_replica *r, const struct vsr_header *m)
 {
     uint32_t *away = &r->peers.away[m->from];
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->from));
     if (*away == 0) return;
     const bool is_back = m->type == VSR_PONG || m->type == VSR_PING;
     if (is_back || *away + r->options.resend_ticks <= r->options.catch_up_ticks) *away = 0;
@@ -116,6 +117,7 @@ static enum vsr_drop admit_replica(struct vsr_replica *r, const struct handler *
         vsr_catch_up(r, m->view, out); /* It has started, and nobody told us. */
         return VSR_DROP_STATUS;
     }
+    VSR_ASSERT(row->views == ANY_VIEW || m->view == r->view);
     if (row->role == FROM_BACKUP && !is_primary(r)) return VSR_DROP_WRONG_SENDER;
     return VSR_DROP_NONE;
 }

@@ -45,5 +45,6 @@ void vsr_clock_read(struct vsr_clock *clock, uint64_t host_ns)
 uint64_t vsr_clock_stamp(struct vsr_clock *clock, uint64_t head_ns)
 {
     if (clock->now_ns < head_ns) clock->now_ns = head_ns;
+    VSR_ASSERT(clock->now_ns >= head_ns);
     return clock->now_ns;
 }

@@ -12,6 +12,7 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
 {
     VSR_ASSERT(op <= r->log.op);
     if (op <= r->commit) return;
+    VSR_ASSERT(r->applied <= r->commit);
     r->commit = op;
     r->commit_checksum = vsr_log_at(&r->log, op)->entry.checksum;
     vsr_execute(r, out);
@@ -49,6 +50,7 @@ bool vsr_confirm(struct vsr_replica *r, vsr_op op, vsr_checksum checksum, uint64
 
 void vsr_count_acks(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(is_serving(r));
     vsr_op op = vsr_members_replicated(&r->members, r->in_view.acked);
     vsr_commit_to(r, op, out);
 }

@@ -9,6 +9,7 @@
 
 static struct vsr_superblock wanted(const struct vsr_replica *r)
 {
+    VSR_ASSERT(r->log_view <= r->view);
     return (struct vsr_superblock){
         .view = r->view,
         .log_view = r->log_view,
@@ -60,6 +61,7 @@ enum vsr_drop vsr_on_durable(struct vsr_replica *r, vsr_sequence sequence, struc
 {
     struct vsr_durability *d = &r->durability;
 
+    VSR_ASSERT(d->durable <= d->asked);
     VSR_ASSERT(sequence <= d->asked); /* The host answers what was asked. */
     if (sequence <= d->durable) return drop(r, VSR_DROP_STALE);
     d->durable = sequence;

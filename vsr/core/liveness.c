@@ -46,6 +46,8 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
         vsr_catch_up(r, m->header->view, out);
         return VSR_DROP_NONE;
     }
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and answers us. */
     if (is_primary(r)) return VSR_DROP_NONE;
     if (pong->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = pong->op;
@@ -61,6 +63,7 @@ enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vs
     const uint32_t most = r->options.catch_up_ticks;
 
     (void)out;
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     if (r->transfer.kind != TRANSFER_NONE && r->transfer.provider == m->header->from)
         r->transfer.aways++;
     /* The log may wait for one that moves without a bound; one that is away may have died. */
@@ -115,6 +118,8 @@ static void age_work(struct vsr_replica *r)
 
 static void abdicate(struct vsr_replica *r, bool is_giving_up, struct vsr_effects *out)
 {
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* that is a quorum by itself */
     VSR_ASSERT(!r->in_view.is_abdicating);
     r->in_view.is_abdicating = true;
     r->in_view.is_giving_up = is_giving_up;
@@ -175,6 +180,7 @@ void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
         r->wait.ticks = r->wait.told = 0;
         return;
     }
+    VSR_ASSERT(vsr_members_has(&r->members, whom));
     if (++r->wait.ticks / WAIT_SUSPICIONS < r->options.suspect_ticks) return;
     r->wait.ticks = 0;
     /* Told at once, and then less and less often. */
@@ -185,6 +191,8 @@ void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(!r->transfer.is_loading);
+    VSR_ASSERT(r->suspect_ticks > 0); /* drawn with the view */
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
     if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
     if (r->peers.away[r->primary] > 0) return;

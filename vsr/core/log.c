@@ -40,6 +40,7 @@ void vsr_log_release(struct vsr_log *log, vsr_op op, const struct vsr_buffers *b
 
 void vsr_log_truncate(struct vsr_log *log, vsr_op op, const struct vsr_buffers *buffers)
 {
+    VSR_ASSERT(op <= log->op);
     VSR_ASSERT(op >= log->start);
     for (; log->op > op; log->op--) {
         struct vsr_buffer *buffer = &log->ring[log->op & log->mask];
@@ -65,6 +66,7 @@ vsr_checksum vsr_entry_checksum(const struct vsr_prepare *prepare)
 {
     struct vsr_entry fields = prepare->entry;
 
+    VSR_ASSERT(prepare->header.bytes >= sizeof *prepare);
     /* In its own place stands what the header says of the requests. */
     fields.checksum = (uint64_t)prepare->header.bytes << 32 | prepare->header.count;
     uint64_t seed = vsr_checksum_seed(prepare->header.cluster);

@@ -40,6 +40,7 @@ static uint32_t motion_ticks(const struct vsr_replica *r, uint32_t i)
 
 void vsr_note_move(struct vsr_replica *r, uint32_t replica)
 {
+    VSR_ASSERT(vsr_members_has(&r->members, replica));
     r->peers.ticks_still[replica] = 0;
 }
 
@@ -48,6 +49,7 @@ void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
     struct vsr_pin *pin = &r->peers.pins[replica];
 
     VSR_ASSERT(vsr_members_has_other(&r->members, replica));
+    VSR_ASSERT(op <= r->log.op);
     if (at != PIN_LOG) at++;
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
     if (op < pin->op || (op == pin->op && at <= pin->at)) return;
@@ -123,6 +125,7 @@ bool vsr_make_room(struct vsr_replica *r)
     }
     if (has_to_wait) return false;
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
+    VSR_ASSERT(vsr_log_has_room(&r->log));
     return true;
 }
 
@@ -132,6 +135,7 @@ static void tick_allowance(struct vsr_replica *r, uint32_t i, struct vsr_effects
     struct vsr_known_peers *peers = &r->peers;
     const uint32_t most = r->options.catch_up_ticks;
 
+    VSR_ASSERT(peers->allowance[i] <= most);
     if (peers->is_waited_for[i]) {
         peers->costs[i].waited_ticks++;
         if (most == UINT32_MAX || peers->is_left_behind[i] || --peers->allowance[i] > 0) return;
@@ -186,6 +190,7 @@ enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m
 
     VSR_ASSERT(!is_serving(r));
     VSR_ASSERT(entry->op == r->log.op + 1);
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL); /* between views the log is frozen */
     if (entry->parent_checksum != r->log.head_checksum) return note_fork(r, r->log.op, out);
     /* The view's next entry names our head: it is the view's. The next one itself nobody has named.
      */

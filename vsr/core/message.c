@@ -39,6 +39,8 @@ are_well_formed(const struct vsr_header *header, uint32_t offset,
 bool vsr_requests_are_well_formed(const struct vsr_header *header, uint32_t offset,
                                   struct vsr_request_bounds bounds)
 {
+    VSR_ASSERT(offset >= sizeof *header);
+    VSR_ASSERT(offset <= header->bytes);
     /* What any client may say: its own loop, without the comparisons that always hold. */
     if (bounds.kind == VSR_KIND_COUNT && bounds.payload_bytes_max == UINT32_MAX)
         return are_well_formed(
@@ -66,6 +68,7 @@ bool vsr_entry_is_well_formed(const struct vsr_replica_options *o, vsr_view view
 {
     const uint8_t kind = prepare->entry.kind;
 
+    VSR_ASSERT(prepare->header.bytes >= sizeof *prepare); /* admission, vsr_entry_in */
     if (!vsr_entry_may_enter(o, view, prepare)) return false;
     /* The state machine has been promised no larger payloads, whoever was the primary. */
     const struct vsr_request_bounds bounds = {

@@ -23,6 +23,7 @@ static vsr_op acknowledged_op(const struct vsr_replica *r)
 
 void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
 {
+    VSR_ASSERT(!r->in_view.is_abdicating); /* it would keep the backups from voting */
     VSR_ASSERT(is_serving(r));
     VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
 
@@ -36,6 +37,8 @@ void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_ef
 
 static void hear_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(!is_primary(r));
     r->ticks_silent = 0;
     if (!r->in_view.is_primary_silent) return;
     r->in_view.is_primary_silent = false;
@@ -49,6 +52,7 @@ static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
     const vsr_op op = log_prepare(m)->entry.op;
     struct vsr_buffer *place = &r->in_view.reorder[op % REORDER_MAX];
 
+    VSR_ASSERT(op > r->log.op + 1);
     if (op > r->log.op + REORDER_MAX) return VSR_DROP_GAP;
     if (place->header != NULL) {
         if (log_prepare(place)->entry.op == op) return VSR_DROP_STALE;
@@ -109,6 +113,7 @@ static bool is_undamaged(const struct vsr_replica *r, const struct vsr_prepare *
 static enum vsr_drop acknowledge_again(struct vsr_replica *r, const struct vsr_entry *entry,
                                        struct vsr_effects *out)
 {
+    VSR_ASSERT(entry->op <= r->log.op);
     if (vsr_log_holds(&r->log, entry->op) && !is_held(r, entry))
         return note_fork(r, entry->op, out);
     r->in_view.is_ack_due = true;
@@ -170,6 +175,8 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
     const struct vsr_prepare_ok *ok = vsr_read_prepare_ok(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (ok->op > r->log.op || ok->applied > ok->op) return VSR_DROP_MALFORMED;
     if (ok->op >= r->log.start && !vsr_log_has(&r->log, ok->op, ok->checksum)) {
         effects_notice(out, VSR_NOTICE_FORKED_LOG, from, ok->op);
@@ -197,6 +204,7 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(!is_primary(r));
     if (!r->in_view.is_ack_due) return;
     VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
@@ -223,6 +231,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     const struct vsr_commit *commit = vsr_read_commit(m->header);
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(!is_primary(r));
     hear_primary(r, out);
     if (commit->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit->op;
@@ -253,6 +262,7 @@ static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
     const uint64_t kept = age < HEARTBEATS_KEPT ? sequence : r->heartbeat_sequence + 1;
     const uint64_t ticks = r->ticks - r->heartbeat_at[kept % HEARTBEATS_KEPT];
 
+    VSR_ASSERT(sequence <= r->heartbeat_sequence);
     /* What comes late or again has been timed, or a later one has: it is no measure any more. */
     if (sequence <= r->peers.timed[from]) return;
     r->peers.timed[from] = sequence;
@@ -265,6 +275,8 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
     const struct vsr_commit_ok *ok = vsr_read_commit_ok(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (ok->applied > r->commit || ok->op > r->log.op || ok->sequence > r->heartbeat_sequence)
         return VSR_DROP_MALFORMED;
     r->in_view.has_answered[from] = true;
@@ -281,6 +293,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(is_primary(r));
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (vsr_members_is_alone(&r->members)) return;
@@ -321,6 +334,7 @@ static uint32_t silent_in_view(const struct vsr_replica *r)
 void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(r->in_view.acked[r->members.self] == r->log.op);
     r->ticks_to_resend = r->options.resend_ticks;
     if (r->in_view.is_abdicating) return;
     vsr_send_start_view(r, silent_in_view(r), out);

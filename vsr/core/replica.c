@@ -28,6 +28,8 @@
 static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status == VSR_STATUS_STARTING);
+    VSR_ASSERT(r->log.op == 0);
+    VSR_ASSERT(r->view == 0);
     vsr_durable_begin(r, &(struct vsr_superblock){0});
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
     memset(r->in_view.has_answered, true, sizeof r->in_view.has_answered);
@@ -43,6 +45,7 @@ static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblo
 {
     VSR_ASSERT(r->status == VSR_STATUS_STARTING);
     VSR_ASSERT(superblock->incarnation < r->options.incarnation);
+    VSR_ASSERT(r->log.op == 0);
     r->status = VSR_STATUS_RECOVERING;
     enter_view(r, superblock->view);
     r->log_view = superblock->log_view;
@@ -56,6 +59,8 @@ static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblo
 /** Entries leave the log once every replica has executed them. */
 static void release_executed(struct vsr_replica *r)
 {
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->log.start <= r->applied);
     r->peers.applied[r->members.self] = r->applied;
     vsr_release(r, vsr_members_minimum(&r->members, r->peers.applied));
 }
@@ -84,6 +89,8 @@ static void tick_normal(struct vsr_replica *r, struct vsr_effects *out)
     if (vsr_has_lasted(r)) change->attempts = 0;
     if (vsr_members_is_alone(&r->members)) return;
     if (is_primary(r)) {
+        VSR_ASSERT(r->ticks_to_resend > 0);
+        VSR_ASSERT(r->ticks_to_heartbeat > 0);
         vsr_look_at_quorum(r, out);
         if (--r->ticks_to_resend == 0) vsr_on_resend_timeout(r, out);
         /* The last: a primary that has abdicated may leave the view with it. */

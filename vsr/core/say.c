@@ -17,6 +17,8 @@ void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct v
 {
     struct vsr_buffer copy = *vsr_log_buffer(&r->log, op);
 
+    VSR_ASSERT(to_mask != 0);
+    VSR_ASSERT((to_mask & ~others_mask(r)) == 0);
     copy.handle = r->options.buffers.ref(r->options.buffers.context, copy.handle);
     if (copy.handle == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -30,6 +32,8 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     const uint32_t self = r->members.self;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING); /* that has no part in view changes */
+    VSR_ASSERT(r->change.votes[self] <= r->view + 1);
     if (vsr_members_is_alone(&r->members) || r->view == VSR_VIEW_MAX) return;
     if (r->change.votes[self] != r->view + 1) r->counters.votes++;
     r->change.votes[self] = r->view + 1;
@@ -49,6 +53,8 @@ static void send_pong(struct vsr_replica *r, uint32_t to_mask, struct vsr_effect
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT((to_mask & ~others_mask(r)) == 0);
+    VSR_ASSERT(r->commit <= r->log.op); /* or vsr_on_pong takes it for malformed */
     struct vsr_pong *pong = vsr_make_pong(r, &buffer);
     if (pong == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -62,11 +68,13 @@ static void send_pong(struct vsr_replica *r, uint32_t to_mask, struct vsr_effect
 
 void vsr_send_pong(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
 {
+    VSR_ASSERT(vsr_members_has_other(&r->members, to));
     send_pong(r, vsr_mask_of(to), out);
 }
 
 void vsr_tell_view(struct vsr_replica *r, uint32_t to, struct vsr_effects *out)
 {
+    VSR_ASSERT(vsr_members_has_other(&r->members, to));
     if (r->status != VSR_STATUS_NORMAL || r->peers.pong_ticks[to] > 0) return;
     r->peers.pong_ticks[to] = r->options.resend_ticks;
     send_pong(r, vsr_mask_of(to), out);
@@ -76,6 +84,7 @@ void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* nobody would answer */
     if (vsr_make_ping(r, &buffer) != NULL)
         effects_send(out, others_mask(r), buffer);
     else
@@ -115,6 +124,8 @@ void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
     vsr_address known[ANNOUNCE_KNOWN];
     uint32_t sent = 0;
 
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->in_view.announced <= r->clients.count);
     for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->in_view.announced < r->clients.count; i++) {
         const vsr_address address = vsr_client_table_at(&r->clients, r->in_view.announced)->address;
         struct vsr_buffer buffer;
@@ -133,6 +144,8 @@ void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_eff
 
     VSR_ASSERT(is_serving(r) && r->log_view == r->view && vsr_is_durable(r));
     if (to_mask == 0) return;
+    VSR_ASSERT((to_mask & ~others_mask(r)) == 0);
+    VSR_ASSERT(r->commit <= r->log.op); /* or vsr_on_start_view takes it for malformed */
     struct vsr_start_view *start_view = vsr_make_start_view(r, &buffer);
     if (start_view == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
