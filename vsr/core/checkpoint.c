@@ -30,6 +30,8 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     const uint32_t size = (uint32_t)sizeof(struct vsr_chunk) + VSR_PADDED(bytes);
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(offset < c->snapshot.bytes);
+    VSR_ASSERT(c->snapshot.op >= r->log.start); /* the log follows it */
     struct vsr_chunk *chunk = vsr_make_chunk(r, size, size, &buffer);
     if (chunk == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -60,6 +62,7 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
     uint64_t timestamp;
 
     VSR_ASSERT(c->is_saving && snapshot->op == r->applied);
+    VSR_ASSERT(!r->is_applying); /* the state stood still */
     c->is_saving = false;
     vsr_send_back(r, out);
     c->snapshot = *snapshot;
@@ -111,6 +114,8 @@ static void take_whole(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(t->snapshot.op > r->commit);
     vsr_transfer_drop_entries(r);
     t->has_snapshot = true;
     t->base = t->op = t->snapshot.op;
@@ -160,6 +165,7 @@ enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct v
     m->header = NULL;
     t->snapshot_at += bytes;
     t->provider = t->snapshot_from = (uint32_t)chunk->header.from; /* Another's would begin anew. */
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
     vsr_note_progress(r);
     if (t->snapshot_at == t->snapshot.bytes)
         take_whole(r, out);
@@ -197,6 +203,7 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
     else
         vsr_log_reset(&r->log, t->snapshot.op, t->snapshot_checksum, t->snapshot_timestamp,
                       &r->options.buffers);
+    VSR_ASSERT(r->log.start == t->snapshot.op);
     r->commit = r->applied = t->snapshot.op;
     if (r->confirmed < r->commit) r->confirmed = r->commit;
     r->commit_checksum = t->snapshot_checksum;

@@ -26,6 +26,8 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
+    VSR_ASSERT(r->recovery.nonce != 0); /* 0 is a question that was not asked */
     r->recovery.ticks_left = vsr_patience(r, r->recovery.repeats++);
     struct vsr_recovery *recovery = vsr_make_recovery(r, &buffer);
     if (recovery == NULL) {
@@ -54,6 +56,7 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
 /** From whatever status to RECOVERING. */
 static void begin_again(struct vsr_replica *r)
 {
+    VSR_ASSERT(!r->transfer.is_loading); /* nothing comes between a load and its end */
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
     vsr_clear_in_view(r);
@@ -73,6 +76,7 @@ void vsr_leave_fork(struct vsr_replica *r)
 void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
+    VSR_ASSERT(!r->transfer.is_loading);
     vsr_client_table_clear(&r->clients);
     r->source = vsr_next_provider(r, r->transfer.provider);
     r->has_source = true;
@@ -94,6 +98,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_recovery_state *recovery = &r->recovery;
 
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
     if (recovery->nonce == 0 || recovery->is_installed || vsr_members_is_alone(&r->members)) return;
     if (r->transfer.kind == TRANSFER_RECOVERY) {
         const bool is_due = r->transfer.ticks_left <= 1;
@@ -106,6 +111,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
+    VSR_ASSERT(recovery->ticks_left > 0);
     if (--recovery->ticks_left == 0) ask(r, out);
 }
 
@@ -122,6 +128,7 @@ static void pass_on(struct vsr_replica *r, const struct vsr_recovery *recovery,
     const uint32_t primary = r->primary;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     if (recovery->way != VSR_WAY_ROUND || primary == r->members.self ||
         primary == recovery->header.from)
         return;
@@ -173,6 +180,7 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
 static enum vsr_drop pass_back(struct vsr_replica *r, struct vsr_buffer *m, uint64_t asker,
                                struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     if (!vsr_members_has_other(&r->members, asker) || asker == m->header->from)
         return VSR_DROP_STATUS; /* We have asked, and are NORMAL by now. */
     if (m->header->view != r->view) return VSR_DROP_STALE_VIEW;
@@ -187,6 +195,8 @@ uint32_t vsr_recovery_lacks(const struct vsr_replica *r)
     const struct vsr_recovery_answer *answers = r->recovery.answers;
     vsr_view view = r->view;
 
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
+    VSR_ASSERT(!vsr_members_is_alone(&r->members));
     for (uint32_t i = 0; i < r->members.count; i++)
         if (answers[i].is_here && answers[i].view > view) view = answers[i].view;
     const uint32_t primary = vsr_members_primary(&r->members, view);
@@ -204,6 +214,7 @@ static const struct vsr_recovery_answer *find_primary(const struct vsr_replica *
     uint32_t count = 0;
     vsr_view view = 0;
 
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
     for (uint32_t i = 0; i < r->members.count; i++) {
         if (!answers[i].is_here) continue;
         count++;
@@ -243,6 +254,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     if (r->transfer.kind != TRANSFER_NONE) return VSR_DROP_NONE;
     const struct vsr_recovery_answer *answer = find_primary(r, &primary);
     if (answer == NULL) return VSR_DROP_NONE;
+    VSR_ASSERT(answer->commit <= answer->op); /* as it came in */
+    VSR_ASSERT(answer->view >= r->view);
     if (answer->view > r->view) vsr_set_view(r, answer->view, out);
     vsr_note_commit(r, answer->commit, answer->commit_checksum);
     /* Who was of no use is not asked first again: the others' turn, and then its own. */

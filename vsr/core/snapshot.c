@@ -123,6 +123,7 @@ static bool load_session(struct vsr_replica *r, const struct snapshot_head *head
 {
     struct snapshot_session session;
 
+    VSR_ASSERT(r->clients.count < head->slots);
     if (!read(stream, &session, sizeof session)) return false;
     if (session.result_bytes > r->options.result_bytes_max || session.next_free > head->slots)
         return false;
@@ -208,6 +209,7 @@ bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out)
     if (!c->is_wanted || c->is_saving || r->is_applying || r->transfer.is_loading) return false;
     if (r->status == VSR_STATUS_RECOVERING || r->status == VSR_STATUS_HALTED) return false;
     if (!may_save(r)) return false;
+    VSR_ASSERT(r->applied > 0); /* nobody wants one of nothing */
     c->is_wanted = false;
     vsr_send_away(r, out);
     c->is_saving = true;

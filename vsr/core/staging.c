@@ -58,6 +58,7 @@ bool vsr_replace_log(struct vsr_replica *r)
     VSR_ASSERT(!t->needs_snapshot && !t->is_loading);
     VSR_ASSERT(t->op == t->target && t->op_checksum == t->target_checksum);
     VSR_ASSERT(t->base >= r->commit && t->base <= r->log.op);
+    VSR_ASSERT(r->log.start <= r->applied);
     const uint64_t kept = t->base - r->log.start;
     const uint64_t size = (uint64_t)r->log.mask + 1;
     const uint64_t excess = kept + (t->op - t->base) > size ? kept + (t->op - t->base) - size : 0;

@@ -25,6 +25,8 @@ void vsr_fetch_missing(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_fetch *fetch = &r->in_view.fetch;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(vsr_members_has(&r->members, fetch->provider));
     VSR_ASSERT(!is_primary(r));
     if (!has_gap(r) || r->transfer.kind != TRANSFER_NONE) {
         fetch->is_waiting = false;
@@ -56,6 +58,8 @@ static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32
 {
     uint32_t bytes = sizeof *state;
 
+    VSR_ASSERT(bytes <= capacity);
+    VSR_ASSERT(state->base >= r->log.start); /* who is behind is given none */
     state->end = state->base;
     while (state->end < r->log.op) {
         const struct vsr_header *entry = vsr_log_buffer(&r->log, state->end + 1)->header;
@@ -65,6 +69,7 @@ static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32
         state->header.count++;
         state->end++;
     }
+    VSR_ASSERT(bytes <= capacity);
     state->header.bytes = bytes;
 }
 
@@ -72,6 +77,10 @@ static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32
 static void send_prepares(struct vsr_replica *r, vsr_op base, vsr_op end, uint32_t to_mask,
                           struct vsr_effects *out)
 {
+    VSR_ASSERT(is_serving(r)); /* they are the view's own */
+    VSR_ASSERT(end <= r->log.op);
+    VSR_ASSERT(end - base <= REORDER_MAX); /* as many as who is behind can keep */
+
     for (vsr_op op = base + 1; op <= end; op++) {
         struct vsr_buffer entry = *vsr_log_buffer(&r->log, op);
         entry.handle = r->options.buffers.ref(r->options.buffers.context, entry.handle);
@@ -116,6 +125,8 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     }
     bool is_behind = base < r->log.start;
     if (is_behind) base = r->log.start; /* What it lacks has left; the rest would not attach. */
+    VSR_ASSERT(base >= r->log.start);
+    VSR_ASSERT(base <= r->log.op);
     bool has_next = base < r->log.op;
     bool as_prepares = get->flags == 0 && is_primary(r) && has_next && !is_behind &&
                        vsr_log_at(&r->log, base + 1)->header.view == r->view;
@@ -154,6 +165,8 @@ static enum vsr_drop append_body(struct vsr_replica *r, const struct vsr_new_sta
 {
     uint32_t offset = sizeof *state;
 
+    VSR_ASSERT(!is_primary(r));
+    VSR_ASSERT(state->base <= r->log.op); /* or a gap would be left */
     for (uint32_t i = 0; i < state->header.count; i++) {
         const struct vsr_prepare *entry = vsr_entry_in(state, offset);
         struct vsr_buffer copy;
@@ -177,6 +190,8 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     struct vsr_fetch *fetch = &r->in_view.fetch;
     const uint64_t witness = vsr_witness(WITNESS_OTHER, state->nonce);
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE); /* that comes before what follows it */
     if (!fetch->is_waiting) return VSR_DROP_WRONG_NONCE;
     if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->op <= r->log.op) {

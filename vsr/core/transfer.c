@@ -26,6 +26,7 @@ enum { PATIENCE_SUSPICIONS = 4 };
 
 uint32_t vsr_next_provider(const struct vsr_replica *r, uint32_t provider)
 {
+    VSR_ASSERT(vsr_members_has(&r->members, provider));
     VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* or there is none, and no end */
     do
         provider = vsr_members_next(&r->members, provider);
@@ -87,6 +88,7 @@ const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32
 enum vsr_drop vsr_copy_entry(struct vsr_replica *r, const struct vsr_prepare *entry, vsr_op op,
                              vsr_checksum checksum, struct vsr_buffer *copy)
 {
+    VSR_ASSERT(entry->header.bytes >= sizeof *entry); /* vsr_entry_in gives no shorter one */
     if (entry->entry.op != op + 1 || !vsr_entry_is_well_formed(&r->options, r->view, entry))
         return VSR_DROP_MALFORMED;
     if (entry->entry.checksum != vsr_entry_checksum(entry)) return VSR_DROP_DAMAGED;
@@ -102,6 +104,8 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, t->provider));
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
     /* All of it has come before, or it is of no use any more: the next one begins anew. */
     if (t->snapshot_at == t->snapshot.bytes || t->snapshot.op <= r->commit) {
         t->snapshot = (struct vsr_snapshot){0};
@@ -124,6 +128,8 @@ static void transmit(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, t->provider));
+    VSR_ASSERT(!t->is_loading);
     VSR_ASSERT(t->kind != TRANSFER_NONE && t->nonce != 0);
     t->ticks_left = vsr_patience(r, t->doublings);
     if (t->needs_snapshot && !t->has_snapshot) {
@@ -141,6 +147,7 @@ static void transmit(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_transfer_ask(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->transfer.kind != TRANSFER_NONE); /* what was broken off asks no more */
     r->transfer.nonce = next_nonce(r);
     transmit(r, out);
 }
@@ -155,6 +162,8 @@ static void execute_common(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_view_change *change = &r->change;
     const vsr_op base = r->transfer.base;
 
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(base <= r->log.op);
     if (change->commit <= base && !vsr_log_has(&r->log, change->commit, change->commit_checksum))
         return;
     vsr_commit_to(r, change->commit < base ? change->commit : base, out);
@@ -166,6 +175,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
 
     if (t->kind == TRANSFER_NONE || t->is_loading || r->is_applying || r->checkpoint.is_saving)
         return;
+    VSR_ASSERT(t->op >= t->base);
     if (t->kind != TRANSFER_BEHIND) {
         if (!t->has_target || t->op != t->target) return;
         if (t->op_checksum != t->target_checksum) {
@@ -180,6 +190,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
             vsr_transfer_reset(r);
             return;
         }
+        VSR_ASSERT(t->snapshot_at == t->snapshot.bytes);
         t->is_loading = true;
         vsr_send_away(r, out);
         effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
@@ -190,6 +201,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     if (r->status == VSR_STATUS_RECOVERING) r->recovery.is_installed = true;
+    VSR_ASSERT(r->log.op >= r->commit);
     vsr_transfer_reset(r);
     vsr_install_view(r, out);
 }
@@ -207,6 +219,7 @@ static void begin_from_commit(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(!t->is_loading);
     vsr_transfer_drop_entries(r);
     t->base = t->op = r->commit;
     t->op_checksum = r->commit_checksum;
@@ -221,6 +234,7 @@ static void need_snapshot(struct vsr_replica *r)
     struct vsr_transfer *t = &r->transfer;
 
     VSR_ASSERT(!t->has_snapshot);
+    VSR_ASSERT(!t->is_loading);
     t->needs_snapshot = true;
     const bool has_part = t->snapshot_at > 0 && t->snapshot_at < t->snapshot.bytes;
     if (!has_part || t->snapshot.op <= r->commit || t->snapshot_from == t->provider) return;
@@ -276,6 +290,8 @@ static bool set_out(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t
     struct vsr_transfer *t = &r->transfer;
     const bool may_go_on = kind == TRANSFER_CATCH_UP || kind == TRANSFER_RECOVERY;
 
+    VSR_ASSERT(kind != TRANSFER_NONE);
+    VSR_ASSERT(!t->is_loading); /* nothing comes between a load and its end */
     if (!may_go_on || (t->has_snapshot && t->snapshot.op <= r->commit)) vsr_transfer_reset(r);
     if (!t->has_snapshot && t->op == t->base) {
         t->base = t->op = r->log.op;
@@ -309,12 +325,16 @@ static bool set_out(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t
 void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t provider,
                         vsr_op target, vsr_checksum target_checksum, struct vsr_effects *out)
 {
+    VSR_ASSERT(vsr_members_has(&r->members, provider));
+    /* Within the view only a snapshot is gathered. */
+    VSR_ASSERT((kind == TRANSFER_BEHIND) == (r->status == VSR_STATUS_NORMAL));
     if (set_out(r, kind, provider, target, target_checksum, out)) vsr_transfer_ask(r, out);
 }
 
 /** Another one's turn. */
 static void leave_provider(struct vsr_replica *r)
 {
+    VSR_ASSERT(!is_bound(&r->transfer)); /* nobody else gives that log */
     r->transfer.provider = vsr_next_provider(r, r->transfer.provider);
     r->transfer.aways = 0;
 }
@@ -346,6 +366,8 @@ static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_stat
     struct vsr_transfer *t = &r->transfer;
     uint32_t offset = sizeof *state;
 
+    VSR_ASSERT(t->has_target);
+    VSR_ASSERT(!t->is_loading);
     for (uint32_t i = 0; i < state->header.count && t->op < t->target; i++) {
         const struct vsr_prepare *entry = vsr_entry_in(state, offset);
         struct vsr_buffer copy;
@@ -369,6 +391,7 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(!t->is_loading);
     VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
     VSR_ASSERT(t->op >= t->base);
 
@@ -412,6 +435,7 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
 /** One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
 static bool is_coming(const struct vsr_replica *r)
 {
+    VSR_ASSERT(vsr_members_has(&r->members, r->transfer.provider));
     return r->peers.away[r->transfer.provider] > 0 && r->transfer.aways <= AWAYS_PER_PROVIDER;
 }
 

@@ -36,6 +36,7 @@ void vsr_withdraw_vote(struct vsr_replica *r)
 
 uint32_t vsr_grown(const struct vsr_replica *r, uint32_t ticks)
 {
+    VSR_ASSERT(ticks <= UINT32_MAX >> DOUBLINGS_MAX); /* the options leave room for the doublings */
     return ticks << (r->change.attempts < DOUBLINGS_MAX ? r->change.attempts : DOUBLINGS_MAX);
 }
 
@@ -72,6 +73,7 @@ void vsr_note_progress(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->kind != TRANSFER_NONE); /* or nothing was asked for */
     /* Answered at the first asking: so much patience was not needed. Else the next question begins
      * with as much, or on a slow network each would be asked many times over. */
     if (t->tries == 0 && t->doublings > 0) t->doublings--;
@@ -82,6 +84,7 @@ void vsr_note_progress(struct vsr_replica *r)
 
 void vsr_start_view_timer(struct vsr_replica *r)
 {
+    VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
     r->change.ticks_left = view_change_ticks(r);
     r->change.ticks_to_resend = r->options.resend_ticks;
 }
@@ -95,6 +98,8 @@ void vsr_clear_in_view(struct vsr_replica *r)
 
 void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
+    VSR_ASSERT(!r->transfer.is_loading); /* nothing comes between a load and its end */
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
     VSR_ASSERT(view > r->view && view <= VSR_VIEW_MAX);
     if (r->status == VSR_STATUS_NORMAL) {
         if (is_primary(r)) vsr_flush_replies(r, out);
@@ -108,11 +113,14 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
     vsr_withdraw_vote(r);
     vsr_clear_in_view(r);
     enter_view(r, view);
+    VSR_ASSERT(r->log_view < r->view); /* our log is that of a view that is left */
     r->status = r->status == VSR_STATUS_RECOVERING ? VSR_STATUS_RECOVERING : VSR_STATUS_VIEW_CHANGE;
 }
 
 void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE);
     VSR_ASSERT(r->log.op >= r->commit);
     r->log_view = r->view;
     r->confirmed = r->log.op;

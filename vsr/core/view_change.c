@@ -55,6 +55,8 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_known_log *own = &r->in_view.logs[r->members.self];
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
+    VSR_ASSERT(own->commit <= own->op); /* or vsr_on_do_view_change takes it for malformed */
     VSR_ASSERT(vsr_is_durable(r));
     VSR_ASSERT(own->is_here && r->log_view < r->view);
     struct vsr_do_view_change *do_view_change = vsr_make_do_view_change(r, &buffer);
@@ -93,6 +95,7 @@ static uint32_t select_log(const struct vsr_replica *r)
     const struct vsr_known_log *logs = r->in_view.logs;
     uint32_t best = r->members.self;
 
+    VSR_ASSERT(logs[best].is_here); /* it is our own, and one of those it is compared with */
     for (uint32_t i = 0; i < r->members.count; i++) {
         if (!is_eligible(&logs[i])) continue;
         bool is_better = logs[i].log_view != logs[best].log_view
@@ -109,6 +112,8 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
     const struct vsr_known_log *logs = r->in_view.logs;
 
     if (!is_primary(r) || r->in_view.is_log_selected || !logs[r->members.self].is_here) return;
+    VSR_ASSERT(r->log_view < r->view);
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE); /* the log that it is of is not chosen yet */
     if (count_eligible(r) < r->members.quorums.view_change) return;
 
     /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
@@ -136,6 +141,10 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 {
     const uint32_t self = r->members.self;
 
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->replies_open == 0);
+    VSR_ASSERT(r->queue.count == 0);
+    VSR_ASSERT(r->batch.buffer.header == NULL); /* requests are taken in from now on */
     r->counters.views_started++;
     r->in_view.view_start_op = r->log.op;
     memset(r->peers.applied, 0, sizeof r->peers.applied);
@@ -152,6 +161,8 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
 
 static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(!is_primary(r));
+    VSR_ASSERT(r->replies_open == 0);
     r->in_view.fetch.provider = r->primary;
     r->in_view.is_ack_due = true;
     effects_notice(out, VSR_NOTICE_BACKUP, r->in_view.fetch.provider, r->log.op);
@@ -160,6 +171,8 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 /** The log is the view's, and all that has to be durable is. */
 void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED);
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(vsr_is_durable(r));
     VSR_ASSERT(r->transfer.op == r->transfer.base && !r->transfer.has_snapshot);
@@ -191,6 +204,7 @@ static void note_own(struct vsr_replica *r)
     struct vsr_known_log *own = &r->in_view.logs[r->members.self];
 
     if (own->is_here) return;
+    VSR_ASSERT(r->log_view < r->view); /* in a view that has started it would be no vote */
     *own = (struct vsr_known_log){
         .is_here = true,
         .log_view = r->log_view,
@@ -205,6 +219,7 @@ static void note_own(struct vsr_replica *r)
 
 void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
     VSR_ASSERT(vsr_is_durable(r));
     if (r->log_view == r->view) {
         vsr_become_normal(r, out);
@@ -238,6 +253,7 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
     const struct vsr_start_view_change *vote = vsr_read_start_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (vote->target > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
     if (vote->target <= r->view) return VSR_DROP_STALE_VIEW;
@@ -261,6 +277,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
     const struct vsr_do_view_change *do_view_change = vsr_read_do_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (do_view_change->log_view >= m->header->view ||
         do_view_change->commit > do_view_change->op ||
         do_view_change->log_start > do_view_change->op)
@@ -275,6 +292,8 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
         return VSR_DROP_STARTED_VIEW;
     }
     if (!is_primary(r)) return VSR_DROP_NOT_PRIMARY;
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
+    VSR_ASSERT(m->header->view == r->view);
     r->in_view.logs[from] = (struct vsr_known_log){
         .is_here = true,
         .is_out_of_reach = r->in_view.logs[from].is_out_of_reach,
@@ -316,6 +335,8 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
         vsr_set_view(r, m->header->view, out);
         vsr_start_view_timer(r);
     }
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
+    VSR_ASSERT(r->log_view < r->view); /* what has started here is not cut */
     vsr_note_commit(r, start_view->commit, start_view->commit_checksum);
     if (r->transfer.kind == TRANSFER_CATCH_UP && r->transfer.has_target)
         return VSR_DROP_STARTED_VIEW;
@@ -334,6 +355,9 @@ static void pass_over_silent(struct vsr_replica *r)
     struct vsr_known_log *log = &r->in_view.logs[r->transfer.provider];
 
     if (!vsr_transfer_is_unanswered(r)) return;
+    VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(log->is_here); /* or it was not chosen */
+    VSR_ASSERT(r->in_view.is_log_selected);
     log->is_out_of_reach = true;
     if (count_eligible(r) < r->members.quorums.view_change) {
         log->is_out_of_reach = false; /* There is no other way. */
@@ -347,6 +371,8 @@ void vsr_view_change_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_view_change *change = &r->change;
 
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
+    VSR_ASSERT(change->ticks_to_resend > 0);
     /* A primary to be that saves or loads is waited for. */
     const uint32_t primary = r->primary;
     if (change->ticks_left > 0 && r->peers.away[primary] == 0) change->ticks_left--;
