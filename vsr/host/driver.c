@@ -19,6 +19,7 @@ int vsr_driver_create(struct vsr_driver *driver, const struct vsr_replica_option
     struct vsr_effect *list = calloc(capacity, sizeof *list);
 
     VSR_ASSERT(host != NULL);
+    VSR_ASSERT(capacity > 0);
     *driver = (struct vsr_driver){0};
     if (memory == NULL || list == NULL) {
         free(memory);
@@ -65,6 +66,7 @@ static uint8_t *guard_place(const struct vsr_state_machine *machine,
                             const struct vsr_effect *effect, uint32_t index)
 {
     if (index >= effect->count) index -= effect->count;
+    VSR_ASSERT(index < effect->count);
     return effect->operations[index].result->data + machine->result_bytes_max;
 }
 
@@ -75,6 +77,8 @@ static void set_guards(struct guards *guards, const struct vsr_state_machine *ma
 
     guards->first = (uint32_t)((uint64_t)mixed * effect->count >> 32);
     guards->count = effect->count < GUARDS_MAX ? effect->count : GUARDS_MAX;
+    VSR_ASSERT(guards->count > 0);
+    VSR_ASSERT(guards->first < effect->count);
     for (uint32_t i = 0; i < guards->count; i++) {
         uint8_t *place = guard_place(machine, effect, guards->first + i);
         memcpy(&guards->words[i], place, sizeof guard_word);
@@ -88,6 +92,7 @@ static bool take_guards(const struct guards *guards, const struct vsr_state_mach
 {
     uint64_t difference = 0;
 
+    VSR_ASSERT(guards->count <= effect->count);
     for (uint32_t i = 0; i < guards->count; i++) {
         uint8_t *place = guard_place(machine, effect, guards->first + i);
         uint64_t word;
@@ -114,6 +119,7 @@ void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_
     uint32_t over = 0;
 
     if (effect->count == 0) return;
+    VSR_ASSERT(machine->apply != NULL);
     set_guards(&guards, machine, effect);
     machine->apply(machine->state, effect->op, effect->timestamp, effect->operations,
                    effect->count);
@@ -131,6 +137,7 @@ void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_
 static struct vsr_event *complete(struct vsr_driver *driver, enum vsr_event_kind kind)
 {
     VSR_ASSERT(driver->count < VSR_DRIVER_COMPLETIONS_MAX);
+    VSR_ASSERT(driver->head < VSR_DRIVER_COMPLETIONS_MAX);
     struct vsr_event *event =
         &driver->completions[(driver->head + driver->count++) % VSR_DRIVER_COMPLETIONS_MAX];
     event->kind = kind;
@@ -192,6 +199,7 @@ static inline void perform_all(struct vsr_driver *driver)
 {
     const struct vsr_host *host = driver->host;
 
+    VSR_ASSERT(driver->effects.count <= driver->effects.capacity);
     for (uint32_t i = 0; i < driver->effects.count; i++) {
         if (host->is_dead != NULL && host->is_dead(driver->context))
             forget(driver, &driver->effects.list[i]);
@@ -217,6 +225,7 @@ enum vsr_drop vsr_driver_step(struct vsr_driver *driver, const struct vsr_event 
         perform_all(driver);
         if (host->performed != NULL && !host->performed(driver->context)) break;
         if (next != event) {
+            VSR_ASSERT(driver->count > 0);
             driver->head = (driver->head + 1) % VSR_DRIVER_COMPLETIONS_MAX;
             driver->count--;
         }
