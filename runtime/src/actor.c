@@ -67,18 +67,21 @@ void act_exit(int reason)
 {
     struct act_endpoint *e = act_endpoint_current();
 
-    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
+    ACT_ASSERT(e != NULL);
+    ACT_ASSERT(e->running != NULL); /* only from a handler */
     e->running->flags |= ACTOR_IS_STOPPING;
     e->stop_reason = reason;
 }
 
 void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
 {
+    ACT_ASSERT((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0);
     if (m->type == SYSTEM_MONITOR) {
         message_of(m)->header.next = actor->monitors;
         actor->monitors = m;
         return;
     }
+    ACT_ASSERT(m->type == SYSTEM_STOP);
     memcpy(&e->stop_reason, m->body, sizeof e->stop_reason);
     actor->flags |= ACTOR_IS_STOPPING;
     act_message_unref(m);
@@ -119,6 +122,7 @@ static int choose_home(struct act_endpoint *e, uint32_t place, uint32_t *home)
     else /* Relaxed: only the spread matters. */
         *home =
             atomic_fetch_add_explicit(&e->runtime->next_place, 1, memory_order_relaxed) % workers;
+    ACT_ASSERT(*home < workers);
     return 0;
 }
 
@@ -193,6 +197,7 @@ static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int r
 {
     const act_id id = actor_id(e, actor);
 
+    ACT_ASSERT(actor->head == NULL); /* The mailbox may hold more requests to monitor it. */
     while (actor->monitors != NULL) {
         struct act_message *m = actor->monitors;
         actor->monitors = message_of(m)->header.next;
@@ -206,6 +211,7 @@ static void drop_polls(struct act_endpoint *e, struct act_actor *actor, act_id i
 {
     if ((actor->flags & ACTOR_HAS_POLLS) == 0) return;
     actor->flags &= (uint16_t)~ACTOR_HAS_POLLS;
+    ACT_ASSERT(e->is_worker); /* A port has no poller. */
     act_poller_drop(e, id);
 }
 

@@ -25,6 +25,8 @@ void act_delivery_make_down(struct act_message *m, act_id actor, int reason)
 {
     const struct act_down down = {.actor = actor, .reason = reason};
 
+    ACT_ASSERT(m->type == SYSTEM_MONITOR);
+    ACT_ASSERT(act_message_capacity(m) >= sizeof down);
     message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
     m->type = ACT_TYPE_DOWN;
     m->body_bytes = sizeof down;
@@ -149,6 +151,7 @@ bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const
 {
     struct act_message *m = act_message_create(type, body_bytes);
 
+    ACT_ASSERT(to != ACT_ID_NONE);
     if (m == NULL) return false;
     memcpy(m->body, body, body_bytes);
     m->from = to;
@@ -158,6 +161,7 @@ bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const
 
 int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m)
 {
+    ACT_ASSERT((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0);
     return dispatch(e, to, m, true);
 }
 
@@ -231,7 +235,9 @@ int act_await_room(act_id to)
 {
     struct act_endpoint *e = act_endpoint_current();
 
-    ACT_ASSERT(e != NULL && e->running != NULL); /* only from a handler */
+    ACT_ASSERT(e != NULL);
+    ACT_ASSERT(e->running != NULL); /* only from a handler */
+    ACT_ASSERT(e->waiter_count <= e->waiter_capacity);
     if (e->waiter_count == e->waiter_capacity) {
         uint32_t capacity = e->waiter_capacity > 0 ? e->waiter_capacity * 2 : WAITERS_MIN;
         struct room_waiter *waiters = act_memory_take(capacity * sizeof *waiters);

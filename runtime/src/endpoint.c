@@ -25,6 +25,7 @@ struct act_endpoint *act_endpoint_current(void)
 
 void act_endpoint_set_current(struct act_endpoint *e)
 {
+    ACT_ASSERT(e == NULL || e->runtime != NULL);
     current = e;
 }
 
@@ -33,6 +34,7 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
 {
     ACT_ASSERT(index < endpoints);
     ACT_ASSERT(endpoints <= ENDPOINTS_MAX);
+    ACT_ASSERT(runtime->registry != NULL);
     e->runtime = runtime;
     e->ready_end = &e->ready_head;
     e->turn_max = runtime->options.turn_max;
@@ -52,6 +54,8 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
 
 void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)
 {
+    ACT_ASSERT(e->unsent.head == NULL);
+    ACT_ASSERT(e->waiter_count <= e->waiter_capacity);
     act_registry_drop_cache(e->runtime->registry, &e->slots);
     act_park_deinit(&e->park);
     act_pool_deinit(&e->pool);
@@ -68,6 +72,9 @@ static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
     const uint32_t count = atomic_load_explicit(&receiver->in_count, memory_order_relaxed);
 
     ACT_ASSERT(from != to);
+    ACT_ASSERT(from < rt->endpoint_count);
+    ACT_ASSERT(to < rt->endpoint_count);
+    ACT_ASSERT((rt->lanes[at] == NULL) == (rt->back_lanes[at] == NULL));
     if (rt->lanes[at] != NULL) return 0;
     ACT_ASSERT(count < rt->endpoint_count); /* one lane from each */
     struct act_lane *lane = act_lane_create();
@@ -87,6 +94,7 @@ static int create_lanes(struct act_runtime *rt, uint32_t from, uint32_t to)
 
 int act_endpoint_connect(struct act_runtime *rt, uint32_t index)
 {
+    ACT_ASSERT(rt->endpoints[index] != NULL);
     for (uint32_t i = 0; i < rt->endpoint_count; i++) {
         if (i == index || rt->endpoints[i] == NULL) continue;
         int error = create_lanes(rt, index, i);

@@ -65,7 +65,8 @@ void act_memory_give(void *memory, size_t bytes)
 {
     if (memory == NULL) return;
     bytes = rounded(bytes > 0 ? bytes : 1);
-    atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+    const size_t before = atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+    ACT_ASSERT(before >= bytes);
 #ifdef ACT_USE_JEMALLOC
     sdallocx(memory, bytes, MALLOCX_ALIGN(CPU_LINE_BYTES));
 #else
@@ -75,6 +76,7 @@ void act_memory_give(void *memory, size_t bytes)
 
 void *act_memory_map(size_t bytes)
 {
+    ACT_ASSERT(bytes > 0);
     if (is_to_fail()) return NULL;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -84,6 +86,8 @@ void *act_memory_map(size_t bytes)
 void act_memory_unmap(void *memory, size_t bytes)
 {
     if (memory == NULL) return;
-    atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
-    ACT_ASSERT(munmap(memory, bytes) == 0);
+    const size_t before = atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+    ACT_ASSERT(before >= bytes);
+    const int error = munmap(memory, bytes);
+    ACT_ASSERT(error == 0);
 }

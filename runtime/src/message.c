@@ -16,6 +16,7 @@
 __attribute__((noinline)) static bool refill(struct act_endpoint *e, uint32_t size_class)
 {
     /* Before the pool grows: what others have sent home may be waiting. */
+    ACT_ASSERT(size_class < POOL_CLASSES);
     act_endpoint_collect(e);
     return !act_pool_is_empty(&e->pool, size_class) || act_pool_grow(&e->pool, size_class);
 }
@@ -77,6 +78,8 @@ __attribute__((noinline)) static void send_home(struct act_endpoint *e, struct m
 {
     const uint32_t home = m->header.home;
 
+    ACT_ASSERT(home != e->index);
+    ACT_ASSERT(home < ENDPOINTS_MAX);
     if (act_lane_append(e->back_out[home], item_of_memory(m, m->header.size_class))) return;
     m->header.next = e->back_stuck[home];
     e->back_stuck[home] = &m->user;

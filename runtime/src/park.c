@@ -63,6 +63,7 @@ void act_park_deinit(struct act_park *park)
 
 void act_park_announce(struct act_park *park)
 {
+    ACT_ASSERT(park->event_fd >= 0);
     atomic_store_explicit(&park->is_parked, 1, memory_order_relaxed); /* K2 */
     if (!park->is_fence_for_all) {
         park_fence(park);
@@ -85,6 +86,8 @@ void act_park_cancel(struct act_park *park)
 void act_park_wait(struct act_park *park, uint64_t timeout_ns)
 {
     struct epoll_event event;
+
+    ACT_ASSERT(park->epoll_fd >= 0);
     uint64_t ms = timeout_ns == UINT64_MAX ? UINT64_MAX : timeout_ns / 1000000 + 1;
     int timeout_ms = ms > 3600000 ? (timeout_ns == UINT64_MAX ? -1 : 3600000) : (int)ms;
 
@@ -96,6 +99,8 @@ int act_park_watch(struct act_park *park, int fd)
 {
     struct epoll_event interest = {.events = EPOLLIN};
 
+    ACT_ASSERT(fd >= 0);
+    ACT_ASSERT(fd != park->event_fd);
     return epoll_ctl(park->epoll_fd, EPOLL_CTL_ADD, fd, &interest) == 0 ? 0 : -errno;
 }
 

@@ -54,6 +54,8 @@ static void link_node(struct act_poller *poller, uint32_t index)
     struct poll_node *node = &poller->nodes[index];
     uint32_t *chain = chain_of(poller, node->owner);
 
+    ACT_ASSERT(index < poller->capacity);
+    ACT_ASSERT(node->owner != ACT_ID_NONE);
     node->previous = 0;
     node->next = *chain;
     if (*chain != 0) poller->nodes[*chain - 1].previous = index + 1;
@@ -67,6 +69,8 @@ static bool grow(struct act_poller *poller)
     struct poll_node *nodes = act_memory_take(capacity * sizeof *nodes);
     uint32_t *chains = act_memory_take(capacity * sizeof *chains);
 
+    ACT_ASSERT(poller->free == 0);
+    ACT_ASSERT(poller->count == old); /* all are in use */
     if (nodes == NULL || chains == NULL) {
         act_memory_give(nodes, capacity * sizeof *nodes);
         act_memory_give(chains, capacity * sizeof *chains);
@@ -94,6 +98,7 @@ static int make_poller(struct act_endpoint *e)
     struct act_poller *poller;
     int error;
 
+    ACT_ASSERT(e->is_worker);
     if (e->poller != NULL) return 0;
     poller = act_memory_take(sizeof *poller);
     if (poller == NULL) return -ENOMEM;
@@ -154,7 +159,9 @@ int act_poll_start(const struct act_poll_options *options, act_poll *poll)
     if (poller->free == 0 && !grow(poller)) return -ENOMEM;
 
     const uint32_t index = poller->free - 1;
+    ACT_ASSERT(index < poller->capacity);
     struct poll_node *node = &poller->nodes[index];
+    ACT_ASSERT(node->owner == ACT_ID_NONE);
     node->fd = options->fd;
     error = ask(poller, EPOLL_CTL_ADD, index, options->events);
     if (error != 0) return error;
@@ -181,7 +188,8 @@ int act_poll_again(act_poll poll, uint32_t events)
 
 static void end_node(struct act_poller *poller, struct poll_node *node)
 {
-    ACT_ASSERT(node->owner != ACT_ID_NONE && poller->count > 0);
+    ACT_ASSERT(node->owner != ACT_ID_NONE);
+    ACT_ASSERT(poller->count > 0);
     /* It fails when the descriptor has been closed, which has ended it as well. */
     (void)epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, node->fd, NULL);
     if (node->previous != 0)

@@ -20,6 +20,8 @@ static bool grow_stack(struct pool_class *c, uint32_t more)
 {
     uint32_t capacity = c->capacity > 0 ? c->capacity : STACK_MIN;
 
+    ACT_ASSERT(more > 0);
+    ACT_ASSERT(c->free_count <= c->total);
     while (capacity < c->total + more)
         capacity *= 2;
     if (capacity == c->capacity) return true;
@@ -35,6 +37,7 @@ static bool grow_stack(struct pool_class *c, uint32_t more)
 bool act_pool_grow(struct act_pool *pool, uint32_t size_class)
 {
     struct pool_class *c = &pool->classes[size_class];
+    ACT_ASSERT(size_class < POOL_CLASSES);
     const size_t each = message_bytes(size_class);
     const uint32_t count = each < POOL_SLAB_BYTES ? (uint32_t)(POOL_SLAB_BYTES / each) : 1;
     const size_t bytes = sizeof(struct pool_slab) + 48 + count * each; /* the header on a line */
@@ -60,6 +63,7 @@ bool act_pool_grow(struct act_pool *pool, uint32_t size_class)
         c->free[c->free_count++] = m;
     }
     c->total += count;
+    ACT_ASSERT(c->total <= c->capacity);
     return true;
 }
 

@@ -55,6 +55,8 @@ int act_port_open(struct act_runtime *runtime, struct act_port **port)
     pthread_mutex_unlock(&runtime->mutex);
     if (error != 0) return error;
 
+    ACT_ASSERT(p->endpoint.unsent.head == NULL); /* The last owner has sent all. */
+    ACT_ASSERT(!p->is_armed);
     act_endpoint_set_current(&p->endpoint);
     p->id = act_actor_publish(&p->endpoint, slot, p->endpoint.index, &actor);
     p->actor = &p->endpoint.registry.actors[slot];
@@ -150,6 +152,7 @@ void act_port_close(struct act_port *port)
     ACT_ASSERT(act_endpoint_current() == e); /* the port belongs to its thread */
     disarm(port);
     look(port);
+    ACT_ASSERT(port->is_open);
     act_actor_end(e, port->actor, 0);
     look(port);
     while (e->unsent.head != NULL) { /* DOWN messages; workers make room */

@@ -77,6 +77,8 @@ struct act_registry *act_registry_create(uint32_t actors_max)
 {
     struct act_registry *r = act_memory_take(sizeof *r);
 
+    ACT_ASSERT(actors_max > 0);
+    ACT_ASSERT(actors_max <= SLOT_MASK + 1);
     if (r == NULL) return NULL;
     start_callback_thread();
     pthread_mutex_init(&r->mutex, NULL);
@@ -114,6 +116,7 @@ static void defer(struct act_registry *r, struct rcu_head *head, void (*call)(st
 /** Ends a callback. The caller has the mutex, and touches nothing of r afterwards. */
 static void finish_callback(struct act_registry *r)
 {
+    ACT_ASSERT(r->callbacks > 0);
     if (--r->callbacks == 0) pthread_cond_signal(&r->callback_done);
     pthread_mutex_unlock(&r->mutex);
 }
@@ -158,7 +161,8 @@ void act_registry_destroy(struct act_registry *r)
     if (r->names != NULL) {
         remove_names(r);
         wait_for_callbacks(r);
-        ACT_ASSERT(cds_lfht_destroy(r->names, NULL) == 0);
+        const int error = cds_lfht_destroy(r->names, NULL);
+        ACT_ASSERT(error == 0); /* It was empty. */
     }
     destroy_chunks(r->free_chunks);
     destroy_chunks(r->empty_chunks);
@@ -237,6 +241,7 @@ static int refill(struct act_registry *r, struct slot_cache *cache)
         return 0;
     }
     uint32_t first = r->used;
+    ACT_ASSERT(first <= r->view.actors_max);
     uint32_t count =
         r->view.actors_max - first < SLOT_CHUNK ? r->view.actors_max - first : SLOT_CHUNK;
     r->used += count;
@@ -250,6 +255,7 @@ static int refill(struct act_registry *r, struct slot_cache *cache)
         pthread_mutex_unlock(&r->mutex);
         return -ENOMEM;
     }
+    ACT_ASSERT(cache->free->count == 0);
     for (uint32_t i = count; i > 0; i--)
         cache->free->slots[cache->free->count++] = first + i - 1;
     return 0;
@@ -262,6 +268,7 @@ static void give_chunk(struct rcu_head *head)
     struct act_registry *r = chunk->registry;
 
     pthread_mutex_lock(&r->mutex);
+    ACT_ASSERT(chunk->count > 0);
     push(&r->free_chunks, chunk);
     finish_callback(r);
 }
@@ -270,6 +277,8 @@ static void retire_chunk(struct slot_cache *cache)
 {
     struct slot_chunk *chunk = cache->retired;
 
+    ACT_ASSERT(chunk->count > 0);
+    ACT_ASSERT(chunk->count <= SLOT_CHUNK);
     cache->retired = NULL;
     defer(chunk->registry, &chunk->rcu, give_chunk);
 }
@@ -289,7 +298,8 @@ int act_registry_take_slot(struct act_registry *registry, struct slot_cache *cac
 
 void act_registry_untake_slot(struct slot_cache *cache, uint32_t slot)
 {
-    ACT_ASSERT(cache->free != NULL && cache->free->count < SLOT_CHUNK);
+    ACT_ASSERT(cache->free != NULL);
+    ACT_ASSERT(cache->free->count < SLOT_CHUNK);
     cache->free->slots[cache->free->count++] = slot;
 }
 
@@ -343,6 +353,8 @@ int act_registry_bind(struct act_registry *registry, const char *name, act_id id
 {
     struct name_node *node = act_memory_take(sizeof *node);
 
+    ACT_ASSERT(id != ACT_ID_NONE);
+    ACT_ASSERT(strlen(name) <= ACT_NAME_MAX);
     if (node == NULL) return -ENOMEM;
     cds_lfht_node_init(&node->node);
     node->id = id;

@@ -107,6 +107,7 @@ static int cpu_of(const struct act_runtime_options *o, uint32_t worker)
 {
     const cpu_set_t allowed = allowed_cpus();
 
+    ACT_ASSERT(worker < o->workers);
     if (!o->pin) return -1;
     if (o->cpus != NULL) return (int)o->cpus[worker];
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
@@ -132,6 +133,7 @@ static int create_workers(struct act_runtime *rt)
 
 static void end_threads(struct act_runtime *rt, uint32_t count)
 {
+    ACT_ASSERT(count <= rt->options.workers);
     atomic_store_explicit(&rt->stopping, 1, memory_order_release); /* S1 */
     for (uint32_t i = 0; i < count; i++)
         act_park_poke(&rt->workers[i]->endpoint.park);
@@ -222,6 +224,7 @@ int act_runtime_start(const struct act_runtime_options *options, struct act_runt
     }
     rt->options = o;
     rt->endpoint_count = o.workers + o.ports_max;
+    ACT_ASSERT(rt->endpoint_count <= ENDPOINTS_MAX);
     pthread_mutex_init(&rt->mutex, NULL);
     error = create_tables(rt);
     if (error == 0) error = create_workers(rt);

@@ -20,7 +20,9 @@ int act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer
 {
     struct act_endpoint *e = act_endpoint_current();
 
-    ACT_ASSERT(e != NULL && e->wheel != NULL && e->running != NULL); /* only from a handler */
+    ACT_ASSERT(e != NULL);
+    ACT_ASSERT(e->wheel != NULL);   /* a worker's */
+    ACT_ASSERT(e->running != NULL); /* only from a handler */
     uint64_t now_ns = act_now_ns();
     uint64_t due_ns = delay_ns < UINT64_MAX - now_ns ? now_ns + delay_ns : UINT64_MAX >> 1;
     const struct act_wheel_timer t = {.owner = e->self, .cookie = cookie, .type = type};
@@ -33,7 +35,9 @@ bool act_timer_cancel(act_timer timer)
 {
     struct act_endpoint *e = act_endpoint_current();
 
-    ACT_ASSERT(e != NULL && e->wheel != NULL && e->running != NULL); /* only from a handler */
+    ACT_ASSERT(e != NULL);
+    ACT_ASSERT(e->wheel != NULL);   /* a worker's */
+    ACT_ASSERT(e->running != NULL); /* only from a handler */
     return act_wheel_cancel(e->wheel, timer);
 }
 

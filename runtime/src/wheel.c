@@ -33,6 +33,8 @@ static bool grow(struct act_wheel *wheel)
     uint32_t capacity = wheel->capacity > 0 ? wheel->capacity * 2 : NODES_MIN;
     struct wheel_node *nodes = act_memory_take(capacity * sizeof *nodes);
 
+    ACT_ASSERT(wheel->free == 0);
+    ACT_ASSERT(wheel->count == wheel->capacity); /* all are in use */
     if (nodes == NULL) return false;
     if (wheel->capacity > 0) memcpy(nodes, wheel->nodes, wheel->capacity * sizeof *nodes);
     act_memory_give(wheel->nodes, wheel->capacity * sizeof *nodes);
@@ -50,6 +52,7 @@ static bool grow(struct act_wheel *wheel)
 /** The bucket of a due tick, which is after wheel->now, or at it while a level is dealt out. */
 static uint32_t bucket_of(const struct act_wheel *wheel, uint64_t due)
 {
+    ACT_ASSERT(due >= wheel->now);
     const uint64_t distance = due - wheel->now;
 
     for (uint32_t level = 0; level < WHEEL_LEVELS; level++)
@@ -65,7 +68,6 @@ static void insert(struct act_wheel *wheel, uint32_t index)
 {
     struct wheel_node *node = &wheel->nodes[index];
 
-    ACT_DCHECK(node->due >= wheel->now);
     node->bucket = bucket_of(wheel, node->due);
     node->previous = 0;
     node->next = wheel->buckets[node->bucket];
@@ -77,6 +79,7 @@ static void take_out(struct act_wheel *wheel, uint32_t index)
 {
     struct wheel_node *node = &wheel->nodes[index];
 
+    ACT_ASSERT(node->bucket < WHEEL_LEVELS * WHEEL_BUCKETS);
     if (node->previous != 0)
         wheel->nodes[node->previous - 1].next = node->next;
     else
@@ -89,7 +92,7 @@ static void release(struct act_wheel *wheel, uint32_t index)
 {
     struct wheel_node *node = &wheel->nodes[index];
 
-    ACT_DCHECK(wheel->count > 0 && node->bucket != UINT32_MAX);
+    ACT_ASSERT(wheel->count > 0);
     take_out(wheel, index);
     node->generation++;
     node->next = wheel->free;
@@ -111,6 +114,8 @@ int act_wheel_start(struct act_wheel *wheel, uint64_t due_ns, struct act_wheel_t
 
     uint32_t index = wheel->free - 1;
     struct wheel_node *node = &wheel->nodes[index];
+    ACT_ASSERT(index < wheel->capacity);
+    ACT_ASSERT(wheel->count < wheel->capacity);
     wheel->free = node->next;
     node->timer = timer;
     /* Rounded up: never early. */

@@ -132,6 +132,7 @@ static void park(struct act_worker *w)
 {
     struct act_endpoint *e = &w->endpoint;
 
+    ACT_ASSERT(e->ready_head == NULL);
     act_park_announce(&e->park); /* K2 */
     if (act_endpoint_has_input(e) ||
         atomic_load_explicit(&e->runtime->stopping, memory_order_acquire) != 0) { /* S2 */
@@ -210,6 +211,7 @@ static void shut_down(struct act_worker *w)
     struct act_endpoint *e = &w->endpoint;
     const uint32_t workers = e->runtime->options.workers;
 
+    ACT_ASSERT(e->running == NULL);
     stop_actors(e);
     act_endpoint_publish(e);
     atomic_fetch_add_explicit(&e->runtime->stopped_workers, 1, memory_order_acq_rel); /* S3 */
@@ -242,6 +244,7 @@ void *act_worker_main(void *worker)
     struct act_worker *w = worker;
     uint64_t spin_ns = (uint64_t)w->endpoint.runtime->options.spin_us * 1000;
 
+    ACT_ASSERT(w->endpoint.is_worker);
     pin(w);
     act_endpoint_set_current(&w->endpoint);
     act_registry_register_thread();
