@@ -12,11 +12,11 @@
 #include "control.h"
 #include "health.h"
 #include "life.h"
-#include "log.h"
 #include "messages.h"
 #include "outbox.h"
 #include "snapshots.h"
 #include "storage.h"
+#include "trace.h"
 #include "wait.h"
 
 #include "../core/assert.h"
@@ -52,7 +52,7 @@ struct vsr_node_replica {
     uint64_t changed_ns;     /* when run_state did */
     uint64_t messages_ended; /* that came while it was not running */
     bool has_timer;          /* a tick will come; false too before the first life */
-    bool is_logged;
+    bool is_traced;
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
     void *notice_context;
@@ -69,7 +69,7 @@ static void print_notice(void *context, uint32_t replica, enum vsr_notice what, 
 
 static void notice(struct vsr_node_replica *n, enum vsr_notice what, uint32_t about, vsr_op op)
 {
-    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_log_notice(n->index, what, about, op);
+    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_trace_notice(n->index, what, about, op);
     n->on_notice(n->notice_context, n->index, what, about, op);
     n->may_have_turned = true; /* No status that matters changes without a notice. */
 }
@@ -101,9 +101,9 @@ static void set_run_state(struct vsr_node_replica *n, enum vsr_run_state state)
     VSR_ASSERT((state == VSR_DOWN) == (n->life.driver.core == NULL));
     n->run_state = state;
     n->changed_ns = act_now_ns();
-    n->is_watched = state != VSR_RUNNING || n->is_logged;
+    n->is_watched = state != VSR_RUNNING || n->is_traced;
     n->may_have_turned = true;
-    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_log_event(n->index, texts[state]);
+    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_trace_event(n->index, texts[state]);
 }
 
 /** Ends a replica whose superblock may not be durable: it promises nothing more. */
@@ -118,7 +118,7 @@ static void send_to_replicas(struct vsr_node_replica *n, uint32_t to_mask, struc
 {
     VSR_ASSERT(to_mask != 0);
     VSR_ASSERT(to_mask >> n->peer_count == 0);
-    if (n->is_logged) vsr_node_log_message(n->index, "->", m->body);
+    if (n->is_traced) vsr_node_trace_message(n->index, "->", m->body);
     for (uint32_t i = 0; i < n->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
@@ -147,7 +147,7 @@ static void send_to_client(void *context, vsr_address address, struct vsr_buffer
 {
     struct vsr_node_replica *n = context;
 
-    if (n->is_logged) vsr_node_log_message(n->index, "->", buffer.header);
+    if (n->is_traced) vsr_node_trace_message(n->index, "->", buffer.header);
     vsr_node_outbox_send(&n->outbox, address, vsr_node_message(&buffer));
 }
 
@@ -367,7 +367,7 @@ static bool watch(struct vsr_node_replica *n, const struct act_message *m)
         n->messages_ended++;
         return false;
     }
-    vsr_node_log_message(n->index, "<-", m->body);
+    vsr_node_trace_message(n->index, "<-", m->body);
     return true;
 }
 
@@ -458,7 +458,7 @@ struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_option
     n->inbox = inbox;
     n->health = health;
     n->stopped = stopped_event;
-    n->is_logged = vsr_log_level() >= VSR_LOG_DEBUG;
+    n->is_traced = vsr_log_level() >= VSR_LOG_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;
     n->notice_context = options->notice_context;
     if (vsr_node_outbox_init(&n->outbox, options->send, options->send_context) == 0) return n;

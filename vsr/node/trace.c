@@ -1,7 +1,7 @@
 /**
  * What VSR_LOG shows: one line on stderr for an event, a notice or a message.
  */
-#include "log.h"
+#include "trace.h"
 
 #include "assert.h"
 
@@ -18,7 +18,7 @@ static void print(uint32_t replica, const char *text)
             (unsigned long long)(us % 1000000), replica, text);
 }
 
-void vsr_node_log_message(uint32_t replica, const char *direction, const struct vsr_header *m)
+void vsr_node_trace_message(uint32_t replica, const char *direction, const struct vsr_header *m)
 {
     char line[512];
     int used;
@@ -31,7 +31,7 @@ void vsr_node_log_message(uint32_t replica, const char *direction, const struct 
     print(replica, line);
 }
 
-void vsr_node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op)
+void vsr_node_trace_notice(uint32_t replica, enum vsr_notice notice, uint32_t about, vsr_op op)
 {
     char line[512];
 
@@ -40,7 +40,7 @@ void vsr_node_log_notice(uint32_t replica, enum vsr_notice notice, uint32_t abou
     print(replica, line);
 }
 
-void vsr_node_log_event(uint32_t replica, const char *what)
+void vsr_node_trace_event(uint32_t replica, const char *what)
 {
     print(replica, what);
 }
