@@ -223,6 +223,55 @@ Test(receivers, a_forged_operation_is_none)
     world_stop(&w);
 }
 
+/* A client starts once: who says so again, from wherever, starts nothing over what is under way. */
+Test(receivers, a_forged_start_is_none)
+{
+    uint64_t ticket, value;
+    uint32_t bytes;
+    struct world w;
+
+    world_init(&w);
+    world_start_caller(&w);
+    cr_assert_eq(call(w.caller, 1, &value), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        cr_assert_eq(vsr_caller_send(w.caller, &add, sizeof add, &ticket), 0);
+    cr_assert_eq(act_send(w.service, act_message_create(NODE_START, 0)), 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        bytes = sizeof value;
+        cr_assert_eq(vsr_caller_receive(w.caller, &ticket, &value, &bytes, 5 * SECOND), 0);
+    }
+    cr_assert_eq(call(w.caller, 1, &value), 0);
+    cr_assert_eq(value, 102);
+    world_stop(&w);
+}
+
+/* caller.h: an answer to what its thread has sent past the caller is none of the caller's, whatever
+ * cookie it has. */
+Test(receivers, what_is_sent_past_a_caller_is_not_answered_by_it)
+{
+    uint64_t ticket, last, value;
+    uint32_t bytes = sizeof value;
+    struct world w;
+
+    world_init(&w);
+    world_start_caller(&w);
+    for (uint64_t cookie = 0; cookie < 3; cookie++)
+        cr_assert_eq(vsr_service_send(w.service, cookie, &add, sizeof add), 0);
+    /* Sessions overtake each other: some calls later all of those have been answered. */
+    for (uint32_t i = 0; i < 20; i++)
+        cr_assert_eq(call(w.caller, 1, &last), 0);
+    cr_assert_eq(vsr_caller_receive(w.caller, &ticket, &value, &bytes, 0), -ENOENT);
+    for (uint64_t i = 1; i <= 3; i++, last = value) {
+        uint64_t sent;
+        bytes = sizeof value;
+        cr_assert_eq(vsr_caller_send(w.caller, &add, sizeof add, &sent), 0);
+        cr_assert_eq(vsr_caller_receive(w.caller, &ticket, &value, &bytes, 20 * SECOND), 0);
+        cr_assert_eq(ticket, sent);
+        cr_assert_gt(value, last, "another operation's result");
+    }
+    world_stop(&w);
+}
+
 /* caller.h: no more of a result is written than there is room, and its whole size is told. */
 Test(receivers, a_result_is_cut_off_at_the_room_for_it)
 {

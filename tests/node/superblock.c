@@ -291,6 +291,29 @@ FileTest(bad_byte_in_one_copy_changes_nothing)
     }
 }
 
+/* A file that has lost its second pair before it was ever written goes on from the first. */
+FileTest(formatted_file_with_one_pair_is_written)
+{
+    static uint8_t bytes[FILE_BYTES];
+    const struct vsr_superblock superblock = superblock_of(1);
+    struct superblock_file file;
+    struct vsr_superblock got;
+
+    cr_assert_eq(open_as(&identity, &got, NULL), 0);
+    read_file(bytes);
+    for (size_t copy = 0; copy < SUPERBLOCK_COPIES; copy++) {
+        const uint8_t *at = bytes + copy * SUPERBLOCK_COPY_BYTES;
+        uint64_t sequence;
+        memcpy(&sequence, at + offsetof(struct superblock_copy, sequence), sizeof sequence);
+        if (sequence == 2) memset(bytes + copy * SUPERBLOCK_COPY_BYTES, 0, SUPERBLOCK_COPY_BYTES);
+    }
+    write_file(bytes, FILE_BYTES);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, NULL), 0);
+    cr_assert_eq(vsr_node_superblock_write(&file, &superblock), 0);
+    vsr_node_superblock_close(&file);
+    check_reads(1);
+}
+
 /* All copies bad: refused, and what to do is said. */
 FileTest(no_valid_copy_is_refused)
 {

@@ -22,6 +22,7 @@
 struct outstanding {
     uint64_t cookie; /* 0 = free */
     uint64_t ticket;
+    bool is_answered; /* the answer is kept */
 };
 
 struct vsr_caller {
@@ -147,12 +148,15 @@ static struct act_message *next_answer(struct vsr_caller *caller, uint64_t start
 static void keep(struct vsr_caller *caller, struct act_message *m)
 {
     const uint64_t cookie = cookie_of(m);
+    struct outstanding *send = &caller->sends[cookie % VSR_CALLER_SENDS_MAX];
 
-    if ((cookie & CALL_BIT) != 0 || caller->sends[cookie % VSR_CALLER_SENDS_MAX].cookie != cookie ||
-        caller->kept_count == VSR_CALLER_SENDS_MAX) {
-        act_message_unref(m); /* of a call that timed out before */
+    /* Of a call that timed out before, or of what this thread has sent past its caller. */
+    if ((cookie & CALL_BIT) != 0 || cookie == 0 || send->cookie != cookie || send->is_answered) {
+        act_message_unref(m);
         return;
     }
+    NODE_ASSERT(caller->kept_count < VSR_CALLER_SENDS_MAX);
+    send->is_answered = true;
     caller->kept[(caller->kept_head + caller->kept_count++) % VSR_CALLER_SENDS_MAX] = m;
 }
 

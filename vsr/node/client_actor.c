@@ -229,8 +229,8 @@ static void receive(void *state, struct act_message *m)
         vsr_client_tick(client->core, &client->effects);
         perform(client);
         break;
-    case NODE_START:
-        start(client);
+    case NODE_START: /* once, whoever says it */
+        if (client->core == NULL) start(client);
         break;
     case ACT_TYPE_ROOM:
         break; /* The turn's end tries again. */

@@ -300,7 +300,8 @@ int vsr_node_superblock_open(struct superblock_file *file, const char *directory
 
 int vsr_node_superblock_write(struct superblock_file *file, const struct vsr_superblock *superblock)
 {
-    VSR_ASSERT(file->fd >= 0 && file->sequence >= 2); /* Formatting has written two. */
+    VSR_ASSERT(file->fd >= 0);
+    VSR_ASSERT(file->sequence >= 1); /* Formatting has written two; a disk may have lost one. */
     VSR_ASSERT(superblock->log_view <= superblock->view);
     struct superblock_copy copy = make_copy(&file->identity, superblock, file->sequence + 1);
     int error = write_pair(file->fd, &copy);
