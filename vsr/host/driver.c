@@ -199,7 +199,6 @@ static inline void perform_all(struct vsr_driver *driver)
 {
     const struct vsr_host *host = driver->host;
 
-    VSR_ASSERT(driver->effects.count <= driver->effects.capacity);
     for (uint32_t i = 0; i < driver->effects.count; i++) {
         if (host->is_dead != NULL && host->is_dead(driver->context))
             forget(driver, &driver->effects.list[i]);
@@ -225,7 +224,6 @@ enum vsr_drop vsr_driver_step(struct vsr_driver *driver, const struct vsr_event 
         perform_all(driver);
         if (host->performed != NULL && !host->performed(driver->context)) break;
         if (next != event) {
-            VSR_ASSERT(driver->count > 0);
             driver->head = (driver->head + 1) % VSR_DRIVER_COMPLETIONS_MAX;
             driver->count--;
         }
