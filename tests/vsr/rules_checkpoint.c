@@ -266,7 +266,7 @@ Test(rule_10_send, snapshot_that_the_log_left_behind_is_taken_anew)
         if (released == 7) continue; /* 6 keeps, 8 does not */
         fixture_message(f, make_get_chunk(f, 2, NULL, 0));
         cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->checkpoint_op, released == 6 ? 6 : 9);
-        for (int i = 0; i < 20; i++) { /* until nothing is pinned any more */
+        for (int i = 0; i < 20; i++) { /* until nothing holds the log any more */
             fixture_tick(f);
             fixture_message(f, make_commit(f, 9, chain_checksum(&c, 9)));
         }

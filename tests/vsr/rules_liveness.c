@@ -210,7 +210,7 @@ static void say_all_but_an_ack(struct fixture *f, uint32_t from, const struct ch
 }
 
 /* 4.7: who is heard and does not move (deaf, or RECOVERING, or without a snapshot to be had) stops
- * the log for suspect_ticks at most. What it asks for is pinned once, not each time it asks. */
+ * the log for suspect_ticks at most. What it asks for is held once, not each time it asks. */
 Test(rule_4_7, voice_is_not_waited_for)
 {
     struct load l = fill_ring(0);
@@ -284,26 +284,26 @@ Test(rule_4_7, nobody_lags_behind_the_start_of_a_view)
     fixture_end(f);
 }
 
-/* 4.7: a question that comes again, or for what came before, renews no pin: what it got is lost, or
- * it does not move. One for more does. */
-Test(rule_4_7, pin_is_renewed_by_progress_only)
+/* 4.7: a question that comes again, or for what came before, renews no hold: what it got is lost,
+ * or it does not move. One for more does. */
+Test(rule_4_7, hold_is_renewed_by_progress_only)
 {
     struct vsr_replica_options o = fixture_options(3, 1);
     struct fixture *f = fixture_start(&o);
     struct chain c = chain_make(3, 10);
-    const struct vsr_pin *pin = &f->r->peers.pins[2];
+    const struct vsr_hold *hold = &f->r->peers.holds[2];
 
     chain_feed(f, &c, 10, 10);
     fixture_message(f, make_get_state(f, 2, &c, 4, 4, VSR_GET_TRANSFER));
-    cr_assert_eq(pin->ticks, o.suspect_ticks);
+    cr_assert_eq(hold->ticks, o.suspect_ticks);
     for (uint32_t ticks = 1; ticks <= o.suspect_ticks; ticks++) {
         fixture_tick(f);
         fixture_message(f, make_get_state(f, 2, &c, 4, 4, VSR_GET_TRANSFER));
         fixture_message(f, make_get_state(f, 2, &c, 3, 3, VSR_GET_TRANSFER));
-        cr_assert_eq(pin->ticks, o.suspect_ticks - ticks);
+        cr_assert_eq(hold->ticks, o.suspect_ticks - ticks);
     }
     fixture_message(f, make_get_state(f, 2, &c, 5, 5, VSR_GET_TRANSFER));
-    cr_assert_eq(pin->ticks, o.suspect_ticks);
+    cr_assert_eq(hold->ticks, o.suspect_ticks);
     chain_free(&c);
     fixture_end(f);
 }
@@ -351,13 +351,13 @@ Test(rule_4_7, provider_times_what_it_is_asked)
     o.chunk_bytes_max = 1024;
     struct fixture *f = fixture_start(&o);
     struct chain c = chain_make(3, 10);
-    const struct vsr_pin *pin = &f->r->peers.pins[2];
+    const struct vsr_hold *hold = &f->r->peers.holds[2];
 
     cr_assert_gt(3 * ROUND_TRIP, o.suspect_ticks);
     chain_feed(f, &c, 10, 10);
     fixture_message(f, make_get_chunk(f, 2, NULL, 0));
     const struct vsr_snapshot sent = f->r->checkpoint.snapshot;
-    cr_assert_eq(pin->ticks, o.suspect_ticks, "nothing is known yet");
+    cr_assert_eq(hold->ticks, o.suspect_ticks, "nothing is known yet");
     for (uint32_t ticks = 0; ticks < ROUND_TRIP; ticks++) {
         if (ticks % 8 == 0) fixture_message(f, make_get_chunk(f, 2, NULL, 0));
         fixture_tick(f);
@@ -365,18 +365,18 @@ Test(rule_4_7, provider_times_what_it_is_asked)
     struct vsr_buffer b = make_get_chunk(f, 2, &sent, 1024);
     BODY(b, vsr_get_chunk)->nonce++;
     fixture_message(f, b);
-    cr_assert_eq(pin->ticks, 3 * ROUND_TRIP);
+    cr_assert_eq(hold->ticks, 3 * ROUND_TRIP);
     fixture_tick(f);
     b = make_get_chunk(f, 2, &sent, 2048);
     BODY(b, vsr_get_chunk)->nonce += 7;
     fixture_message(f, b);
-    cr_assert_eq(pin->ticks, 3 * ROUND_TRIP, "it has asked others meanwhile");
+    cr_assert_eq(hold->ticks, 3 * ROUND_TRIP, "it has asked others meanwhile");
     b = make_get_state(f, 2, &c, 10, 10, VSR_GET_TRANSFER);
     BODY(b, vsr_get_state)->nonce = 4712 + 8;
     for (uint32_t ticks = 0; ticks < ROUND_TRIP / 2; ticks++)
         fixture_tick(f);
     fixture_message(f, b);
-    cr_assert_eq(pin->ticks, 3 * (ROUND_TRIP / 2), "the log behind the snapshot");
+    cr_assert_eq(hold->ticks, 3 * (ROUND_TRIP / 2), "the log behind the snapshot");
     chain_free(&c);
     fixture_end(f);
 }

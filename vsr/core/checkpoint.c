@@ -51,7 +51,7 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     effect->chunk_bytes = bytes;
     effect->chunk_offset = offset;
     /* The log that follows the snapshot has to stay for a while too. */
-    vsr_pin(r, to, c->snapshot.op, offset);
+    vsr_hold_log(r, to, c->snapshot.op, offset);
 }
 
 /** The host has taken a snapshot: those who wait get its beginning. */

@@ -44,17 +44,17 @@ void vsr_note_move(struct vsr_replica *r, uint32_t replica)
     r->peers.ticks_still[replica] = 0;
 }
 
-void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
+void vsr_hold_log(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at)
 {
-    struct vsr_pin *pin = &r->peers.pins[replica];
+    struct vsr_hold *hold = &r->peers.holds[replica];
 
     VSR_ASSERT(vsr_members_has_other(&r->members, replica));
     VSR_ASSERT(op <= r->log.op);
-    if (at != PIN_LOG) at++;
+    if (at != HOLD_LOG) at++;
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
-    if (op < pin->op || (op == pin->op && at <= pin->at)) return;
-    *pin = (struct vsr_pin){.op = op, .at = at, .ticks = motion_ticks(r, replica)};
-    r->peers.pinned |= vsr_mask_of(replica);
+    if (op < hold->op || (op == hold->op && at <= hold->at)) return;
+    *hold = (struct vsr_hold){.op = op, .at = at, .ticks = motion_ticks(r, replica)};
+    r->peers.held_for |= vsr_mask_of(replica);
     vsr_note_move(r, replica);
 }
 
@@ -63,17 +63,17 @@ void vsr_release(struct vsr_replica *r, vsr_op released)
     VSR_ASSERT(r->log.start <= r->applied);
     if (released > r->released) r->released = released; /* of the network: of any size */
     vsr_op op = r->released < r->applied ? r->released : r->applied;
-    for (uint32_t left = r->peers.pinned; left != 0; left &= left - 1) {
-        const struct vsr_pin *pin = &r->peers.pins[__builtin_ctz(left)];
-        if (pin->ticks > 0 && pin->op < op) op = pin->op;
+    for (uint32_t left = r->peers.held_for; left != 0; left &= left - 1) {
+        const struct vsr_hold *hold = &r->peers.holds[__builtin_ctz(left)];
+        if (hold->ticks > 0 && hold->op < op) op = hold->op;
     }
     VSR_ASSERT(op <= r->applied);
     if (op > r->log.start) vsr_log_release(&r->log, op, &r->options.buffers);
 }
 
-/** What of the log a replica has. Its PrepareOK may be lost; when all is committed nobody asks for it
- * again. */
-static vsr_op held_by(const struct vsr_replica *r, uint32_t i)
+/** What of the log a replica has. Its PrepareOK may be lost; when all is committed nobody asks for
+ * it again. */
+static vsr_op last_op_of(const struct vsr_replica *r, uint32_t i)
 {
     const vsr_op acked = r->in_view.acked[i];
 
@@ -83,15 +83,15 @@ static vsr_op held_by(const struct vsr_replica *r, uint32_t i)
 /** Whether a replica needs the oldest entry, and can have it sent. */
 static bool lacks_oldest(const struct vsr_replica *r, uint32_t i)
 {
-    const struct vsr_pin *pin = &r->peers.pins[i];
+    const struct vsr_hold *hold = &r->peers.holds[i];
 
-    if (pin->ticks > 0 && pin->op <= r->log.start) return true;
+    if (hold->ticks > 0 && hold->op <= r->log.start) return true;
     if (!is_serving(r) || i == r->members.self) return false;
-    const vsr_op held = held_by(r, i);
+    const vsr_op last = last_op_of(r, i);
     /* Behind the ring already: it will ask for a snapshot, and no entry here helps it. */
-    bool is_behind = held < r->log.start && r->in_view.has_answered[i];
+    bool is_behind = last < r->log.start && r->in_view.has_answered[i];
     bool is_new = !r->in_view.has_answered[i] && r->log.start < r->in_view.view_start_op;
-    return held <= r->log.start && !is_behind && !is_new;
+    return last <= r->log.start && !is_behind && !is_new;
 }
 
 /**
@@ -104,7 +104,7 @@ static bool is_oldest_needed(const struct vsr_replica *r)
 
     if (!is_serving(r)) return false;
     for (uint32_t i = 0; i < r->members.count; i++)
-        count += i != r->members.self && held_by(r, i) > r->log.start;
+        count += i != r->members.self && last_op_of(r, i) > r->log.start;
     return count < r->members.quorums.replication;
 }
 
@@ -154,8 +154,8 @@ static void tick_allowance(struct vsr_replica *r, uint32_t i, struct vsr_effects
  */
 static bool is_lagging(const struct vsr_replica *r, uint32_t i)
 {
-    const vsr_op held = held_by(r, i);
-    const vsr_op known = held > r->in_view.view_start_op ? held : r->in_view.view_start_op;
+    const vsr_op last = last_op_of(r, i);
+    const vsr_op known = last > r->in_view.view_start_op ? last : r->in_view.view_start_op;
 
     VSR_ASSERT(is_serving(r));
     if (i == r->members.self || r->log.op <= known) return false; /* It says that: of any size. */
@@ -170,10 +170,10 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
     for (uint32_t i = 0; is_serving(r) && i < r->members.count; i++)
         r->in_view.lagging |= is_lagging(r, i) ? vsr_mask_of(i) : 0;
     for (uint32_t i = 0; i < r->members.count; i++) {
-        struct vsr_pin *pin = &peers->pins[i];
+        struct vsr_hold *hold = &peers->holds[i];
         bool lacks_nothing = is_serving(r) && r->in_view.acked[i] == r->log.op;
-        if (pin->ticks == 0 || --pin->ticks == 0) peers->pinned &= ~vsr_mask_of(i);
-        if (lacks_nothing && pin->ticks == 0)
+        if (hold->ticks == 0 || --hold->ticks == 0) peers->held_for &= ~vsr_mask_of(i);
+        if (lacks_nothing && hold->ticks == 0)
             vsr_note_move(r, i);
         else if (peers->ticks_still[i] < UINT32_MAX && peers->away[i] == 0)
             peers->ticks_still[i]++;

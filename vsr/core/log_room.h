@@ -13,9 +13,9 @@ void vsr_time_question(struct vsr_replica *r, uint32_t replica, uint64_t nonce);
 /**
  * Keeps the log after `op` for a replica that is being sent it, if the question shows progress.
  *
- * Shape: at is how far into the snapshot at `op` it is, or PIN_LOG.
+ * Shape: at is how far into the snapshot at `op` it is, or HOLD_LOG.
  */
-void vsr_pin(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at);
+void vsr_hold_log(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t at);
 /** Counts what the log has waited for others since the last tick. */
 void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out);
 /** Lets the log's entries go that every replica has applied. */

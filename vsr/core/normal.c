@@ -183,7 +183,7 @@ enum vsr_drop vsr_on_prepare_ok(struct vsr_replica *r, struct vsr_buffer *m,
         return VSR_DROP_FORKED;
     }
     r->in_view.has_answered[from] = true;
-    r->peers.pins[from].ticks = 0;
+    r->peers.holds[from].ticks = 0;
     r->peers.ticks_unheard[from] = 0;
     vsr_hear_claim(r, from, &ok->own, vsr_witness(WITNESS_OP, ok->op), out);
     if (r->divergence.halts_at != 0) return VSR_DROP_FORKED;

@@ -195,8 +195,8 @@ bool vsr_checkpoint_is_due(const struct vsr_replica *r)
 static bool may_save(const struct vsr_replica *r)
 {
     for (uint32_t i = 0; i < r->members.count; i++) {
-        const struct vsr_pin *pin = &r->peers.pins[i];
-        bool is_being_sent = pin->ticks > 0 && pin->at != PIN_LOG && pin->op >= r->log.start;
+        const struct vsr_hold *hold = &r->peers.holds[i];
+        bool is_being_sent = hold->ticks > 0 && hold->at != HOLD_LOG && hold->op >= r->log.start;
         if (is_being_sent || r->peers.away[i] > 0) return false;
     }
     return true;

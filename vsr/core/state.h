@@ -34,13 +34,13 @@ enum { REGISTERS_KEPT = 256 };
 enum { EFFECTS_SPARE = 32 + REORDER_MAX };
 
 /** The log, or a snapshot with the log behind it, that a replica is being sent. */
-struct vsr_pin {
+struct vsr_hold {
     vsr_op op;      /* it needs the log after this one */
-    uint64_t at;    /* 1 + how far into the snapshot; PIN_LOG once it asks for the log itself */
-    uint32_t ticks; /* for so long the log keeps it, unless the replica moves; 0 = not pinned */
+    uint64_t at;    /* 1 + how far into the snapshot; HOLD_LOG once it asks for the log itself */
+    uint32_t ticks; /* for so long the log keeps it, unless the replica moves; 0 = not held */
 };
 
-#define PIN_LOG UINT64_MAX
+#define HOLD_LOG UINT64_MAX
 
 /** What a handler leaves to the end of its step. */
 enum vsr_due {
@@ -109,9 +109,9 @@ struct vsr_known_peers {
     uint32_t pong_ticks[VSR_REPLICAS_MAX];    /* until it is told of our view again */
     uint32_t
         away[VSR_REPLICAS_MAX]; /* ticks that its silence is no sign: it saves or loads; 0 = no */
-    struct vsr_pin pins[VSR_REPLICAS_MAX];
+    struct vsr_hold holds[VSR_REPLICAS_MAX];
     struct vsr_asked asked[VSR_REPLICAS_MAX];
-    uint32_t pinned;                       /* a mask: those that are not here are not pinned */
+    uint32_t held_for;                     /* a mask: nothing is held for the others */
     uint32_t allowance[VSR_REPLICAS_MAX];  /* ticks that the log may still wait for it: rule 4.7 */
     bool is_left_behind[VSR_REPLICAS_MAX]; /* until the allowance is whole again */
     uint32_t regained[VSR_REPLICAS_MAX];   /* eighths of a tick of that */

@@ -150,7 +150,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     else if (!is_behind)
         fill_body(r, state, capacity);
     /* Who is behind needs a snapshot, not our oldest entry: that would be another one each time. */
-    if (get->flags != 0 && !is_behind) vsr_pin(r, from, base, PIN_LOG);
+    if (get->flags != 0 && !is_behind) vsr_hold_log(r, from, base, HOLD_LOG);
     const vsr_op end = state->end;
     effects_send(out, vsr_mask_of(from), buffer);
     if (as_prepares) send_prepares(r, base, end, vsr_mask_of(from), out);
