@@ -37,7 +37,7 @@ static uint32_t session_of_id(const struct vsr_client *c, const uint64_t id[2])
 
 /** The next Register, with an id that was never used: an old one that comes late opens nothing of
  * ours. */
-static struct vsr_session *prepare_register(struct vsr_client *c, uint32_t index)
+static struct vsr_session *make_register(struct vsr_client *c, uint32_t index)
 {
     struct vsr_session *s = session_at(c, index);
 
@@ -56,7 +56,7 @@ static struct vsr_session *prepare_register(struct vsr_client *c, uint32_t index
 static void start_register(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out)
 {
     VSR_ASSERT(!c->is_closing);
-    vsr_client_send(c, prepare_register(c, index), out);
+    vsr_client_send(c, make_register(c, index), out);
 }
 
 /**
@@ -69,7 +69,7 @@ static void start_register(struct vsr_client *c, uint32_t index, struct vsr_clie
 static void register_after_eviction(struct vsr_client *c, uint32_t index,
                                     struct vsr_client_effects *out)
 {
-    struct vsr_session *s = prepare_register(c, index);
+    struct vsr_session *s = make_register(c, index);
 
     VSR_ASSERT(!c->is_closing);
     if (s->evictions++ == 0) {

@@ -21,7 +21,7 @@ static vsr_op acknowledged_op(const struct vsr_replica *r)
     return r->log.op;
 }
 
-void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
+void vsr_append_and_send(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out)
 {
     VSR_ASSERT(!r->in_view.is_abdicating); /* it would keep the backups from voting */
     VSR_ASSERT(is_serving(r));

@@ -7,7 +7,7 @@
 #include <vsr/replica.h>
 
 /** Appends the finished Prepare to the log and sends it. Ownership: takes prepare. */
-void vsr_prepare(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out);
+void vsr_append_and_send(struct vsr_replica *r, struct vsr_buffer prepare, struct vsr_effects *out);
 /** Sends the cumulative PrepareOK that this turn's Prepares ask for. */
 void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out);
 enum vsr_drop vsr_on_prepare(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);

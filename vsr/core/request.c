@@ -73,7 +73,7 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     };
     prepare->entry.checksum = vsr_entry_checksum(prepare);
     *batch = (struct vsr_batch){0};
-    vsr_prepare(r, buffer, out);
+    vsr_append_and_send(r, buffer, out);
     return true;
 }
 
