@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-LEAK_CHECKED_SUITE(rule_10_take);
+LEAK_CHECKED_SUITE(rule_10_save);
 LEAK_CHECKED_SUITE(rule_10_send);
 
 static struct fixture *start(uint32_t replica, uint32_t checkpoint_ops)
@@ -33,7 +33,7 @@ static struct fixture *donor(const struct chain *c, vsr_op op)
 
 /* 10: replica i of N at op C * (i + k * N) and no other, inside the execution, however many ops are
  * committed at once: so saves never overlap in a quorum. */
-Test(rule_10_take, replicas_take_turns)
+Test(rule_10_save, replicas_take_turns)
 {
     for (uint32_t self = 1; self < 3; self++) {
         struct chain c = chain_make(3, 20);
@@ -51,7 +51,7 @@ Test(rule_10_take, replicas_take_turns)
 }
 
 /* 10: taken inside the execution, at exactly its op, however many ops are committed at once. */
-Test(rule_10_take, snapshots_are_taken_at_exact_ops)
+Test(rule_10_save, snapshots_are_saved_at_exact_ops)
 {
     struct chain c = chain_make(3, 11);
     struct fixture *f = start(2, 3);
@@ -69,7 +69,7 @@ Test(rule_10_take, snapshots_are_taken_at_exact_ops)
 }
 
 /* 10, 6.8: while another one is away it is not taken; the next turn is. */
-Test(rule_10_take, turn_is_left_out_while_another_is_away)
+Test(rule_10_save, turn_is_left_out_while_another_is_away)
 {
     for (uint32_t is_back = 0; is_back < 2; is_back++) {
         struct chain c = chain_make(3, 15);
@@ -91,7 +91,7 @@ Test(rule_10_take, turn_is_left_out_while_another_is_away)
 
 /* 10, 6.8: nor when it was heard before one's own superblock was durable: its save may take longer
  * than that. */
-Test(rule_10_take, turn_is_left_out_whenever_away_was_heard)
+Test(rule_10_save, turn_is_left_out_whenever_away_was_heard)
 {
     struct chain c = chain_make(3, 6);
     struct vsr_replica_options o = fixture_options(3, 2);
@@ -129,7 +129,7 @@ static bool append(void *stream, const void *data, size_t count)
 
 /* 10: the primary's and the backups' are byte-identical, whatever their pending numbers, batches
  * and times of execution. */
-Test(rule_10_take, bytes_are_the_same_everywhere)
+Test(rule_10_save, bytes_are_the_same_everywhere)
 {
     static struct world w;
     static struct bytes saved[3];
@@ -160,7 +160,7 @@ Test(rule_10_take, bytes_are_the_same_everywhere)
 }
 
 /* A host without room for a snapshot: execution goes on, and who waits asks again. */
-Test(rule_10_take, host_without_room)
+Test(rule_10_save, host_without_room)
 {
     struct chain c = chain_make(3, 9);
     struct fixture *f = start(2, 3);
@@ -226,7 +226,7 @@ Test(rule_10_send, superseded_snapshot_begins_anew)
     fixture_end(f);
 }
 
-/* 10: without one a snapshot is taken now, of what is executed; nothing executed, nothing sent. */
+/* 10: without one a snapshot is saved now, of what is executed; nothing executed, nothing sent. */
 Test(rule_10_send, snapshot_is_taken_when_asked_for)
 {
     struct chain c = chain_make(3, 5);
@@ -251,7 +251,7 @@ Test(rule_10_send, snapshot_is_taken_when_asked_for)
     fixture_end(f);
 }
 
-/* 10: a snapshot that the log no longer follows is of no use: another one is taken. */
+/* 10: a snapshot that the log no longer follows is of no use: another one is saved. */
 Test(rule_10_send, snapshot_that_the_log_left_behind_is_taken_anew)
 {
     struct chain c = chain_make(3, 9);

@@ -308,7 +308,7 @@ Test(rule_10_states, claim_of_an_op_not_yet_executed_waits)
     fixture_end(f);
 }
 
-/* 10: who has halted executes nothing more and takes no snapshot: its state is not the cluster's. */
+/* 10: who has halted executes nothing more and saves no snapshot: its state is not the cluster's. */
 Test(rule_10_states, nothing_is_executed_after_halting)
 {
     struct chain c = chain_make(3, 6);

@@ -58,7 +58,7 @@ Test(rule_10_refused, snapshot_that_does_not_load_is_had_from_another_replica)
     }
 }
 
-/* 10, 12: a machine that takes no snapshot at all: it stops by itself and says why. */
+/* 10, 12: a machine that saves no snapshot at all: it stops by itself and says why. */
 Test(rule_10_refused, replica_that_can_load_none_halts)
 {
     struct world_answer client = ring_goes_round();

@@ -214,7 +214,7 @@ static struct fixture *behind_the_ring(const struct chain *c)
     return f;
 }
 
-/* 6.8: one that takes the snapshot for us is not replaced, or each of them takes one in turn. One
+/* 6.8: one that saves the snapshot for us is not replaced, or each of them saves one in turn. One
  * that is silent without a word is, after three questions. */
 Test(rule_6_8, provider_that_saves_is_not_replaced)
 {

@@ -54,7 +54,7 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     vsr_hold_log(r, to, c->snapshot.op, offset);
 }
 
-/** The host has taken a snapshot: those who wait get its beginning. */
+/** The host has saved a snapshot: those who wait get its beginning. */
 enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *snapshot,
                            struct vsr_effects *out)
 {
@@ -104,7 +104,7 @@ enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, stru
     if (r->applied == 0) return VSR_DROP_NOT_HELD;
     c->nonce_of[from] = get->nonce;
     c->is_wanted = true;
-    vsr_checkpoint_take(r, out);
+    vsr_checkpoint_save(r, out);
     return VSR_DROP_NONE;
 }
 

@@ -205,7 +205,7 @@ static uint32_t session_stride(const struct vsr_client_options *o)
     return (bytes + 63) & ~63u;
 }
 
-static size_t take_bytes(size_t *at, size_t bytes)
+static size_t reserve_bytes(size_t *at, size_t bytes)
 {
     size_t start = *at;
     *at = (start + bytes + 63) & ~(size_t)63;
@@ -217,9 +217,9 @@ static struct layout lay_out(const struct vsr_client_options *o)
     struct layout l;
     size_t at = 0;
 
-    take_bytes(&at, sizeof(struct vsr_client));
-    l.sessions = take_bytes(&at, (size_t)o->sessions * session_stride(o));
-    l.session_of = take_bytes(&at, o->sessions_max * sizeof(uint32_t));
+    reserve_bytes(&at, sizeof(struct vsr_client));
+    l.sessions = reserve_bytes(&at, (size_t)o->sessions * session_stride(o));
+    l.session_of = reserve_bytes(&at, o->sessions_max * sizeof(uint32_t));
     l.end = at;
     return l;
 }

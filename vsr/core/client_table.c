@@ -96,7 +96,7 @@ uint32_t vsr_client_table_slot_of(const struct vsr_client_table *table, const ui
     return table->index[index_find(table, id)] - 1; /* 0 - 1 is UINT32_MAX */
 }
 
-/** Takes an id out of the index and closes the gap, so that no tombstones gather. */
+/** Removes an id from the index and closes the gap, so that no tombstones gather. */
 static void index_remove(struct vsr_client_table *table, const uint64_t id[2])
 {
     uint32_t hole = index_find(table, id);
@@ -158,7 +158,7 @@ static uint32_t oldest_slot(struct vsr_client_table *table)
     }
 }
 
-/** Takes a session out of its slot, and notes what it was. */
+/** Frees the slot of a session, and notes what it was. */
 static void leave_slot(struct vsr_client_table *table, uint32_t slot)
 {
     const struct vsr_client_entry *entry = vsr_client_table_at(table, slot);

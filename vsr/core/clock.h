@@ -15,7 +15,7 @@ struct vsr_clock {
 };
 
 /**
- * Takes the host's clock in, once a tick.
+ * Reads the host's clock, once a tick.
  *
  * A step is believed when it is seen for the third time; one reading that is out is forgotten. Time
  * that is ahead of the host's goes on at half of its rate until that has come up with it.

@@ -32,7 +32,7 @@ struct vsr_comparisons {
     bool is_split_said;                         /* once in a view */
 };
 
-/** Takes the results of the op that has just been applied into the digest. */
+/** Adds the results of the op that has just been applied to the digest. */
 void vsr_digest_results(struct vsr_replica *r, vsr_op op);
 /** We have come to another op: compares what has waited for it. */
 void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
@@ -40,7 +40,7 @@ void vsr_compare_waiting(struct vsr_replica *r, struct vsr_effects *out);
 /** What our state is. */
 struct vsr_claim vsr_claim_own(const struct vsr_replica *r);
 /**
- * Takes what replica `from` has said: a backup of its state, the primary of the majority's.
+ * Notes what replica `from` has said: a backup of its state, the primary of the majority's.
  *
  * Shape: witness names the message that says it: witness.h.
  */

@@ -194,7 +194,7 @@ enum vsr_drop vsr_on_applied(struct vsr_replica *r, vsr_op op, struct vsr_effect
      * its next turn. */
     const bool was_wanted = r->checkpoint.is_wanted;
     if (vsr_checkpoint_is_due(r)) r->checkpoint.is_wanted = true;
-    if (vsr_checkpoint_take(r, out)) return VSR_DROP_NONE;
+    if (vsr_checkpoint_save(r, out)) return VSR_DROP_NONE;
     r->checkpoint.is_wanted = was_wanted;
     vsr_execute(r, out);
     return VSR_DROP_NONE;

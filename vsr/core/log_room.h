@@ -8,7 +8,7 @@
 
 /** Notes that a replica has more of the log: it moves. */
 void vsr_note_move(struct vsr_replica *r, uint32_t replica);
-/** Takes the time from the answer to a replica's question to its next question. */
+/** Times the way from the answer to a replica's question to its next question. */
 void vsr_time_question(struct vsr_replica *r, uint32_t replica, uint64_t nonce);
 /**
  * Keeps the log after `op` for a replica that is being sent it, if the question shows progress.

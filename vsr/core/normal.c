@@ -255,7 +255,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     return VSR_DROP_NONE;
 }
 
-/** Takes the time from a heartbeat to its answer; an answer to an old one took at least as long. */
+/** Times the way from a heartbeat to its answer; an answer to an old one took at least as long. */
 static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
 {
     const uint64_t age = r->heartbeat_sequence - sequence;

@@ -240,7 +240,7 @@ struct layout {
     size_t end;
 };
 
-static size_t take_bytes(size_t *at, size_t bytes)
+static size_t reserve_bytes(size_t *at, size_t bytes)
 {
     size_t start = *at;
     *at = (start + bytes + 63) & ~(size_t)63;
@@ -252,13 +252,13 @@ static struct layout lay_out(const struct vsr_replica_options *o)
     struct layout l;
     size_t at = 0;
 
-    take_bytes(&at, sizeof(struct vsr_replica));
-    l.ring = take_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
-    l.staged = take_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
-    l.digests = take_bytes(&at, o->log_ops * sizeof(uint64_t));
-    l.queue = take_bytes(&at, o->queue_max * sizeof(struct vsr_waiting));
-    l.operations = take_bytes(&at, o->batch_requests_max * sizeof(struct vsr_operation));
-    l.clients = take_bytes(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
+    reserve_bytes(&at, sizeof(struct vsr_replica));
+    l.ring = reserve_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
+    l.staged = reserve_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
+    l.digests = reserve_bytes(&at, o->log_ops * sizeof(uint64_t));
+    l.queue = reserve_bytes(&at, o->queue_max * sizeof(struct vsr_waiting));
+    l.operations = reserve_bytes(&at, o->batch_requests_max * sizeof(struct vsr_operation));
+    l.clients = reserve_bytes(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
     l.end = at;
     return l;
 }

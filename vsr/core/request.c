@@ -282,12 +282,12 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
 }
 
 /**
- * Takes in the requests of a message from `offset` on.
+ * Admits the requests of a message from `offset` on.
  *
  * Returns: where it stopped for want of room; header->bytes when all are dealt with.
  */
-static uint32_t take_in(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset,
-                        struct vsr_effects *out)
+static uint32_t admit_requests(struct vsr_replica *r, const struct vsr_header *header,
+                               uint32_t offset, struct vsr_effects *out)
 {
     VSR_ASSERT(is_serving(r));
     VSR_ASSERT(offset >= sizeof *header);
@@ -329,7 +329,7 @@ static void queue_drain(struct vsr_replica *r, struct vsr_effects *out)
     while (queue->count > 0) {
         struct vsr_waiting *first = &queue->ring[queue->head];
         VSR_ASSERT(first->buffer.header != NULL);
-        first->offset = take_in(r, first->buffer.header, first->offset, out);
+        first->offset = admit_requests(r, first->buffer.header, first->offset, out);
         if (first->offset < first->buffer.header->bytes) return;
         unref(r, &first->buffer);
         queue->head = (queue->head + 1) & queue->mask;
@@ -350,7 +350,7 @@ static void answer_busy(struct vsr_replica *r, const struct vsr_header *header, 
 }
 
 /**
- * Takes in a client's requests.
+ * Admits a client's requests.
  *
  * Ownership: takes m when they have to wait.
  * Source:    VRR §4.1 steps 1-3.
@@ -367,7 +367,7 @@ enum vsr_drop vsr_on_request(struct vsr_replica *r, struct vsr_buffer *m, struct
     VSR_ASSERT(is_serving(r));
 
     if (r->queue.count == 0) {
-        offset = take_in(r, header, offset, out);
+        offset = admit_requests(r, header, offset, out);
         if (offset == header->bytes) return VSR_DROP_NONE;
     }
     if (!vsr_queue_push(&r->queue, *m, offset)) {

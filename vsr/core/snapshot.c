@@ -1,5 +1,5 @@
 /**
- * A snapshot, {client table, state machine} at one op: when it is taken, what its bytes are.
+ * A snapshot, {client table, state machine} at one op: when it is saved, what its bytes are.
  *
  * Source: VRR §5.1; rule 10 of DESIGN.md.
  */
@@ -117,7 +117,7 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
     return true;
 }
 
-/** Takes a slot in, if it is one of a replica that has executed `head->op`. */
+/** Loads a slot, if it is one of a replica that has executed `head->op`. */
 static bool load_session(struct vsr_replica *r, const struct snapshot_head *head,
                          vsr_snapshot_read read, void *stream)
 {
@@ -190,7 +190,7 @@ bool vsr_checkpoint_is_due(const struct vsr_replica *r)
 
 /**
  * Whether this is a time for a snapshot: none replaces one that is being sent, and one replica at a
- * time takes one, so that a quorum goes on.
+ * time saves one, so that a quorum goes on.
  */
 static bool may_save(const struct vsr_replica *r)
 {
@@ -202,7 +202,7 @@ static bool may_save(const struct vsr_replica *r)
     return true;
 }
 
-bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out)
+bool vsr_checkpoint_save(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_checkpoint *c = &r->checkpoint;
 

@@ -1,5 +1,5 @@
 /**
- * A snapshot, {client table, state machine} at one op: when it is taken, what its bytes are.
+ * A snapshot, {client table, state machine} at one op: when it is saved, what its bytes are.
  */
 #ifndef VSR_CORE_SNAPSHOT_H
 #define VSR_CORE_SNAPSHOT_H
@@ -10,7 +10,7 @@
 struct vsr_checkpoint {
     struct vsr_snapshot snapshot; /* op 0: none */
     vsr_checksum checksum;        /* of the entry at snapshot.op */
-    bool is_wanted;               /* take one when no op is being applied */
+    bool is_wanted;               /* save one when no op is being applied */
     bool is_saving;
     uint64_t nonce_of[VSR_REPLICAS_MAX]; /* of a GetChunk that waits for it; 0 = none */
 };
@@ -20,7 +20,7 @@ void vsr_entry_at_applied(const struct vsr_replica *r, vsr_checksum *checksum, u
 /** Whether a periodic snapshot is due at the op that has just been executed, here: they take turns.
  */
 bool vsr_checkpoint_is_due(const struct vsr_replica *r);
-/** Takes the snapshot that is wanted, if the state is at rest. Returns whether it did. */
-bool vsr_checkpoint_take(struct vsr_replica *r, struct vsr_effects *out);
+/** Begins to save the snapshot that is wanted, if the state is at rest. Returns whether it did. */
+bool vsr_checkpoint_save(struct vsr_replica *r, struct vsr_effects *out);
 
 #endif

@@ -157,7 +157,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     return VSR_DROP_NONE;
 }
 
-/* Taking answers in. */
+/* Answers to us. */
 
 /** Appends what an answer within the view brings, but for what has come another way. */
 static enum vsr_drop append_body(struct vsr_replica *r, const struct vsr_new_state *state,

@@ -432,7 +432,7 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
     return VSR_DROP_NONE;
 }
 
-/** One that takes the snapshot for us is not replaced, or each of them in turn takes one. */
+/** One that saves the snapshot for us is not replaced, or each of them in turn saves one. */
 static bool is_coming(const struct vsr_replica *r)
 {
     VSR_ASSERT(vsr_members_has(&r->members, r->transfer.provider));

@@ -144,7 +144,7 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(is_serving(r));
     VSR_ASSERT(r->replies_open == 0);
     VSR_ASSERT(r->queue.count == 0);
-    VSR_ASSERT(r->batch.buffer.header == NULL); /* requests are taken in from now on */
+    VSR_ASSERT(r->batch.buffer.header == NULL); /* requests are admitted from now on */
     r->counters.views_started++;
     r->in_view.view_start_op = r->log.op;
     memset(r->peers.applied, 0, sizeof r->peers.applied);

@@ -86,9 +86,9 @@ static void set_guards(struct guards *guards, const struct vsr_state_machine *ma
     }
 }
 
-/** Returns whether all are as they were set. */
-static bool take_guards(const struct guards *guards, const struct vsr_state_machine *machine,
-                        const struct vsr_effect *effect)
+/** Puts back what was there. Returns whether all guards are as they were set. */
+static bool check_guards(const struct guards *guards, const struct vsr_state_machine *machine,
+                         const struct vsr_effect *effect)
 {
     uint64_t difference = 0;
 
@@ -127,7 +127,7 @@ void vsr_driver_apply(const struct vsr_state_machine *machine, const struct vsr_
     for (uint32_t i = 0; i < effect->count; i++)
         over |= effect->operations[i].result->bytes > machine->result_bytes_max;
     if (over != 0) end_overrun(machine, effect, "given a result larger than its result_bytes_max");
-    if (!take_guards(&guards, machine, effect))
+    if (!check_guards(&guards, machine, effect))
         end_overrun(machine, effect, "written beyond a result's place");
 }
 

@@ -48,7 +48,7 @@ struct vsr_node_control *vsr_node_inbox_take(struct vsr_node_inbox *inbox)
     return control;
 }
 
-/** Takes a control back. Returns false when the actor has it already. */
+/** Withdraws a control. Returns false when the actor has it already. */
 static bool withdraw(struct vsr_node_inbox *inbox, const struct vsr_node_control *control)
 {
     struct vsr_node_control **at;

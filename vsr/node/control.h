@@ -50,7 +50,7 @@ int vsr_node_control_ask(struct vsr_node_inbox *inbox, act_id to, uint32_t repli
  * Waits for the answer to a control that was asked.
  *
  * Returns: the answer; -ETIMEDOUT when the actor has not looked after NODE_WAIT_NS: the control is
- *          taken back. One that the actor has begun is waited for. stderr names the replica.
+ *          withdrawn. One that the actor has begun is waited for. stderr names the replica.
  */
 int vsr_node_control_await(struct vsr_node_inbox *inbox, uint32_t replica,
                            struct vsr_node_control *control) ACT_MUST_CHECK;

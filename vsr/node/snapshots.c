@@ -1,5 +1,5 @@
 /**
- * The snapshots that a replica's host keeps: the last one taken, and one on its way in.
+ * The snapshots that a replica's host keeps: the last one saved, and one on its way in.
  */
 #include "snapshots.h"
 

@@ -64,7 +64,7 @@ int vsr_node_superblock_write(struct superblock_file *file,
 /** Closes the file, and gives up its lock; one that is closed already stays so. */
 void vsr_node_superblock_close(struct superblock_file *file);
 
-/** Takes back a file just made by vsr_superblock_format. */
+/** Removes a file just made by vsr_superblock_format. */
 void vsr_node_superblock_remove(const char *directory, uint32_t replica);
 
 #endif

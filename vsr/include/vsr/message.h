@@ -221,7 +221,7 @@ struct vsr_recovery_response {
     uint64_t asker; /* the replica that asks */
 };
 
-/** Asks for a part of a snapshot. checkpoint_op 0: of one that you have or take now. */
+/** Asks for a part of a snapshot. checkpoint_op 0: of one that you have or save now. */
 struct vsr_get_chunk {
     struct vsr_header header;
     uint64_t nonce;

@@ -114,7 +114,7 @@ enum vsr_effect_kind {
     VSR_EFFECT_SEND_CLIENT, /* to `address`; gives the host the buffer */
     VSR_EFFECT_APPLY,       /* give operations to the state machine, then say VSR_EVENT_APPLIED */
     VSR_EFFECT_PERSIST,     /* make superblock durable, then say VSR_EVENT_DURABLE{sequence} */
-    VSR_EFFECT_SAVE, /* take a snapshot now, keep it for the last one; then say VSR_EVENT_SAVED */
+    VSR_EFFECT_SAVE, /* save a snapshot now, keep it for the last one; then say VSR_EVENT_SAVED */
     VSR_EFFECT_SEND_CHUNK,  /* fill the buffer, a Chunk, from the snapshot kept; then as SEND */
     VSR_EFFECT_STORE_CHUNK, /* put a Chunk's bytes aside; offset 0 begins anew; gives the buffer */
     VSR_EFFECT_LOAD,   /* check the bytes put aside against snapshot.id, load them, keep them as
