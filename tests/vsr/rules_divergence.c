@@ -258,7 +258,7 @@ Test(rule_10_states, damaged_claim_halts_nobody)
     fixture_end(f);
 }
 
-/* 10: the primary of two halts when the other's state is not its own; not for one damaged answer. */
+/* 10: the primary of two halts when the other's state is not its own, not for a damaged answer. */
 Test(rule_10_states, damaged_claim_of_a_backup_halts_nobody)
 {
     struct fixture *f = fixture_of(2, 0);
@@ -308,7 +308,7 @@ Test(rule_10_states, claim_of_an_op_not_yet_executed_waits)
     fixture_end(f);
 }
 
-/* 10: who has halted executes nothing more and saves no snapshot: its state is not the cluster's. */
+/* 10: who has halted executes and saves nothing more: its state is not the cluster's. */
 Test(rule_10_states, nothing_is_executed_after_halting)
 {
     struct chain c = chain_make(3, 6);
