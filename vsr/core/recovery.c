@@ -3,7 +3,7 @@
  *
  * Deviates from VRR §4.3: the view is durable before anything that depends on it is said, and an
  * answer from an older view is not taken. Without that, messages of the replica's life before the
- * crash bring operations back to nought that were acknowledged: tests/vsr/traces.c.
+ * crash bring operations back to nought that were acknowledged: tests/vsr/stories.c.
  */
 #include "recovery.h"
 

@@ -7,7 +7,7 @@
  * step.
  *
  * Deviates from VRR §5.2: nothing is cut off before its replacement is in hand, and log_view moves
- * with the log only. The paper's order loses operations that were acknowledged: tests/vsr/traces.c.
+ * with the log only. The paper's order loses acknowledged operations: tests/vsr/stories.c.
  */
 #include "state_transfer.h"
 
