@@ -222,6 +222,7 @@ static void fill_commit_ok(struct host *h, struct vsr_buffer m)
     ok->sequence = h->sequence;
     ok->op = report.op;
     ok->applied = report.applied;
+    ok->is_full = h->sequence % 2;
 }
 
 static void fill_get_state(struct host *h, struct vsr_buffer m)

@@ -381,6 +381,42 @@ Test(rule_4_7, provider_times_what_it_is_asked)
     fixture_end(f);
 }
 
+/** The view has one op more than the chain's first `op`; what the backup answers to its heartbeat. */
+static const struct vsr_commit_ok *tell_of_more(struct fixture *f, const struct chain *c, vsr_op op)
+{
+    struct vsr_buffer b = make_commit(f, op, chain_checksum(c, op));
+
+    BODY(b, vsr_commit)->op = op + 1;
+    BODY(b, vsr_commit)->op_checksum = chain_checksum(c, op + 1);
+    fixture_message(f, b);
+    return SENT(f, VSR_COMMIT_OK, vsr_commit_ok);
+}
+
+/* 4.7, 6.7: a backup whose ring is full of what it keeps for one that it serves says so with each
+ * heartbeat; that has the same bound there as at a primary, with or without Prepares to refuse. */
+Test(rule_4_7, backup_that_keeps_its_log_for_another_says_so)
+{
+    enum { N = 10 };
+    struct vsr_replica_options o = fixture_options(3, 1);
+    o.catch_up_ticks = N;
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 65);
+
+    chain_feed(f, &c, 64, 64);
+    cr_assert(!tell_of_more(f, &c, 64)->is_full, "nobody needs the oldest one");
+    fixture_message(f, make_get_state(f, 2, &c, 0, 0, VSR_GET_TRANSFER));
+    for (uint32_t ticks = 0; ticks < N; ticks += 2) {
+        cr_assert(tell_of_more(f, &c, 64)->is_full, "after %u ticks", ticks);
+        fixture_tick(f);
+        fixture_tick(f); /* and one in which nothing is heard */
+    }
+    cr_assert_eq(f->r->peers.costs[2].left_behind, 1);
+    cr_assert(!tell_of_more(f, &c, 64)->is_full);
+    chain_feed(f, &c, 65, 65);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 4.6: a heartbeat every T_hb, however much else is said. */
 Test(rule_4_6, heartbeat_under_load)
 {
@@ -452,6 +488,35 @@ Test(rule_6_7_abdication, unserved_work_ends_a_primary)
     acknowledge_heartbeats(l.f, 1);
     cr_assert(!seen(l.f).is_abdicating);
     fixture_end(l.f);
+}
+
+/* 6.7: an op that waits at a backup which keeps its log for another is no reason to give up, for as
+ * long as the backup says so: another view would only begin that transfer again. */
+Test(rule_6_7_abdication, full_backup_is_no_reason)
+{
+    struct load l = begin_load(0);
+    struct fixture *f = l.f;
+    const uint32_t patience = f->options.abdicate_ticks;
+
+    fixture_message(f, make_request(f, l.session, l.slot, 1, 0));
+    fixture_turn_end(f);
+    for (uint32_t ticks = 0; ticks < 3 * patience; ticks++) {
+        struct vsr_buffer ok = make_commit_ok(f, 2, f->r->heartbeat_sequence);
+        BODY(ok, vsr_commit_ok)->is_full = 1;
+        fixture_message(f, ok);
+        fixture_message(f, make_commit_ok(f, 1, f->r->heartbeat_sequence));
+        fixture_tick(f);
+        cr_assert(!seen(f).is_abdicating, "after %u ticks", ticks);
+    }
+    /* It is silent, and what it said last is old. */
+    uint32_t ticks = 0;
+    for (; !seen(f).is_abdicating; ticks++) {
+        cr_assert_lt(ticks, 2 * patience);
+        fixture_message(f, make_commit_ok(f, 1, f->r->heartbeat_sequence));
+        fixture_tick(f);
+    }
+    cr_assert_geq(ticks, 2 * patience - 2);
+    fixture_end(f);
 }
 
 /* 6.7: acknowledged after all, it has nothing left to give up for: it goes on when all that it had

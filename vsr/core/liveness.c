@@ -96,20 +96,26 @@ static uint32_t count_support(const struct vsr_replica *r, uint32_t *patience)
     return count;
 }
 
-/** Counts the age of the oldest work that is not served; the log's waiting has a bound of its own.
- */
+/** Whether new ops wait for one that is served: that has a bound of its own, there or here. */
+static bool is_kept_waiting(const struct vsr_replica *r)
+{
+    for (uint32_t i = 0; i < r->members.count; i++) {
+        bool is_full = r->in_view.is_full[i] && r->peers.ticks_unheard[i] < patience_with(r, i);
+        if (r->peers.is_waited_for[i] || r->peers.away[i] > 0 || is_full) return true;
+    }
+    return false;
+}
+
+/** Counts the age of the oldest work that is not served. */
 static void age_work(struct vsr_replica *r)
 {
     const vsr_op served = r->commit + r->applied;
     const bool has_work =
         r->log.op > r->commit || r->queue.count > 0 || r->batch.buffer.header != NULL;
-    bool waits = false;
 
-    for (uint32_t i = 0; i < r->members.count; i++)
-        waits |= r->peers.is_waited_for[i] || r->peers.away[i] > 0;
     if (!has_work || served != r->served)
         r->in_view.ticks_unserved = 0;
-    else if (!waits && r->in_view.ticks_unserved < UINT32_MAX)
+    else if (!is_kept_waiting(r) && r->in_view.ticks_unserved < UINT32_MAX)
         r->in_view.ticks_unserved++;
     r->served = served;
     /* An acknowledgement came after all, and nothing is left to give up for. */

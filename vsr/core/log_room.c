@@ -108,12 +108,13 @@ static bool is_oldest_needed(const struct vsr_replica *r)
     return count < r->members.quorums.replication;
 }
 
-bool vsr_make_room(struct vsr_replica *r)
+/** Whether the ring's oldest entry stays, and notes for whom. */
+static bool waits_for_others(struct vsr_replica *r)
 {
     struct vsr_known_peers *peers = &r->peers;
 
-    if (vsr_log_has_room(&r->log)) return true;
-    if (r->log.start >= r->applied) return false;
+    VSR_ASSERT(!vsr_log_has_room(&r->log));
+    VSR_ASSERT(r->log.start < r->applied);
     const bool is_needed = is_oldest_needed(r);
     bool has_to_wait = is_needed;
     for (uint32_t i = 0; i < r->members.count; i++) {
@@ -123,10 +124,24 @@ bool vsr_make_room(struct vsr_replica *r)
         peers->is_waited_for[i] = true;
         has_to_wait = true;
     }
-    if (has_to_wait) return false;
+    return has_to_wait;
+}
+
+bool vsr_make_room(struct vsr_replica *r)
+{
+    if (vsr_log_has_room(&r->log)) return true;
+    if (r->log.start >= r->applied || waits_for_others(r)) return false;
     vsr_log_release(&r->log, r->log.start + 1, &r->options.buffers);
     VSR_ASSERT(vsr_log_has_room(&r->log));
     return true;
+}
+
+bool vsr_is_full(struct vsr_replica *r)
+{
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(!is_primary(r));
+    return has_gap(r) && !vsr_log_has_room(&r->log) && r->log.start < r->applied &&
+           waits_for_others(r);
 }
 
 /** Spends the allowance of one that was waited for, or gives some of it back. */
@@ -166,6 +181,8 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_known_peers *peers = &r->peers;
 
+    /* Each tick counts, also one without a Prepare to refuse. */
+    if (r->status == VSR_STATUS_NORMAL && !is_primary(r)) (void)vsr_is_full(r);
     r->in_view.lagging = 0;
     for (uint32_t i = 0; is_serving(r) && i < r->members.count; i++)
         r->in_view.lagging |= is_lagging(r, i) ? vsr_mask_of(i) : 0;

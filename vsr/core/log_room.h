@@ -22,6 +22,8 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out);
 void vsr_release(struct vsr_replica *r, vsr_op released);
 /** Makes room in the ring for one more op. Returns false when the oldest entry has to stay. */
 bool vsr_make_room(struct vsr_replica *r);
+/** Backup: whether the view has more, and the log no room for it for the sake of others. */
+bool vsr_is_full(struct vsr_replica *r);
 /** Appends the op after the last, whatever brought it. Ownership: takes m on VSR_DROP_NONE. */
 enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m,
                                struct vsr_effects *out);

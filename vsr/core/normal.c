@@ -251,6 +251,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
     ok->op = r->log.op;
     ok->applied = r->applied;
     ok->own = vsr_claim_own(r);
+    ok->is_full = vsr_is_full(r);
     effects_send(out, primary_mask(r), buffer);
     return VSR_DROP_NONE;
 }
@@ -281,6 +282,7 @@ enum vsr_drop vsr_on_commit_ok(struct vsr_replica *r, struct vsr_buffer *m, stru
         return VSR_DROP_MALFORMED;
     r->in_view.has_answered[from] = true;
     r->peers.ticks_unheard[from] = 0;
+    r->in_view.is_full[from] = ok->is_full != 0;
     time_answer(r, from, ok->sequence);
     vsr_hear_claim(r, from, &ok->own, vsr_witness(WITNESS_SEQUENCE, ok->sequence), out);
     if (ok->applied <= r->peers.applied[from]) return VSR_DROP_STALE;

@@ -74,6 +74,7 @@ struct vsr_in_view {
     vsr_op acked_before[VSR_REPLICAS_MAX]; /* at the last look of the resend timer */
     bool has_answered[VSR_REPLICAS_MAX];
     bool is_behind_log[VSR_REPLICAS_MAX];
+    bool is_full[VSR_REPLICAS_MAX]; /* it said so last */
     struct vsr_comparisons compared;
 
     /* Primary. */

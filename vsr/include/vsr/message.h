@@ -27,7 +27,7 @@
     X(PREPARE, "Prepare", prepare, 152, AT_LEAST, TRACE)                                           \
     X(PREPARE_OK, "PrepareOK", prepare_ok, 104, FIXED, TRACE)                                      \
     X(COMMIT, "Commit", commit, 128, FIXED, TRACE)                                                 \
-    X(COMMIT_OK, "CommitOK", commit_ok, 104, FIXED, TRACE)                                         \
+    X(COMMIT_OK, "CommitOK", commit_ok, 112, FIXED, TRACE)                                         \
     X(GET_STATE, "GetState", get_state, 104, FIXED, DEBUG)                                         \
     X(NEW_STATE, "NewState", new_state, 128, AT_LEAST, DEBUG)                                      \
     X(START_VIEW_CHANGE, "StartViewChange", start_view_change, 72, FIXED, DEBUG)                   \
@@ -135,6 +135,7 @@ struct vsr_commit_ok {
     uint64_t op;
     uint64_t applied;
     struct vsr_claim own;
+    uint64_t is_full; /* 1: its ring takes nothing, for the sake of one that is being sent it */
 };
 
 /** Of a GetState: the entries are staged, not appended (rule 7.2). */
