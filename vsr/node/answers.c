@@ -3,7 +3,7 @@
  */
 #include "answers.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ static struct act_message **queue_of(struct vsr_node_answers *answers, act_id to
 
 void vsr_node_answers_send(struct vsr_node_answers *answers, act_id to, struct act_message *m)
 {
-    NODE_ASSERT(act_message_capacity(m) >= vsr_node_answer_capacity(m->body_bytes));
+    VSR_ASSERT(act_message_capacity(m) >= vsr_node_answer_capacity(m->body_bytes));
     struct act_message **queue = answers->count > 0 ? queue_of(answers, to) : NULL;
 
     if (queue == NULL || *queue == NULL) {
@@ -60,12 +60,12 @@ void vsr_node_answers_send(struct vsr_node_answers *answers, act_id to, struct a
             /* Without the notice the next tick tries again. */
         }
         queue = queue_of(answers, to);
-        NODE_ASSERT(*queue == NULL); /* Else the message would have waited behind it. */
+        VSR_ASSERT(*queue == NULL); /* Else the message would have waited behind it. */
         *links_of(m) = (struct links){.to = to, .last = m};
         *queue = m;
     } else {
         struct links *first = links_of(*queue);
-        NODE_ASSERT(first->last != NULL);
+        VSR_ASSERT(first->last != NULL);
         *links_of(m) = (struct links){.to = to};
         links_of(first->last)->next = m;
         first->last = m;
@@ -80,7 +80,7 @@ static bool send_first(struct vsr_node_answers *answers, struct act_message **qu
     const struct links links = *links_of(m);
     const int error = act_send(links.to, m);
 
-    NODE_ASSERT(answers->count > 0);
+    VSR_ASSERT(answers->count > 0);
     if (error == -EAGAIN) return false;
     if (error != 0) act_message_unref(m);
     answers->count--;
@@ -88,7 +88,7 @@ static bool send_first(struct vsr_node_answers *answers, struct act_message **qu
         *queue = links.queue;
     } else {
         struct links *next = links_of(links.next);
-        NODE_ASSERT(next->to == links.to);
+        VSR_ASSERT(next->to == links.to);
         next->last = links.last;
         next->queue = links.queue;
         *queue = links.next;
@@ -119,7 +119,7 @@ void vsr_node_answers_retry(struct vsr_node_answers *answers)
 {
     uint32_t refusals = 0;
 
-    NODE_ASSERT(answers->next < ANSWER_QUEUES);
+    VSR_ASSERT(answers->next < ANSWER_QUEUES);
     for (uint32_t i = 0; i < ANSWER_QUEUES && answers->count > 0 && refusals < REFUSALS_MAX; i++) {
         refusals += retry_list(answers, &answers->queues[answers->next]);
         answers->next = (answers->next + 1) % ANSWER_QUEUES;
@@ -134,12 +134,12 @@ void vsr_node_answers_clear(struct vsr_node_answers *answers)
             answers->queues[i] = links_of(first)->queue;
             while (first != NULL) {
                 struct act_message *next = links_of(first)->next;
-                NODE_ASSERT(answers->count > 0);
+                VSR_ASSERT(answers->count > 0);
                 answers->count--;
                 act_message_unref(first);
                 first = next;
             }
         }
     }
-    NODE_ASSERT(answers->count == 0);
+    VSR_ASSERT(answers->count == 0);
 }

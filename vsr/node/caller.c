@@ -5,7 +5,8 @@
 #include <act/message.h>
 #include <vsr/caller.h>
 
-#include "assert.h"
+#include "../core/assert.h"
+#include "misuse.h"
 #include "submit.h"
 
 #include <act/port.h>
@@ -59,11 +60,11 @@ int vsr_caller_open(struct act_runtime *runtime, act_id service, struct vsr_call
     error = act_monitor(service);
     if (error != 0) goto undo_port;
     c->self = act_port_id(c->port);
-    NODE_ASSERT(c->self == act_self());
+    VSR_ASSERT(c->self == act_self());
     c->service = service;
     for (uint32_t i = 0; i < VSR_CALLER_SENDS_MAX; i++)
         c->free[c->free_count++] = VSR_CALLER_SENDS_MAX - 1 - i;
-    NODE_ASSERT(c->free_count == VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(c->free_count == VSR_CALLER_SENDS_MAX);
     *caller = c;
     return 0;
 
@@ -77,7 +78,7 @@ undo:
 void vsr_caller_close(struct vsr_caller *caller)
 {
     require_own_thread(caller, __func__);
-    NODE_ASSERT(caller->kept_count <= VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(caller->kept_count <= VSR_CALLER_SENDS_MAX);
     for (uint32_t i = 0; i < caller->kept_count; i++)
         act_message_unref(caller->kept[(caller->kept_head + i) % VSR_CALLER_SENDS_MAX]);
     act_port_close(caller->port);
@@ -94,8 +95,8 @@ static int read_answer(struct act_message *m, void *result, uint32_t *result_byt
 {
     const struct vsr_answer *body = m->body;
 
-    NODE_ASSERT(m->type == VSR_TYPE_ANSWER);
-    NODE_ASSERT(m->body_bytes >= sizeof *body);
+    VSR_ASSERT(m->type == VSR_TYPE_ANSWER);
+    VSR_ASSERT(m->body_bytes >= sizeof *body);
     const int status = body->status;
 
     if (result_bytes != NULL) {
@@ -155,7 +156,7 @@ static void keep(struct vsr_caller *caller, struct act_message *m)
         act_message_unref(m);
         return;
     }
-    NODE_ASSERT(caller->kept_count < VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(caller->kept_count < VSR_CALLER_SENDS_MAX);
     send->is_answered = true;
     caller->kept[(caller->kept_head + caller->kept_count++) % VSR_CALLER_SENDS_MAX] = m;
 }
@@ -192,7 +193,7 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
     if (caller->is_down) return -ECANCELED;
 
     const uint32_t place = caller->free[caller->free_count - 1];
-    NODE_ASSERT(place < VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(place < VSR_CALLER_SENDS_MAX);
     const struct vsr_node_submit submit = {
         .cookie = (caller->count + 1) * VSR_CALLER_SENDS_MAX + place,
         .payload_bytes = payload_bytes,
@@ -209,8 +210,8 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
 /** Ends a send. Returns its ticket. */
 static uint64_t settle(struct vsr_caller *caller, uint32_t place)
 {
-    NODE_ASSERT(place < VSR_CALLER_SENDS_MAX);
-    NODE_ASSERT(caller->free_count < VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(place < VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(caller->free_count < VSR_CALLER_SENDS_MAX);
     const uint64_t ticket = caller->sends[place].ticket;
 
     caller->sends[place] = (struct outstanding){0};

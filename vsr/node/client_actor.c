@@ -1,12 +1,13 @@
 /**
  * A client as an actor: sessions for an embedder's callbacks.
  */
-#include "assert.h"
+#include "../core/assert.h"
 #include "buffers.h"
 #include "errors.h"
 #include "health.h"
 #include "identity.h"
 #include "messages.h"
+#include "misuse.h"
 #include "outbox.h"
 #include "peers.h"
 #include "ports.h"
@@ -54,8 +55,8 @@ static void send_request(struct vsr_client_actor *client, const struct vsr_clien
     struct act_message *m = vsr_node_message(&e->buffer);
     uint32_t to_mask = e->to;
 
-    NODE_ASSERT(to_mask != 0);
-    NODE_ASSERT(to_mask >> client->peer_count == 0);
+    VSR_ASSERT(to_mask != 0);
+    VSR_ASSERT(to_mask >> client->peer_count == 0);
     for (uint32_t i = 0; i < client->peer_count; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
@@ -74,13 +75,13 @@ static void perform_sends(struct vsr_client_actor *client, const struct vsr_clie
 {
     for (uint32_t i = 0; i < effects->count; i++) {
         const struct vsr_client_effect *e = &effects->list[i];
-        NODE_ASSERT(e->kind == VSR_CLIENT_SEND || e->kind == VSR_CLIENT_CLOSED);
+        VSR_ASSERT(e->kind == VSR_CLIENT_SEND || e->kind == VSR_CLIENT_CLOSED);
         if (e->kind == VSR_CLIENT_SEND)
             send_request(client, e);
         else
             client->closed++;
     }
-    NODE_ASSERT(client->closed <= client->sessions);
+    VSR_ASSERT(client->closed <= client->sessions);
 }
 
 /** The callbacks submit while the list is walked; what that sends has a list of its own. */
@@ -88,8 +89,8 @@ static void perform(struct vsr_client_actor *client)
 {
     const struct vsr_client_callbacks *call = client->callbacks;
 
-    NODE_ASSERT(client->self == act_self());
-    NODE_ASSERT(client->effects.count <= client->effects.capacity);
+    VSR_ASSERT(client->self == act_self());
+    VSR_ASSERT(client->effects.count <= client->effects.capacity);
     for (uint32_t i = 0; i < client->effects.count; i++) {
         const struct vsr_client_effect *e = &client->effects.list[i];
         switch (e->kind) {
@@ -123,7 +124,7 @@ static void perform(struct vsr_client_actor *client)
             break;
         }
     }
-    NODE_ASSERT(client->closed <= client->sessions);
+    VSR_ASSERT(client->closed <= client->sessions);
     client->effects.count = 0;
 }
 
@@ -175,7 +176,7 @@ void vsr_client_actor_close(struct vsr_client_actor *client)
 
 static void start_tick(struct vsr_client_actor *client)
 {
-    NODE_ASSERT(client->core != NULL);
+    VSR_ASSERT(client->core != NULL);
     client->has_timer = act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) == 0;
     if (!client->has_timer)
         fprintf(stderr, "vsr: a client has no memory for its timer; it asks again at the end of "
@@ -186,7 +187,7 @@ static void start_tick(struct vsr_client_actor *client)
 static void start(struct vsr_client_actor *client)
 {
     client->options.address = act_self();
-    NODE_ASSERT(client->memory != NULL);
+    VSR_ASSERT(client->memory != NULL);
     client->core = vsr_client_init(client->memory, &client->options);
     vsr_client_open(client->core, &client->effects);
     if (client->is_closing) vsr_client_close(client->core, &client->effects);
@@ -207,7 +208,7 @@ static void receive(void *state, struct act_message *m)
     struct vsr_client_actor *client = state;
     const struct vsr_header *header = m->body;
 
-    NODE_ASSERT(client->self == ACT_ID_NONE || client->self == act_self());
+    VSR_ASSERT(client->self == ACT_ID_NONE || client->self == act_self());
     client->self = act_self();
     switch (m->type) {
     case NODE_MESSAGE:
@@ -248,7 +249,7 @@ static void turn_end(void *state)
     struct vsr_client_effects sends = {.list = client->sends, .capacity = SENDS_MAX};
 
     if (client->core == NULL) return;
-    NODE_ASSERT(client->effects.count == 0); /* Each message's are performed. */
+    VSR_ASSERT(client->effects.count == 0); /* Each message's are performed. */
     if (!client->has_timer) start_tick(client);
     if (client->is_closing && !client->is_closed && client->closed == client->sessions) {
         client->is_closed = true;
@@ -274,7 +275,7 @@ static void destroy(struct vsr_client_actor *client)
 static void leave(struct vsr_client_actor *client)
 {
     if (client->core == NULL) return;
-    NODE_ASSERT(client->effects.count == 0);
+    VSR_ASSERT(client->effects.count == 0);
     vsr_client_leave(client->core, &client->effects);
     vsr_client_turn_end(client->core, &client->effects);
     for (uint32_t i = 0; i < client->effects.count; i++)
@@ -289,7 +290,7 @@ static void stopped(void *state, int reason)
     const struct vsr_client_callbacks *callbacks = client->callbacks;
     void *context = client->context;
 
-    NODE_ASSERT(callbacks != NULL);
+    VSR_ASSERT(callbacks != NULL);
     if (reason != ACT_REASON_SHUTDOWN) leave(client);
     destroy(client);
     if (callbacks->stopped != NULL) callbacks->stopped(context);
@@ -316,9 +317,9 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     const size_t bytes = (vsr_client_bytes(client_options) + 63) & ~(size_t)63;
     struct vsr_client_actor *client = calloc(1, sizeof *client);
 
-    NODE_ASSERT(peers->options.tick_ns > 0);
-    NODE_ASSERT(client_options->sessions > 0);
-    NODE_ASSERT(client_options->replica_count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(peers->options.tick_ns > 0);
+    VSR_ASSERT(client_options->sessions > 0);
+    VSR_ASSERT(client_options->replica_count <= VSR_REPLICAS_MAX);
     if (client == NULL) return NULL;
     client->options = *client_options;
     client->callbacks = options->callbacks;

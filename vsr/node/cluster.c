@@ -4,9 +4,10 @@
  */
 #include "steering.h"
 
+#include "../core/assert.h"
 #include "../core/options.h"
-#include "assert.h"
 #include "errors.h"
+#include "misuse.h"
 #include "ports.h"
 #include "storage.h"
 #include "wait.h"
@@ -130,8 +131,8 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
     uint32_t made = 0;
     int error = 0;
 
-    NODE_ASSERT(cluster->common.storage != NULL);
-    NODE_ASSERT(count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(cluster->common.storage != NULL);
+    VSR_ASSERT(count <= VSR_REPLICAS_MAX);
     error = check_first_life(cluster, why);
     while (made < count && error == 0) {
         error = vsr_node_prepare(&cluster->nodes[made], &cluster->peers, &controls[made], why);
@@ -145,11 +146,11 @@ static int begin(struct vsr_cluster *cluster, struct vsr_error *why)
         int answer = vsr_node_await(&cluster->nodes[i], &controls[i]);
         if (error == 0) error = answer;
     }
-    NODE_ASSERT(asked <= made);
-    NODE_ASSERT(error != 0 || asked == count);
+    VSR_ASSERT(asked <= made);
+    VSR_ASSERT(error != 0 || asked == count);
     for (uint32_t i = 0; i < made; i++) {
         /* A replica that has begun has taken its life and left an empty one. */
-        NODE_ASSERT(error != 0 || controls[i].life.driver.core == NULL);
+        VSR_ASSERT(error != 0 || controls[i].life.driver.core == NULL);
         vsr_node_life_destroy(&controls[i].life);
     }
     return error;
@@ -185,7 +186,7 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
 /** Stops the actors; the storage is left. */
 static void stop_replicas(struct vsr_cluster *cluster)
 {
-    NODE_ASSERT(!act_on_worker()); /* It would wait for itself. */
+    VSR_ASSERT(!act_on_worker()); /* It would wait for itself. */
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
         vsr_node_stop(&cluster->nodes[i]);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
@@ -208,8 +209,8 @@ static struct vsr_cluster *create(const struct vsr_cluster_options *options)
     pthread_mutexattr_t attributes;
     struct vsr_cluster *c = calloc(1, sizeof *c);
 
-    NODE_ASSERT(r->replica_count >= 1);
-    NODE_ASSERT(r->replica_count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(r->replica_count >= 1);
+    VSR_ASSERT(r->replica_count <= VSR_REPLICAS_MAX);
     if (c == NULL) return NULL;
     c->common.options = *options;
     pthread_mutexattr_init(&attributes);
@@ -225,7 +226,7 @@ static struct vsr_cluster *create(const struct vsr_cluster_options *options)
 
 static void destroy(struct vsr_cluster *cluster)
 {
-    NODE_ASSERT(atomic_load(&cluster->calls) == 0);
+    VSR_ASSERT(atomic_load(&cluster->calls) == 0);
     for (uint32_t i = 0; i < vsr_cluster_replica_count(cluster); i++)
         vsr_node_deinit(&cluster->nodes[i]);
     vsr_node_peers_deinit(&cluster->peers);

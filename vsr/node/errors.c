@@ -3,7 +3,7 @@
  */
 #include "errors.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ void vsr_node_explain(struct vsr_error *why, const char *option, const char *for
 {
     va_list arguments;
 
-    NODE_ASSERT(option != NULL);
+    VSR_ASSERT(option != NULL);
     if (why == NULL) return;
     *why = (struct vsr_error){.option = option, .rule = ""};
     va_start(arguments, format);

@@ -3,7 +3,7 @@
  */
 #include "health.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <stdio.h>
 
@@ -15,23 +15,23 @@ void vsr_node_health_init(struct vsr_node_health *health, const struct vsr_repli
     const uint32_t qv = options->quorum_view_change != 0 ? options->quorum_view_change : majority;
     const uint32_t answers = options->recovery_quorum != 0 ? options->recovery_quorum : n - qv + 1;
 
-    NODE_ASSERT(n >= 1);
-    NODE_ASSERT(n <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(n >= 1);
+    VSR_ASSERT(n <= VSR_REPLICAS_MAX);
     atomic_init(&health->lost, 0);
     atomic_init(&health->is_gone, false);
     health->replica_count = n;
     health->needed = answers < qr ? answers : qr;
-    NODE_ASSERT(health->needed >= 1);
-    NODE_ASSERT(health->needed <= n);
+    VSR_ASSERT(health->needed >= 1);
+    VSR_ASSERT(health->needed <= n);
 }
 
 void vsr_node_health_note(struct vsr_node_health *health, uint32_t replica, bool is_lost)
 {
-    NODE_ASSERT(replica < health->replica_count);
+    VSR_ASSERT(replica < health->replica_count);
     const unsigned bit = 1u << replica;
     const unsigned before = is_lost ? atomic_fetch_or(&health->lost, bit)    /* H1 */
                                     : atomic_fetch_and(&health->lost, ~bit); /* H1 */
-    NODE_ASSERT(((before & bit) != 0) != is_lost); /* Only what changes is noted. */
+    VSR_ASSERT(((before & bit) != 0) != is_lost); /* Only what changes is noted. */
     const unsigned lost = before ^ bit;
     const uint32_t left = health->replica_count - (uint32_t)__builtin_popcount(lost);
 

@@ -3,7 +3,7 @@
  */
 #include "identity.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ void vsr_node_identities_init(struct vsr_node_identities *identities)
 
 void vsr_node_identities_deinit(struct vsr_node_identities *identities)
 {
-    NODE_ASSERT(identities->count <= identities->capacity);
+    VSR_ASSERT(identities->count <= identities->capacity);
     pthread_mutex_destroy(&identities->mutex);
     free(identities->seeds);
 }
@@ -54,7 +54,7 @@ static uint64_t mix(uint64_t z)
 /** Notes a seed. Returns 0, -EEXIST when it was given before, -ENOMEM. */
 static int claim(struct vsr_node_identities *identities, uint64_t seed)
 {
-    NODE_ASSERT(seed != 0); /* That asks for a random id. */
+    VSR_ASSERT(seed != 0); /* That asks for a random id. */
     for (uint32_t i = 0; i < identities->count; i++)
         if (identities->seeds[i] == seed) return -EEXIST;
     if (identities->count == identities->capacity) {
@@ -64,7 +64,7 @@ static int claim(struct vsr_node_identities *identities, uint64_t seed)
         identities->seeds = seeds;
         identities->capacity = capacity;
     }
-    NODE_ASSERT(identities->count < identities->capacity);
+    VSR_ASSERT(identities->count < identities->capacity);
     identities->seeds[identities->count++] = seed;
     return 0;
 }

@@ -3,7 +3,7 @@
  */
 #include "node.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 #include "errors.h"
 #include "life.h"
 #include "replica_actor.h"
@@ -18,7 +18,7 @@
 
 void vsr_node_init(struct vsr_node *node, struct vsr_node_common *common, uint32_t index)
 {
-    NODE_ASSERT(index < common->options.replica.replica_count);
+    VSR_ASSERT(index < common->options.replica.replica_count);
     *node = (struct vsr_node){.common = common, .index = index};
     vsr_node_inbox_init(&node->inbox);
     vsr_node_event_init(&node->stopped);
@@ -26,7 +26,7 @@ void vsr_node_init(struct vsr_node *node, struct vsr_node_common *common, uint32
 
 void vsr_node_deinit(struct vsr_node *node)
 {
-    NODE_ASSERT(node->address == ACT_ID_NONE);
+    VSR_ASSERT(node->address == ACT_ID_NONE);
     vsr_node_event_deinit(&node->stopped);
     vsr_node_inbox_deinit(&node->inbox);
 }
@@ -35,7 +35,7 @@ void vsr_node_deinit(struct vsr_node *node)
 static uint32_t default_place(const struct act_runtime *runtime, uint32_t replica)
 {
     const uint32_t workers = act_runtime_workers(runtime);
-    NODE_ASSERT(workers > 0);
+    VSR_ASSERT(workers > 0);
     return ACT_PLACE_ON(workers - 1 - replica % workers);
 }
 
@@ -46,8 +46,8 @@ int vsr_node_spawn(struct vsr_node *node)
     struct vsr_node_replica *replica = vsr_node_replica_create(
         o, node->index, common->storage, &node->inbox, &node->stopped, &common->health);
 
-    NODE_ASSERT(node->address == ACT_ID_NONE);
-    NODE_ASSERT(common->storage != NULL);
+    VSR_ASSERT(node->address == ACT_ID_NONE);
+    VSR_ASSERT(common->storage != NULL);
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
         &(struct act_spawn_options){
@@ -73,7 +73,7 @@ static int agree_on_results(struct vsr_node_common *common, uint32_t replica, ui
 {
     struct vsr_replica_options *o = &common->options.replica;
 
-    NODE_ASSERT(bytes_max <= VSR_RESULT_BYTES_MAX); /* check_machine has looked at it. */
+    VSR_ASSERT(bytes_max <= VSR_RESULT_BYTES_MAX); /* check_machine has looked at it. */
     if (!common->has_result_bytes) {
         o->result_bytes_max = bytes_max;
         common->has_result_bytes = true;
@@ -120,7 +120,7 @@ int vsr_node_prepare(struct vsr_node *node, const struct vsr_peers *peers,
     struct vsr_node_life *life = &control->life;
     struct vsr_superblock superblock;
 
-    NODE_ASSERT(!act_on_worker()); /* It blocks. */
+    VSR_ASSERT(!act_on_worker()); /* It blocks. */
     *control = (struct vsr_node_control){.command = NODE_BEGIN, .peers = peers->ids};
     int error = vsr_node_storage_read(common->storage, node->index, &superblock, why);
     if (error != 0) return error;
@@ -153,7 +153,7 @@ int vsr_node_command(struct vsr_node *node, struct vsr_node_control *control)
 
 int vsr_node_inspect(struct vsr_node *node, bool wants_digest, struct vsr_cluster_report *report)
 {
-    NODE_ASSERT(report != NULL);
+    VSR_ASSERT(report != NULL);
     struct vsr_node_control control = {
         .command = NODE_INSPECT, .report = report, .wants_digest = wants_digest};
     return vsr_node_command(node, &control);
@@ -163,7 +163,7 @@ void vsr_node_stop(struct vsr_node *node)
 {
     struct vsr_node_wait wait = vsr_node_wait_begin("a replica's mailbox, to stop it", node->index);
 
-    NODE_ASSERT(!act_on_worker());
+    VSR_ASSERT(!act_on_worker());
     if (node->address == ACT_ID_NONE) return;
     while (act_stop(node->address, 0) != 0)
         vsr_node_wait_pause(&wait);
@@ -173,7 +173,7 @@ void vsr_node_join(struct vsr_node *node)
 {
     struct vsr_node_wait wait = vsr_node_wait_begin("a replica's actor, to end", node->index);
 
-    NODE_ASSERT(!act_on_worker());
+    VSR_ASSERT(!act_on_worker());
     if (node->address == ACT_ID_NONE) return;
     /* No deadline: an actor that lives on would use what is freed next. It is named. */
     while (!vsr_node_event_wait_for(&node->stopped, NODE_WAIT_SAY_NS))

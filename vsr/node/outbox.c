@@ -3,7 +3,7 @@
  */
 #include "outbox.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <act/message.h>
 
@@ -33,7 +33,7 @@ int vsr_node_outbox_init(struct vsr_node_outbox *outbox,
 
 void vsr_node_outbox_clear(struct vsr_node_outbox *outbox)
 {
-    NODE_ASSERT(outbox->count <= OUTBOX_MAX);
+    VSR_ASSERT(outbox->count <= OUTBOX_MAX);
     for (uint32_t i = 0; i < outbox->count; i++)
         act_message_unref(outbox->parcels[i].message);
     outbox->count = 0;
@@ -47,10 +47,10 @@ void vsr_node_outbox_deinit(struct vsr_node_outbox *outbox)
 
 void vsr_node_outbox_send(struct vsr_node_outbox *outbox, act_id to, struct act_message *m)
 {
-    NODE_ASSERT(m != NULL);
-    NODE_ASSERT(outbox->send != NULL);
-    NODE_ASSERT(outbox->parcels != NULL);
-    NODE_ASSERT(outbox->count <= OUTBOX_MAX);
+    VSR_ASSERT(m != NULL);
+    VSR_ASSERT(outbox->send != NULL);
+    VSR_ASSERT(outbox->parcels != NULL);
+    VSR_ASSERT(outbox->count <= OUTBOX_MAX);
     const bool is_large = m->body_bytes >= LARGE_BYTES;
 
     if (outbox->send(outbox->send_context, to, m) == 0) {
@@ -72,13 +72,13 @@ void vsr_node_outbox_retry(struct vsr_node_outbox *outbox)
 {
     uint32_t kept = 0;
 
-    NODE_ASSERT(outbox->count <= OUTBOX_MAX);
+    VSR_ASSERT(outbox->count <= OUTBOX_MAX);
     for (uint32_t i = 0; i < outbox->count; i++) {
         struct vsr_node_parcel parcel = outbox->parcels[i];
         if (outbox->send(outbox->send_context, parcel.to, parcel.message) != 0)
             outbox->parcels[kept++] = parcel;
     }
-    NODE_ASSERT(kept <= outbox->count);
+    VSR_ASSERT(kept <= outbox->count);
     outbox->count = kept;
     if (kept > 0 && act_await_room(outbox->parcels[0].to) != 0) {
         /* As above. */

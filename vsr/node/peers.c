@@ -3,11 +3,12 @@
  */
 #include "peers.h"
 
+#include "../core/assert.h"
 #include "../core/options.h"
-#include "assert.h"
 #include "errors.h"
 #include "health.h"
 #include "identity.h"
+#include "misuse.h"
 
 #include <vsr/client.h>
 
@@ -18,9 +19,9 @@
 void vsr_node_peers_init(struct vsr_peers *peers, const struct vsr_peers_options *options,
                          const struct vsr_node_health *health)
 {
-    NODE_ASSERT(options->replica_count >= 1);
-    NODE_ASSERT(options->replica_count <= VSR_REPLICAS_MAX);
-    NODE_ASSERT(options->tick_ns > 0);
+    VSR_ASSERT(options->replica_count >= 1);
+    VSR_ASSERT(options->replica_count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(options->tick_ns > 0);
     *peers = (struct vsr_peers){.options = *options, .health = health};
     peers->options.replicas = NULL;
     vsr_node_identities_init(&peers->identities);
@@ -35,7 +36,7 @@ void vsr_node_peers_enter(struct vsr_peers *peers)
 void vsr_node_peers_leave(struct vsr_peers *peers)
 {
     const uint32_t before = atomic_fetch_sub_explicit(&peers->clients, 1, memory_order_release);
-    NODE_ASSERT(before > 0);
+    VSR_ASSERT(before > 0);
 }
 
 uint32_t vsr_node_peers_clients(const struct vsr_peers *peers)
@@ -45,7 +46,7 @@ uint32_t vsr_node_peers_clients(const struct vsr_peers *peers)
 
 void vsr_node_peers_deinit(struct vsr_peers *peers)
 {
-    NODE_ASSERT(vsr_node_peers_clients(peers) == 0);
+    VSR_ASSERT(vsr_node_peers_clients(peers) == 0);
     vsr_node_identities_deinit(&peers->identities);
 }
 

@@ -3,7 +3,7 @@
  */
 #include "ports.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <act/actor.h>
 
@@ -26,6 +26,6 @@ int vsr_node_port_borrow(struct act_runtime *runtime, struct act_port **port)
 void vsr_node_port_return(struct act_port *port)
 {
     if (port == NULL) return;
-    NODE_ASSERT(act_port_id(port) == act_self()); /* the thread that borrowed it */
+    VSR_ASSERT(act_port_id(port) == act_self()); /* the thread that borrowed it */
     act_port_close(port);
 }

@@ -11,9 +11,9 @@
 #include <vsr/cluster.h>
 #include <vsr/service.h>
 
+#include "../core/assert.h"
 #include "../core/options.h"
 #include "answers.h"
-#include "assert.h"
 #include "errors.h"
 #include "messages.h"
 #include "peers.h"
@@ -64,7 +64,7 @@ static struct vsr_node_submit submit_of(const struct act_message *m)
 {
     struct vsr_node_submit submit;
 
-    NODE_ASSERT(m->body_bytes >= sizeof submit);
+    VSR_ASSERT(m->body_bytes >= sizeof submit);
     memcpy(&submit, m->body, sizeof submit);
     return submit;
 }
@@ -82,8 +82,8 @@ static void answer(struct service *s, struct operation o, int32_t status, const 
         m = o.answer;
         act_message_unref(o.submit);
     }
-    NODE_ASSERT(result_bytes <= s->result_bytes_max || result_bytes <= RESULT_BYTES_OWN);
-    NODE_ASSERT(act_message_capacity(m) >= sizeof head + result_bytes);
+    VSR_ASSERT(result_bytes <= s->result_bytes_max || result_bytes <= RESULT_BYTES_OWN);
+    VSR_ASSERT(act_message_capacity(m) >= sizeof head + result_bytes);
     m->type = VSR_TYPE_ANSWER;
     m->body_bytes = (uint32_t)sizeof head + result_bytes;
     memcpy(m->body, &head, sizeof head);
@@ -95,8 +95,8 @@ static struct operation take_waiting(struct service *s)
 {
     struct operation o = s->waiting[s->waiting_head];
 
-    NODE_ASSERT(s->waiting_count > 0);
-    NODE_ASSERT(o.submit != NULL);
+    VSR_ASSERT(s->waiting_count > 0);
+    VSR_ASSERT(o.submit != NULL);
     s->waiting_head = (s->waiting_head + 1) & s->waiting_mask;
     s->waiting_count--;
     return o;
@@ -139,7 +139,7 @@ static void dispatch(struct service *s, struct vsr_client_actor *client)
             answer(s, o, error, NULL, 0);
             continue;
         }
-        NODE_ASSERT(s->outstanding[session].submit == NULL);
+        VSR_ASSERT(s->outstanding[session].submit == NULL);
         s->free_count--;
         s->outstanding[session] = o;
         s->outstanding_count++;
@@ -150,8 +150,8 @@ static void on_opened(void *context, struct vsr_client_actor *client, uint32_t s
 {
     struct service *s = context;
 
-    NODE_ASSERT(session < s->sessions);
-    NODE_ASSERT(s->free_count < s->sessions);
+    VSR_ASSERT(session < s->sessions);
+    VSR_ASSERT(s->free_count < s->sessions);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
 }
@@ -160,8 +160,8 @@ static struct operation take_outstanding(struct service *s, uint32_t session)
 {
     struct operation o = s->outstanding[session];
 
-    NODE_ASSERT(o.submit != NULL);
-    NODE_ASSERT(s->outstanding_count > 0);
+    VSR_ASSERT(o.submit != NULL);
+    VSR_ASSERT(s->outstanding_count > 0);
     s->outstanding[session] = (struct operation){0};
     s->outstanding_count--;
     return o;
@@ -174,7 +174,7 @@ static void on_result(void *context, struct vsr_client_actor *client, uint32_t s
 
     if (s->outstanding[session].submit == NULL) return; /* It was told that the cluster is gone. */
     answer(s, take_outstanding(s, session), 0, result, result_bytes);
-    NODE_ASSERT(s->free_count < s->sessions);
+    VSR_ASSERT(s->free_count < s->sessions);
     s->free_sessions[s->free_count++] = session;
     dispatch(s, client);
 }
@@ -206,7 +206,7 @@ static void on_not_executed(void *context, struct vsr_client_actor *client, uint
                NULL, 0);
         return;
     }
-    NODE_ASSERT(s->waiting_count < s->waiting_max);
+    VSR_ASSERT(s->waiting_count < s->waiting_max);
     s->waiting_head = (s->waiting_head - 1) & s->waiting_mask;
     s->waiting[s->waiting_head] = o;
     s->waiting_count++;
@@ -236,7 +236,7 @@ static void on_gone(void *context, struct vsr_client_actor *client)
     for (uint32_t i = 0; i < s->sessions; i++)
         if (s->outstanding[i].submit != NULL)
             answer(s, take_outstanding(s, i), -EOWNERDEAD, NULL, 0);
-    NODE_ASSERT(s->outstanding_count == 0);
+    VSR_ASSERT(s->outstanding_count == 0);
     cancel_waiting(s, -ENOTRECOVERABLE);
 }
 
@@ -246,7 +246,7 @@ static void on_refused(void *context, struct vsr_client_actor *client, uint32_t 
 
     (void)client;
     (void)session;
-    NODE_ASSERT(s->refused < s->sessions);
+    VSR_ASSERT(s->refused < s->sessions);
     if (++s->refused == s->sessions) {
         cancel_waiting(s, -ECANCELED);
         s->is_closed = true;
@@ -283,7 +283,7 @@ static void on_submit(struct service *s, struct vsr_client_actor *client, struct
         answer(s, o, -ECANCELED, NULL, 0);
         return;
     }
-    NODE_ASSERT(!s->is_closed);
+    VSR_ASSERT(!s->is_closed);
     if (s->waiting_count == s->waiting_max) drop_late(s);
     if (s->waiting_count == s->waiting_max) {
         answer(s, o, -EAGAIN, NULL, 0);
@@ -316,8 +316,8 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
     struct service *s = context;
 
     (void)client;
-    NODE_ASSERT(!s->is_stopping || s->waiting_count == 0);
-    NODE_ASSERT(s->free_count + s->outstanding_count <= s->sessions);
+    VSR_ASSERT(!s->is_stopping || s->waiting_count == 0);
+    VSR_ASSERT(s->free_count + s->outstanding_count <= s->sessions);
     if (s->answers.count > 0) vsr_node_answers_retry(&s->answers);
     if (s->is_stopping && s->is_closed && s->answers.count == 0 && act_now_ns() >= s->stop_due_ns)
         act_exit(0);
@@ -325,8 +325,8 @@ static void on_turn_end(void *context, struct vsr_client_actor *client)
 
 static void destroy(struct service *s)
 {
-    NODE_ASSERT(s->waiting_count == 0);
-    NODE_ASSERT(s->outstanding_count == 0);
+    VSR_ASSERT(s->waiting_count == 0);
+    VSR_ASSERT(s->outstanding_count == 0);
     vsr_node_answers_clear(&s->answers);
     free(s->waiting);
     free(s->outstanding);

@@ -3,7 +3,7 @@
  */
 #include "stopper.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 #include "messages.h"
 #include "wait.h"
 
@@ -38,7 +38,7 @@ static int ask_to_stop(act_id service)
 /** Until the service's mailbox has room for it. */
 static int stopper_ask(struct stopper *stopper)
 {
-    NODE_ASSERT(act_on_worker());
+    VSR_ASSERT(act_on_worker());
     if (stopper->has_asked) return 0;
     stopper->has_asked = ask_to_stop(stopper->service) == 0;
     return stopper->has_asked ? 0 : act_timer_start(ASK_AGAIN_NS, NODE_SUBMIT, 0, NULL);
@@ -118,8 +118,8 @@ int vsr_node_stop_service(act_id service, uint64_t timeout_ns)
 {
     struct stopper stopper = {.service = service, .timeout_ns = timeout_ns};
 
-    NODE_ASSERT(!act_on_worker()); /* It waits for another actor's end. */
-    NODE_ASSERT(act_self() != ACT_ID_NONE);
+    VSR_ASSERT(!act_on_worker()); /* It waits for another actor's end. */
+    VSR_ASSERT(act_self() != ACT_ID_NONE);
     vsr_node_event_init(&stopper.done);
     const int error = run(&stopper);
     vsr_node_event_deinit(&stopper.done);

@@ -3,7 +3,7 @@
  */
 #include "trace.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <act/timer.h>
 #include <vsr/trace.h>
@@ -25,8 +25,8 @@ void vsr_node_trace_message(uint32_t replica, const char *direction, const struc
 
     if (vsr_trace_level(m->type) > vsr_log_level()) return;
     used = snprintf(line, sizeof line, "%s ", direction);
-    NODE_ASSERT(used > 0);
-    NODE_ASSERT(used < (int)sizeof line);
+    VSR_ASSERT(used > 0);
+    VSR_ASSERT(used < (int)sizeof line);
     vsr_trace_message(line + used, sizeof line - (size_t)used, m);
     print(replica, line);
 }

@@ -3,7 +3,7 @@
  */
 #include "wait.h"
 
-#include "assert.h"
+#include "../core/assert.h"
 
 #include <act/actor.h>
 #include <act/timer.h>
@@ -34,7 +34,7 @@ bool vsr_node_wait_pause(struct vsr_node_wait *wait)
 {
     const struct timespec pause = {.tv_nsec = 100000};
 
-    NODE_ASSERT(!act_on_worker());
+    VSR_ASSERT(!act_on_worker());
     nanosleep(&pause, NULL);
     return vsr_node_wait_look(wait);
 }
@@ -54,7 +54,7 @@ void vsr_node_event_init(struct vsr_node_event *event)
 void vsr_node_event_set(struct vsr_node_event *event)
 {
     pthread_mutex_lock(&event->mutex);
-    NODE_ASSERT(!event->is_set); /* for good, and so once */
+    VSR_ASSERT(!event->is_set); /* for good, and so once */
     event->is_set = true;
     pthread_cond_signal(&event->changed);
     pthread_mutex_unlock(&event->mutex);
@@ -62,7 +62,7 @@ void vsr_node_event_set(struct vsr_node_event *event)
 
 void vsr_node_event_wait(struct vsr_node_event *event)
 {
-    NODE_ASSERT(!act_on_worker());
+    VSR_ASSERT(!act_on_worker());
     pthread_mutex_lock(&event->mutex);
     while (!event->is_set)
         pthread_cond_wait(&event->changed, &event->mutex);
@@ -73,7 +73,7 @@ bool vsr_node_event_wait_for(struct vsr_node_event *event, uint64_t timeout_ns)
 {
     struct timespec end;
 
-    NODE_ASSERT(!act_on_worker());
+    VSR_ASSERT(!act_on_worker());
     clock_gettime(CLOCK_MONOTONIC, &end);
     const uint64_t ns = (uint64_t)end.tv_nsec + timeout_ns;
     end.tv_sec += (time_t)(ns / 1000000000u);

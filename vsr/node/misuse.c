@@ -1,7 +1,7 @@
 /**
- * The end of a process whose caller is wrong. See assert.h.
+ * The end of a process whose caller is wrong. See misuse.h.
  */
-#include "assert.h"
+#include "misuse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
