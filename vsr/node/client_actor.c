@@ -382,10 +382,9 @@ static int spawn(const struct vsr_client_actor_options *options, struct vsr_clie
 static int check(const struct vsr_client_actor_options *options, struct vsr_error *why)
 {
     if (options->peers != NULL && options->callbacks != NULL) return 0;
-    vsr_node_explain(why, options->peers == NULL ? "peers" : "callbacks",
-                     "%s is NULL; it has no default",
-                     options->peers == NULL ? "peers" : "callbacks");
-    return -EINVAL;
+    return vsr_node_explain(why, options->peers == NULL ? "peers" : "callbacks", -EINVAL,
+                            "%s is NULL; it has no default",
+                            options->peers == NULL ? "peers" : "callbacks");
 }
 
 static int spawn_client(const struct vsr_client_actor_options *options, act_id *id,

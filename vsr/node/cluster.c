@@ -54,31 +54,26 @@ static int check_pool(const struct vsr_cluster_options *options, struct vsr_erro
         (uint64_t)options->replica.log_ops * options->replica.batch_bytes_max;
 
     if (ring_bytes <= bytes_max) return 0;
-    vsr_node_explain(why, "log_ops",
-                     "the log's ring, log_ops %u of up to batch_bytes_max %u bytes, may need %llu "
-                     "bytes; the runtime's pool_bytes_max is %llu: raise that, or lower these",
-                     options->replica.log_ops, options->replica.batch_bytes_max,
-                     (unsigned long long)ring_bytes, (unsigned long long)bytes_max);
-    return -EINVAL;
+    return vsr_node_explain(
+        why, "log_ops", -EINVAL,
+        "the log's ring, log_ops %u of up to batch_bytes_max %u bytes, may need %llu "
+        "bytes; the runtime's pool_bytes_max is %llu: raise that, or lower these",
+        options->replica.log_ops, options->replica.batch_bytes_max, (unsigned long long)ring_bytes,
+        (unsigned long long)bytes_max);
 }
 
 static int check(const struct vsr_cluster_options *options, struct vsr_error *why)
 {
-    if (options->storage != NULL && options->superblock_directory != NULL) {
-        vsr_node_explain(why, "storage",
-                         "storage and superblock_directory: a cluster has one of them");
-        return -EINVAL;
-    }
+    if (options->storage != NULL && options->superblock_directory != NULL)
+        return vsr_node_explain(why, "storage", -EINVAL,
+                                "storage and superblock_directory: a cluster has one of them");
     const struct vsr_storage *storage = options->storage;
-    if (storage != NULL && (storage->write == NULL || storage->read == NULL)) {
-        vsr_node_explain(why, "storage", "storage: it has no %s",
-                         storage->write == NULL ? "write" : "read");
-        return -EINVAL;
-    }
-    if (options->is_formatting && options->superblock_directory == NULL) {
-        vsr_node_explain(why, "is_formatting", "is_formatting needs a superblock_directory");
-        return -EINVAL;
-    }
+    if (storage != NULL && (storage->write == NULL || storage->read == NULL))
+        return vsr_node_explain(why, "storage", -EINVAL, "storage: it has no %s",
+                                storage->write == NULL ? "write" : "read");
+    if (options->is_formatting && options->superblock_directory == NULL)
+        return vsr_node_explain(why, "is_formatting", -EINVAL,
+                                "is_formatting needs a superblock_directory");
     if (options->runtime == NULL || options->create_machine == NULL || options->tick_ns < 100000) {
         const bool is_tick = options->runtime != NULL && options->create_machine != NULL;
         if (why == NULL) return -EINVAL;
@@ -109,15 +104,15 @@ static int check_first_life(struct vsr_cluster *cluster, struct vsr_error *why)
         int error = vsr_node_storage_read(cluster->common.storage, i, &superblock, why);
         if (error != 0) return error;
         if (superblock.incarnation == 0) continue;
-        vsr_node_explain(
+        return vsr_node_explain(
             why, cluster->common.options.storage != NULL ? "storage" : "superblock_directory",
+            -ENOTRECOVERABLE,
             "replica %u ran before, and all replicas were stopped at once: their logs "
             "were in memory and are gone. To begin with an empty cluster remove the "
             "superblocks of all replicas (%s) and format",
             i,
             cluster->common.options.storage != NULL ? "of the storage"
                                                     : cluster->common.options.superblock_directory);
-        return -ENOTRECOVERABLE;
     }
     return 0;
 }
@@ -167,17 +162,16 @@ static int await_started(struct vsr_cluster *cluster, struct vsr_error *why)
         if (error != 0) return error;
         if (report.run_state == VSR_FAILED) {
             const char *directory = cluster->common.options.superblock_directory;
-            vsr_node_explain(why, directory != NULL ? "superblock_directory" : "storage",
-                             "replica %u: its superblock could not be written; look at %s", i,
-                             directory != NULL ? directory : "the storage");
-            return -EIO;
+            return vsr_node_explain(why, directory != NULL ? "superblock_directory" : "storage",
+                                    -EIO,
+                                    "replica %u: its superblock could not be written; look at %s",
+                                    i, directory != NULL ? directory : "the storage");
         }
         if (report.replica.status != VSR_STATUS_STARTING) {
             wait = vsr_node_wait_begin(wait.what, ++i);
         } else if (!vsr_node_wait_pause(&wait)) {
-            vsr_node_explain(why, "storage", "replica %u: its first superblock is not durable yet",
-                             i);
-            return -ETIMEDOUT;
+            return vsr_node_explain(why, "storage", -ETIMEDOUT,
+                                    "replica %u: its first superblock is not durable yet", i);
         }
     }
     return 0;

@@ -9,16 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-void vsr_node_explain(struct vsr_error *why, const char *option, const char *format, ...)
+int vsr_node_explain(struct vsr_error *why, const char *option, int error, const char *format, ...)
 {
     va_list arguments;
 
     VSR_ASSERT(option != NULL);
-    if (why == NULL) return;
+    if (why == NULL) return error;
     *why = (struct vsr_error){.option = option, .rule = ""};
     va_start(arguments, format);
     vsnprintf(why->text, sizeof why->text, format, arguments);
     va_end(arguments);
+    return error;
 }
 
 void vsr_node_error_finish(struct vsr_error *why, int error)

@@ -104,13 +104,13 @@ static int check_superblock(const struct vsr_superblock *superblock, uint32_t re
     if (superblock->log_view <= superblock->view && superblock->view <= VSR_VIEW_MAX &&
         superblock->incarnation < UINT32_MAX)
         return 0;
-    vsr_node_explain(why, "storage",
-                     "replica %u: no superblock of a replica: view %llu, log view %llu, "
-                     "incarnation %u. Restore it or replace the replica: starting it empty would "
-                     "fork the log",
-                     replica, (unsigned long long)superblock->view,
-                     (unsigned long long)superblock->log_view, superblock->incarnation);
-    return -EBADMSG;
+    return vsr_node_explain(
+        why, "storage", -EBADMSG,
+        "replica %u: no superblock of a replica: view %llu, log view %llu, "
+        "incarnation %u. Restore it or replace the replica: starting it empty would "
+        "fork the log",
+        replica, (unsigned long long)superblock->view, (unsigned long long)superblock->log_view,
+        superblock->incarnation);
 }
 
 int vsr_node_prepare(struct vsr_node *node, const struct vsr_peers *peers,

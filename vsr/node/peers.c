@@ -87,8 +87,7 @@ static int check(const struct vsr_peers_options *o, struct vsr_error *why)
 
     for (uint32_t i = 0; error == 0 && i < o->replica_count; i++) {
         if (o->replicas[i] != ACT_ID_NONE) continue;
-        vsr_node_explain(why, "replicas", "replicas: replica %u has no id", i);
-        error = -EINVAL;
+        error = vsr_node_explain(why, "replicas", -EINVAL, "replicas: replica %u has no id", i);
     }
     return error;
 }

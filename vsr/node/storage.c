@@ -155,7 +155,7 @@ static int start_thread(struct vsr_node_storage *s, struct vsr_error *why)
         error = s->start_error;
     }
     if (error != 0)
-        vsr_node_explain(why, "storage", "the storage's thread cannot start: %s",
+        vsr_node_explain(why, "storage", error, "the storage's thread cannot start: %s",
                          error == -EAGAIN ? "no port is free; raise the runtime's ports_max"
                                           : strerror(-error));
     return error;

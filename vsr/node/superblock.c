@@ -9,10 +9,10 @@
 #include "superblock.h"
 
 #include "../core/assert.h"
+#include "errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,19 +24,7 @@
 
 enum { FILE_BYTES = SUPERBLOCK_COPIES * SUPERBLOCK_COPY_BYTES };
 
-/** Tells the caller what is wrong and what to do. Returns error. */
-__attribute__((format(printf, 3, 4))) static int explain(struct vsr_error *why, int error,
-                                                         const char *format, ...)
-{
-    va_list arguments;
-
-    if (why == NULL) return error;
-    *why = (struct vsr_error){.option = "superblock_directory", .rule = ""};
-    va_start(arguments, format);
-    vsnprintf(why->text, sizeof why->text, format, arguments);
-    va_end(arguments);
-    return error;
-}
+static const char option[] = "superblock_directory";
 
 static int set_path(char *path, const char *directory, uint32_t replica, struct vsr_error *why)
 {
@@ -44,8 +32,9 @@ static int set_path(char *path, const char *directory, uint32_t replica, struct 
         snprintf(path, SUPERBLOCK_PATH_MAX, "%s/replica-%u.superblock", directory, replica);
 
     if (length >= 0 && length < SUPERBLOCK_PATH_MAX) return 0;
-    return explain(why, -ENAMETOOLONG, "the superblock directory's name is longer than %d bytes",
-                   SUPERBLOCK_PATH_MAX - 32);
+    return vsr_node_explain(why, option, -ENAMETOOLONG,
+                            "the superblock directory's name is longer than %d bytes",
+                            SUPERBLOCK_PATH_MAX - 32);
 }
 
 static vsr_checksum checksum_of(const struct superblock_copy *copy)
@@ -121,22 +110,25 @@ int vsr_superblock_format(const char *directory, const struct vsr_superblock_ide
     const struct vsr_superblock blank = {0};
 
     if (directory == NULL || identity == NULL)
-        return explain(why, -EINVAL, "no directory or no identity is given");
+        return vsr_node_explain(why, option, -EINVAL, "no directory or no identity is given");
     if (identity->replica_count == 0 || identity->replica_count > VSR_REPLICAS_MAX ||
         identity->replica >= identity->replica_count)
-        return explain(why, -EINVAL, "there is no replica %u of %u; a cluster has 1 to %d",
-                       identity->replica, identity->replica_count, VSR_REPLICAS_MAX);
+        return vsr_node_explain(why, option, -EINVAL,
+                                "there is no replica %u of %u; a cluster has 1 to %d",
+                                identity->replica, identity->replica_count, VSR_REPLICAS_MAX);
     int error = set_path(path, directory, identity->replica, why);
     if (error != 0) return error;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 && errno == EEXIST)
-        return explain(why, -EEXIST,
-                       "%s: exists already, and may hold promises; start without formatting, or "
-                       "remove the files of all replicas to begin with an empty cluster",
-                       path);
+        return vsr_node_explain(
+            why, option, -EEXIST,
+            "%s: exists already, and may hold promises; start without formatting, or "
+            "remove the files of all replicas to begin with an empty cluster",
+            path);
     if (fd < 0) {
         error = -errno;
-        return explain(why, error, "%s: cannot be made: %s", path, strerror(-error));
+        return vsr_node_explain(why, option, error, "%s: cannot be made: %s", path,
+                                strerror(-error));
     }
     for (uint64_t sequence = 1; sequence <= 2 && error == 0; sequence++) {
         struct superblock_copy copy = make_copy(identity, &blank, sequence);
@@ -147,7 +139,8 @@ int vsr_superblock_format(const char *directory, const struct vsr_superblock_ide
     if (error == 0) error = sync_directory(directory);
     if (error == 0) return 0;
     unlink(path);
-    return explain(why, error, "%s: cannot be written: %s", path, strerror(-error));
+    return vsr_node_explain(why, option, error, "%s: cannot be written: %s", path,
+                            strerror(-error));
 }
 
 void vsr_node_superblock_remove(const char *directory, uint32_t replica)
@@ -212,12 +205,12 @@ static int check_identity(const struct superblock_file *file, const struct super
 
     if (copy->cluster != own->cluster || copy->replica != own->replica ||
         copy->replica_count != own->replica_count)
-        return explain(why, -EINVAL,
-                       "%s: is replica %u of %u of cluster %llu, not replica %u of %u of cluster "
-                       "%llu; name the directory of this one",
-                       file->path, copy->replica, copy->replica_count,
-                       (unsigned long long)copy->cluster, own->replica, own->replica_count,
-                       (unsigned long long)own->cluster);
+        return vsr_node_explain(
+            why, option, -EINVAL,
+            "%s: is replica %u of %u of cluster %llu, not replica %u of %u of cluster "
+            "%llu; name the directory of this one",
+            file->path, copy->replica, copy->replica_count, (unsigned long long)copy->cluster,
+            own->replica, own->replica_count, (unsigned long long)own->cluster);
     return 0;
 }
 
@@ -227,21 +220,24 @@ static int lock_file(struct superblock_file *file, struct vsr_error *why)
     VSR_ASSERT(file->fd < 0); /* Another one would stay open, with its lock. */
     file->fd = open(file->path, O_RDWR | O_CLOEXEC);
     if (file->fd < 0 && errno == ENOENT)
-        return explain(why, -ENOENT,
-                       "%s: is missing. A new cluster has to be formatted; in an old one restore "
-                       "the file or replace the replica: starting it empty would fork the log",
-                       file->path);
+        return vsr_node_explain(
+            why, option, -ENOENT,
+            "%s: is missing. A new cluster has to be formatted; in an old one restore "
+            "the file or replace the replica: starting it empty would fork the log",
+            file->path);
     if (file->fd < 0) {
         int error = -errno;
-        return explain(why, error, "%s: cannot be opened for writing: %s", file->path,
-                       strerror(-error));
+        return vsr_node_explain(why, option, error, "%s: cannot be opened for writing: %s",
+                                file->path, strerror(-error));
     }
     if (flock(file->fd, LOCK_EX | LOCK_NB) == 0) return 0;
     if (errno != EWOULDBLOCK) {
         int error = -errno;
-        return explain(why, error, "%s: cannot be locked: %s", file->path, strerror(-error));
+        return vsr_node_explain(why, option, error, "%s: cannot be locked: %s", file->path,
+                                strerror(-error));
     }
-    return explain(why, -EBUSY, "%s: is in use: another process runs this replica", file->path);
+    return vsr_node_explain(why, option, -EBUSY, "%s: is in use: another process runs this replica",
+                            file->path);
 }
 
 static int read_newest(const struct superblock_file *file, struct superblock_copy *newest,
@@ -251,25 +247,28 @@ static int read_newest(const struct superblock_file *file, struct superblock_cop
     ssize_t count = read_file(file->fd, bytes);
 
     if (count < 0)
-        return explain(why, (int)count, "%s: cannot be read: %s", file->path,
-                       strerror((int)-count));
+        return vsr_node_explain(why, option, (int)count, "%s: cannot be read: %s", file->path,
+                                strerror((int)-count));
     /* Nothing that can happen to a write shortens the file. */
     if (count < FILE_BYTES)
-        return explain(why, -EBADMSG,
-                       "%s: is cut short, to %zd of %d bytes. Restore it or replace the replica: "
-                       "starting it empty would fork the log",
-                       file->path, count, FILE_BYTES);
+        return vsr_node_explain(
+            why, option, -EBADMSG,
+            "%s: is cut short, to %zd of %d bytes. Restore it or replace the replica: "
+            "starting it empty would fork the log",
+            file->path, count, FILE_BYTES);
     bool is_found = find_newest(bytes, newest);
     uint32_t other = is_found ? 0 : find_other_version(bytes);
     if (other != 0)
-        return explain(why, -EINVAL,
-                       "%s: is of version %u, this program reads %d; use the program that wrote it",
-                       file->path, other, SUPERBLOCK_VERSION);
+        return vsr_node_explain(
+            why, option, -EINVAL,
+            "%s: is of version %u, this program reads %d; use the program that wrote it",
+            file->path, other, SUPERBLOCK_VERSION);
     if (!is_found)
-        return explain(why, -EBADMSG,
-                       "%s: no valid copy. Restore it or replace the replica: starting it empty "
-                       "would fork the log",
-                       file->path);
+        return vsr_node_explain(
+            why, option, -EBADMSG,
+            "%s: no valid copy. Restore it or replace the replica: starting it empty "
+            "would fork the log",
+            file->path);
     return check_identity(file, newest, why);
 }
 
