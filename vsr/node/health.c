@@ -4,23 +4,23 @@
 #include "health.h"
 
 #include "../core/assert.h"
+#include "../core/members.h"
 
 #include <stdio.h>
 
 void vsr_node_health_init(struct vsr_node_health *health, const struct vsr_replica_options *options)
 {
     const uint32_t n = options->replica_count;
-    const uint32_t majority = n / 2 + 1;
-    const uint32_t qr = options->quorum_replication != 0 ? options->quorum_replication : majority;
-    const uint32_t qv = options->quorum_view_change != 0 ? options->quorum_view_change : majority;
-    const uint32_t answers = options->recovery_quorum != 0 ? options->recovery_quorum : n - qv + 1;
+    const struct vsr_members members =
+        vsr_members_of(n, VSR_NO_MEMBER, options->quorum_replication, options->quorum_view_change,
+                       options->recovery_quorum);
+    const uint32_t answers = members.quorums.recovery;
+    const uint32_t acknowledgements = members.quorums.replication;
 
-    VSR_ASSERT(n >= 1);
-    VSR_ASSERT(n <= VSR_REPLICAS_MAX);
     atomic_init(&health->lost, 0);
     atomic_init(&health->is_gone, false);
     health->replica_count = n;
-    health->needed = answers < qr ? answers : qr;
+    health->needed = answers < acknowledgements ? answers : acknowledgements;
     VSR_ASSERT(health->needed >= 1);
     VSR_ASSERT(health->needed <= n);
 }

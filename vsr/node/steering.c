@@ -4,6 +4,7 @@
 #include "steering.h"
 
 #include "../core/assert.h"
+#include "../core/members.h"
 #include "errors.h"
 #include "life.h"
 #include "ports.h"
@@ -21,16 +22,15 @@
 uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
 {
     const struct vsr_replica_options *o = &cluster->common.options.replica;
-    const uint32_t majority = o->replica_count / 2 + 1;
-    const uint32_t qr = o->quorum_replication != 0 ? o->quorum_replication : majority;
-    const uint32_t qv = o->quorum_view_change != 0 ? o->quorum_view_change : majority;
-    const uint32_t answers =
-        o->recovery_quorum != 0 ? o->recovery_quorum : o->replica_count - qv + 1;
-    uint32_t needed = qr > qv ? qr : qv;
+    const struct vsr_members members =
+        vsr_members_of(o->replica_count, VSR_NO_MEMBER, o->quorum_replication,
+                       o->quorum_view_change, o->recovery_quorum);
+    uint32_t needed = members.quorums.replication;
 
-    if (answers > needed) needed = answers;
+    if (members.quorums.view_change > needed) needed = members.quorums.view_change;
+    if (members.quorums.recovery > needed) needed = members.quorums.recovery;
     VSR_ASSERT(needed > 0);
-    return needed < o->replica_count ? o->replica_count - needed : 0;
+    return needed < members.count ? members.count - needed : 0;
 }
 
 /** Whether a replica has, as far as the others are concerned, no log. */
