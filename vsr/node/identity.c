@@ -4,6 +4,7 @@
 #include "identity.h"
 
 #include "../core/assert.h"
+#include "../core/splitmix.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,14 +44,6 @@ static int draw(uint64_t id[2], struct vsr_error *why)
     return error;
 }
 
-/** Source: splitmix64 (Steele, Lea, Flood 2014): two seeds never give the same id. */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
-
 /** Notes a seed. Returns 0, -EEXIST when it was given before, -ENOMEM. */
 static int claim(struct vsr_node_identities *identities, uint64_t seed)
 {
@@ -86,7 +79,8 @@ int vsr_node_identify(struct vsr_node_identities *identities, uint64_t seed, uin
                  "first one's results; leave it 0, or give each client a seed of its own",
                  (unsigned long long)seed);
     }
-    id[0] = mix(seed);
-    id[1] = mix(seed + 0x9E3779B97F4A7C15ull);
+    /* Each of its steps is a bijection: two seeds never give the same id. */
+    id[0] = splitmix_next(&seed);
+    id[1] = splitmix_next(&seed);
     return error;
 }
