@@ -18,11 +18,6 @@ void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     vsr_execute(r, out);
 }
 
-/**
- * Takes the view's commit number, as far as the view has confirmed our log. Source: rule G0.
- *
- * Returns: false when the entry at that op is not the view's: nothing is executed then.
- */
 bool vsr_learn_commit(struct vsr_replica *r, vsr_op commit, vsr_checksum checksum, uint64_t witness,
                       struct vsr_effects *out)
 {

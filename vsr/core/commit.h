@@ -9,7 +9,7 @@
 /** Advances commit to `op` and starts executing. */
 void vsr_commit_to(struct vsr_replica *r, vsr_op op, struct vsr_effects *out);
 /**
- * Takes the view's commit number, as far as the view has confirmed our log. Source: rule G0.
+ * Learns the view's commit number, as far as the view has confirmed our log. Source: rule G0.
  *
  * Shape:   witness names the message that says it: witness.h.
  * Returns: false when the entry at that op is not the view's: nothing is executed then.

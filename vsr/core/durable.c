@@ -28,7 +28,8 @@ void vsr_durable_begin(struct vsr_replica *r, const struct vsr_superblock *held)
     d->asked = d->durable = (vsr_sequence)r->options.incarnation << 32;
 }
 
-vsr_sequence vsr_durable_needs(const struct vsr_replica *r)
+/** The sequence of the effect that covers what the replica is now, asked for or to be. */
+static vsr_sequence needed_sequence(const struct vsr_replica *r)
 {
     const struct vsr_superblock *asked = &r->durability.superblock;
     const bool is_asked = asked->view == r->view && asked->log_view == r->log_view &&
@@ -40,7 +41,7 @@ vsr_sequence vsr_durable_needs(const struct vsr_replica *r)
 
 bool vsr_is_durable(const struct vsr_replica *r)
 {
-    return vsr_durable_needs(r) <= r->durability.durable;
+    return needed_sequence(r) <= r->durability.durable;
 }
 
 void vsr_persist(struct vsr_replica *r, struct vsr_effects *out)

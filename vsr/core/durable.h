@@ -18,8 +18,6 @@ struct vsr_durability {
 
 /** Begins a life with what the storage holds; all zero = nothing. */
 void vsr_durable_begin(struct vsr_replica *r, const struct vsr_superblock *held);
-/** The sequence of the effect that covers what the replica is now, asked for or to be. */
-vsr_sequence vsr_durable_needs(const struct vsr_replica *r);
 /** Whether what depends on view, log view, epoch and incarnation may be said. Source: rule 9.2. */
 bool vsr_is_durable(const struct vsr_replica *r);
 /** Asks for the superblock to be made durable when it is not what it should be. */

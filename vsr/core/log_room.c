@@ -199,7 +199,6 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
     }
 }
 
-/** Appends the op after our last. Ownership: takes m on VSR_DROP_NONE. */
 enum vsr_drop vsr_append_entry(struct vsr_replica *r, const struct vsr_buffer *m,
                                struct vsr_effects *out)
 {

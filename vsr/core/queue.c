@@ -5,7 +5,6 @@
 
 #include "state.h"
 
-/** Ownership: takes m when it returns true. */
 bool vsr_queue_push(struct vsr_queue *queue, struct vsr_buffer m, uint32_t offset)
 {
     VSR_ASSERT(m.header != NULL);

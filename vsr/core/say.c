@@ -12,7 +12,6 @@
 /** New views are told to so many clients in a step, after looking at so many sessions. */
 enum { ANNOUNCE_SENDS = 16, ANNOUNCE_SLOTS = 1024, ANNOUNCE_KNOWN = 8 };
 
-/** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
 void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out)
 {
     struct vsr_buffer copy = *vsr_log_buffer(&r->log, op);

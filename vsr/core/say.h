@@ -7,7 +7,7 @@
 #include <vsr/message.h>
 #include <vsr/replica.h>
 
-/** Sends an entry that is held. */
+/** Sends an entry that is held. Without a buffer nothing happens: a timer will come again. */
 void vsr_send_entry(struct vsr_replica *r, vsr_op op, uint32_t to_mask, struct vsr_effects *out);
 /** Votes for the next view. */
 void vsr_vote(struct vsr_replica *r, struct vsr_effects *out);

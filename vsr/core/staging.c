@@ -49,7 +49,6 @@ void vsr_transfer_reset(struct vsr_replica *r)
     vsr_transfer_break_off(r);
 }
 
-/** Puts the gathered log in the place of ours. Returns false when it has to wait for room. */
 bool vsr_replace_log(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;

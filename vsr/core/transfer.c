@@ -66,7 +66,6 @@ uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats)
     return ticks;
 }
 
-/** The entry at `offset` of a NewState's body, or NULL when none fits there. */
 const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32_t offset)
 {
     VSR_ASSERT(offset >= sizeof *state && offset <= state->header.bytes);
@@ -80,11 +79,6 @@ const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32
     return entry;
 }
 
-/**
- * Gives a copy of an entry of a NewState's body, if it is the one that follows {op, checksum}.
- *
- * Returns: VSR_DROP_NONE and the buffer in *copy, or why not.
- */
 enum vsr_drop vsr_copy_entry(struct vsr_replica *r, const struct vsr_prepare *entry, vsr_op op,
                              vsr_checksum checksum, struct vsr_buffer *copy)
 {

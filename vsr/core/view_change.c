@@ -168,7 +168,6 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
     effects_notice(out, VSR_NOTICE_BACKUP, r->in_view.fetch.provider, r->log.op);
 }
 
-/** The log is the view's, and all that has to be durable is. */
 void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
@@ -233,7 +232,6 @@ void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out)
     try_start_view(r, out);
 }
 
-/** The highest view that a quorum wants at least is entered. Source: rule 6.1. */
 void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 {
     const vsr_view target = vsr_members_voted(&r->members, r->change.votes);

@@ -38,7 +38,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 void vsr_proceed_between_views(struct vsr_replica *r, struct vsr_effects *out);
 /** The log is the view's, and all that has to be durable is. */
 void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out);
-/** Leaves the view when a quorum has voted for a higher one. */
+/** Enters the highest view that a quorum has voted for at least. Source: rule 6.1. */
 void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out);
 enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer *m,
                                        struct vsr_effects *out);
