@@ -80,6 +80,16 @@ static const struct vsr_request *request(const struct desk *d, uint32_t nth, uin
     return NULL;
 }
 
+/** The client's id in the n-th request, a Register. */
+static void read_id(const struct desk *d, uint32_t nth, uint32_t *to, uint64_t id[2])
+{
+    const struct vsr_request *r = request(d, nth, to);
+
+    cr_assert_not_null(r);
+    cr_assert_eq(r->kind, VSR_KIND_REGISTER);
+    memcpy(id, r + 1, 2 * sizeof id[0]);
+}
+
 static uint32_t count_effects(const struct desk *d, enum vsr_client_effect_kind kind)
 {
     uint32_t count = 0;
@@ -392,14 +402,13 @@ Test(client, 5_3_register_whose_session_is_gone)
 
     vsr_client_open(d.c, &d.out);
     vsr_client_turn_end(d.c, &d.out);
-    memcpy(&first, request(&d, 0, NULL) + 1, sizeof first);
+    read_id(&d, 0, NULL, first.client_id);
     const struct vsr_reply evicted = {.status = VSR_REPLY_EVICTED,
                                       .payload_bytes = sizeof(struct vsr_registered)};
     drop_effects(&d);
     receive_reply(&d, evicted, first.client_id, 0);
     vsr_client_turn_end(d.c, &d.out);
-    cr_assert_eq(request(&d, 0, NULL)->kind, VSR_KIND_REGISTER);
-    memcpy(&second, request(&d, 0, NULL) + 1, sizeof second);
+    read_id(&d, 0, NULL, second.client_id);
     cr_assert_neq(second.client_id[1], first.client_id[1]);
     receive_reply(&d, evicted, first.client_id, 0);
     admit(&d, 0, 0);
@@ -493,7 +502,7 @@ Test(client, 5_4_client_ids_are_never_used_again)
     vsr_client_open(d.c, &d.out);
     vsr_client_turn_end(d.c, &d.out);
     for (uint32_t i = 0; i < 64; i++) {
-        memcpy(seen[i], request(&d, i, NULL) + 1, sizeof seen[i]);
+        read_id(&d, i, NULL, seen[i]);
         for (uint32_t k = 0; k < i; k++)
             cr_assert_neq(memcmp(seen[k], seen[i], sizeof seen[i]), 0);
     }
@@ -658,7 +667,7 @@ Test(client, 5_4_refused_session_is_closed_and_says_so)
     vsr_client_open(d.c, &d.out);
     vsr_client_turn_end(d.c, &d.out);
     for (uint32_t i = 0; i < 2; i++)
-        memcpy(id[i], request(&d, i, NULL) + 1, sizeof id[i]);
+        read_id(&d, i, NULL, id[i]);
     drop_effects(&d);
     const struct vsr_reply reply = {.payload_bytes = sizeof id[1], .status = VSR_REPLY_REFUSED};
     receive_reply(&d, reply, id[1], 0);
@@ -727,11 +736,11 @@ Test(client, 5_1_register_moves_to_the_new_primary)
 
     vsr_client_open(d.c, &d.out);
     vsr_client_turn_end(d.c, &d.out);
-    memcpy(id[0], request(&d, 1, &to) + 1, sizeof id[0]);
+    read_id(&d, 1, &to, id[0]);
     cr_assert_eq(to, 1u << 0);
     drop_effects(&d);
     receive_header(&d, VSR_NEW_VIEW, 2);
-    memcpy(id[1], request(&d, 1, &to) + 1, sizeof id[1]);
+    read_id(&d, 1, &to, id[1]);
     cr_assert_eq(to, 1u << 2);
     cr_assert_arr_eq(id[0], id[1], sizeof id[0], "the same id: one session");
     close_desk(&d);
@@ -775,7 +784,7 @@ Test(client, 5_3_sessions_that_share_a_slot)
         vsr_client_open(d.c, &d.out);
         vsr_client_turn_end(d.c, &d.out);
         for (uint32_t i = 0; i < 2; i++)
-            memcpy(id[i], request(&d, i, NULL) + 1, sizeof id[i]);
+            read_id(&d, i, NULL, id[i]);
         register_as(&d, id[is_late], is_late ? 9 : 5, 0);
         register_as(&d, id[!is_late], is_late ? 5 : 9, 0);
         drop_effects(&d);
