@@ -278,8 +278,12 @@ Test(rule_10_states, damaged_claim_of_a_backup_halts_nobody)
     BODY(b, vsr_commit_ok)->sequence = f->r->heartbeat_sequence;
     BODY(b, vsr_commit_ok)->op = BODY(b, vsr_commit_ok)->applied = 1;
     BODY(b, vsr_commit_ok)->own = (struct vsr_claim){1, 12345};
+    /* HALTED is the end, whatever the step has left to do: votes of a quorum lead nowhere. */
+    f->r->change.votes[0] = f->r->change.votes[1] = 1;
+    f->r->due |= DUE_VOTES;
     fixture_message(f, b);
     cr_assert_eq(seen(f).status, VSR_STATUS_HALTED);
+    cr_assert_eq(seen(f).view, 0);
     fixture_end(f);
 }
 

@@ -172,10 +172,11 @@ static void proceed(struct vsr_replica *r, struct vsr_effects *out)
     r->due &= DUE_VOTES;
     if ((due & DUE_HALT) != 0 && r->status != VSR_STATUS_HALTED)
         vsr_halt(r, VSR_NOTICE_DIVERGED, r->divergence.halts_at, out);
-    if ((due & DUE_LOST_STATE) != 0) vsr_lose_state(r, out);
+    if ((due & DUE_LOST_STATE) != 0 && r->status != VSR_STATUS_HALTED) vsr_lose_state(r, out);
     if ((due & DUE_FORK) != 0 && r->status == VSR_STATUS_NORMAL && !r->transfer.is_loading)
         vsr_leave_fork(r);
     if (r->status != VSR_STATUS_NORMAL) change_status(r, out);
+    if (r->status == VSR_STATUS_HALTED) r->due = 0; /* that is the end */
     if ((r->due & DUE_VOTES) == 0) return;
     r->due &= ~(uint32_t)DUE_VOTES;
     vsr_count_votes(r, out);
