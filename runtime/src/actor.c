@@ -11,6 +11,7 @@
 #include "delivery.h"
 #include "fabric.h"
 #include "poller.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -206,13 +207,16 @@ static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int r
     }
 }
 
-/** Before its `stopped` may close the descriptors, and after it: it may have registered more. */
-static void drop_polls(struct act_endpoint *e, struct act_actor *actor, act_id id)
+/**
+ * What the actor has started ends with it: before its `stopped` may close the descriptors, and
+ * after it, which may have started more.
+ */
+static void drop_belongings(struct act_endpoint *e, struct act_actor *actor, act_id id)
 {
-    if ((actor->flags & ACTOR_HAS_POLLS) == 0) return;
-    actor->flags &= (uint16_t)~ACTOR_HAS_POLLS;
-    ACT_ASSERT(e->is_worker); /* A port has no poller. */
-    act_poller_drop(e, id);
+    ACT_ASSERT(e->is_worker || (actor->flags & (ACTOR_HAS_POLLS | ACTOR_HAS_BELONGINGS)) == 0);
+    if ((actor->flags & ACTOR_HAS_POLLS) != 0) act_poller_drop(e, id);
+    if ((actor->flags & ACTOR_HAS_BELONGINGS) != 0) act_timer_drop(e, id);
+    actor->flags &= (uint16_t) ~(ACTOR_HAS_POLLS | ACTOR_HAS_BELONGINGS);
 }
 
 void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
@@ -228,7 +232,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
      * Relaxed: the generation stays until the slot is given out again, after a grace period. */
     atomic_store_explicit(word, word_make_dead(actor->generation), memory_order_relaxed);
     if ((actor->flags & ACTOR_HAS_NAME) != 0) act_registry_unbind(e->runtime->registry, id);
-    drop_polls(e, actor, id);
+    drop_belongings(e, actor, id);
     if (actor->behaviour != NULL && actor->behaviour->stopped != NULL) {
         e->running = actor;
         e->self = id;
@@ -236,7 +240,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
         e->running = running;
         e->self = self;
     }
-    drop_polls(e, actor, id);
+    drop_belongings(e, actor, id);
     empty_mailbox(e, actor);
     tell_monitors(e, actor, reason);
     count(&e->counters.stopped);

@@ -12,6 +12,8 @@
 #include "item.h"
 #include "memory.h"
 
+#include <act/clock.h>
+
 #include <errno.h>
 
 _Static_assert((int)POOL_CLASSES <= (int)ITEM_CLASSES, "an item has room for a size class");
@@ -29,6 +31,16 @@ void act_endpoint_set_current(struct act_endpoint *e)
     current = e;
 }
 
+/** Of its belongings: another one in each endpoint, runtime and process (splitmix64, Steele 2014). */
+static uint64_t secret_of(const struct act_endpoint *e)
+{
+    uint64_t z = act_now_ns() + (uint64_t)(uintptr_t)e;
+
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
 int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint32_t index,
                       uint32_t endpoints, uint64_t pool_bytes_max)
 {
@@ -44,6 +56,7 @@ int act_endpoint_init(struct act_endpoint *e, struct act_runtime *runtime, uint3
     e->out = &runtime->lanes[(size_t)index * endpoints];
     e->back_out = &runtime->back_lanes[(size_t)index * endpoints];
     e->park.event_fd = e->park.epoll_fd = -1;
+    act_belongings_init(&e->belongings, e->registry.actors_max, secret_of(e));
     e->in = act_memory_take(endpoints * sizeof(struct act_lane *));
     e->back_in = act_memory_take(endpoints * sizeof(struct act_lane *));
     if (e->in == NULL || e->back_in == NULL) return -ENOMEM;
@@ -57,6 +70,8 @@ void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)
     ACT_ASSERT(e->unsent.head == NULL);
     ACT_ASSERT(e->waiter_count <= e->waiter_capacity);
     act_registry_drop_cache(e->runtime->registry, &e->slots);
+    ACT_ASSERT(e->belongings.count == 0); /* every actor has ended */
+    act_belongings_deinit(&e->belongings);
     act_park_deinit(&e->park);
     act_pool_deinit(&e->pool);
     act_memory_give(e->waiters, e->waiter_capacity * sizeof *e->waiters);

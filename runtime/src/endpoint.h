@@ -7,6 +7,7 @@
 #define ACT_SRC_ENDPOINT_H
 
 #include "assert.h"
+#include "belongings.h"
 #include "counters.h"
 #include "cpu.h"
 #include "lane.h"
@@ -34,7 +35,7 @@ struct message_list {
 };
 
 struct act_poller;
-struct act_wheel;
+struct act_schedule;
 
 struct act_endpoint {
     struct act_registry_view registry;
@@ -60,8 +61,9 @@ struct act_endpoint {
     struct room_waiter *waiters;
     uint32_t waiter_count;
     uint32_t waiter_capacity;
-    struct act_wheel *wheel;   /* a worker's timers; NULL at a port */
-    struct act_poller *poller; /* a worker's descriptors; NULL until there is one */
+    struct act_belongings belongings; /* of its actors: timers */
+    struct act_schedule *schedule;    /* a worker's timers, by time; NULL at a port */
+    struct act_poller *poller;        /* a worker's descriptors; NULL until there is one */
 
     /* Shared: written under the runtime's mutex, read by this thread. */
     alignas(CPU_LINE_BYTES) struct act_lane **in; /* [in_count] */

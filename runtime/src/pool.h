@@ -23,6 +23,7 @@ enum {
 enum message_flags {
     MESSAGE_IS_SYSTEM = 1, /* for the runtime, not for a behaviour */
     MESSAGE_IS_VIEW = 2,   /* a handle whose body is another message's */
+    MESSAGE_IS_TICK = 4,   /* of a periodic timer that waits until it is handled */
 };
 
 /** A message as the runtime sees it; the body follows. One owner at a time. */

@@ -87,8 +87,9 @@ enum actor_flags {
     ACTOR_IS_FULL = 4,     /* WORD_FULL is set */
     ACTOR_HAS_NAME = 8,
     ACTOR_IS_PORT = 16,
-    ACTOR_HAS_POLLS = 64, /* may have; they end with it */
     ACTOR_IS_DEAD = 32,   /* stopped while in the ready list: its slot is retired when it leaves */
+    ACTOR_HAS_POLLS = 64, /* may have; they end with it */
+    ACTOR_HAS_BELONGINGS = 128, /* the same */
 };
 
 /** One cache line; touched only by the actor's home, and by the spawner before it is published. */

@@ -25,6 +25,18 @@ enum {
     ROOM_POLL_NS = 1000000,
 };
 
+/** Does what a message means to the runtime. Returns whether it means something to the actor too. */
+__attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
+                                                     struct act_actor *actor, struct act_message *m)
+{
+    if ((message_of(m)->header.flags & MESSAGE_IS_TICK) != 0) {
+        act_timer_on_tick(e, m);
+        return true;
+    }
+    act_actor_on_system(e, actor, m);
+    return false;
+}
+
 /** Gives the actor its messages, up to a turn's bound. */
 static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
 {
@@ -37,12 +49,11 @@ static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
         struct act_message *m = actor_pop(actor);
         if (actor->head != NULL) __builtin_prefetch(actor->head->body);
         handled++;
-        if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
-            act_actor_on_system(e, actor, m);
+        if ((message_of(m)->header.flags & (MESSAGE_IS_SYSTEM | MESSAGE_IS_TICK)) != 0 &&
+            !is_for_handler(e, actor, m))
             system++;
-        } else {
+        else
             receive(actor->state, m);
-        }
         if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
     }
     count_more(&e->counters.delivered, handled - system);
@@ -119,7 +130,8 @@ static bool turn(struct act_worker *w)
 static uint64_t sleep_ns(const struct act_worker *w, uint64_t now_ns)
 {
     const struct act_endpoint *e = &w->endpoint;
-    uint64_t ns = act_wheel_sleep_ns(&w->wheel, now_ns);
+    const uint64_t due_ns = w->schedule.next_ns;
+    uint64_t ns = due_ns == SCHEDULE_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
     bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL;
 
     for (uint32_t i = 0; i < DIRTY_WORDS; i++)
@@ -248,14 +260,14 @@ void *act_worker_main(void *worker)
     pin(w);
     act_endpoint_set_current(&w->endpoint);
     act_registry_register_thread();
-    act_wheel_init(&w->wheel, act_now_ns());
-    w->endpoint.wheel = &w->wheel;
+    act_schedule_init(&w->schedule, &w->endpoint.belongings);
+    w->endpoint.schedule = &w->schedule;
     while (!is_stopping(&w->endpoint)) {
         if (!turn(w)) idle(w, &spin_ns);
     }
     shut_down(w);
     act_poller_destroy(&w->endpoint);
-    act_wheel_deinit(&w->wheel);
+    act_schedule_deinit(&w->schedule);
     act_registry_unregister_thread();
     act_endpoint_set_current(NULL);
     return NULL;

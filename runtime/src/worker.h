@@ -5,13 +5,13 @@
 #define ACT_SRC_WORKER_H
 
 #include "endpoint.h"
-#include "wheel.h"
+#include "schedule.h"
 
 #include <pthread.h>
 
 struct act_worker {
     struct act_endpoint endpoint;
-    struct act_wheel wheel;
+    struct act_schedule schedule;
     pthread_t thread;
     int cpu;          /* to pin to, or -1 */
     uint32_t handled; /* messages since the clock was read */
