@@ -187,6 +187,8 @@ static bool measure(struct run *run)
 
 static void stop(struct run *run)
 {
+    struct vsr_error why;
+
     for (uint32_t i = 0; i < run->spawned; i++) {
         while (act_stop(run->ids[i], 0) != 0)
             run_pause_ms(1);
@@ -194,7 +196,8 @@ static void stop(struct run *run)
         }
     }
     for (uint32_t group = 0; group < run->options->groups; group++)
-        if (run->groups[group] != NULL) vsr_cluster_stop(run->groups[group]);
+        if (run->groups[group] != NULL && vsr_cluster_stop(run->groups[group], &why) != 0)
+            run->result->is_verified = run_fail(run, "stopping a cluster: %s", why.text);
     if (run->port != NULL) act_port_close(run->port);
     if (run->runtime != NULL) {
         uint64_t leaked = act_runtime_stop(run->runtime);

@@ -67,7 +67,7 @@ static void stop(struct world *w, const char *story)
     load_finish(&w->load);
     uint64_t total = load_verify(&w->load);
     load_stop(&w->load);
-    vsr_cluster_stop(w->cluster);
+    CHECK(vsr_cluster_stop(w->cluster, NULL) == 0);
     act_port_close(w->port);
     CHECK(act_runtime_stop(w->runtime) == 0);
     printf("%s: %llu operations\n", story, (unsigned long long)total);

@@ -204,7 +204,7 @@ static uint64_t run(uint32_t replicas, uint32_t requests_per_message, bool has_d
     load_finish(&load);
     uint64_t total = load_verify(&load);
     load_stop(&load);
-    vsr_cluster_stop(cluster);
+    CHECK(vsr_cluster_stop(cluster, NULL) == 0);
     act_port_close(port);
     CHECK(act_runtime_stop(runtime) == 0);
     disk_deinit(&disk);

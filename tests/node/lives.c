@@ -296,7 +296,7 @@ Test(lives, files_start_a_cluster_once)
     cr_assert_eq(vsr_cluster_start(&l.world.options, &l.world.cluster, &why), 0);
     /* It is durable, so it takes part. */
     cr_assert_eq(world_inspect(&l.world, 0).replica.status, VSR_STATUS_NORMAL);
-    vsr_cluster_stop(l.world.cluster);
+    cr_assert_eq(vsr_cluster_stop(l.world.cluster, NULL), 0);
     cr_assert_eq(vsr_cluster_start(&l.world.options, &l.world.cluster, &why), -EEXIST);
     l.world.options.is_formatting = false;
     cr_assert_eq(vsr_cluster_start(&l.world.options, &l.world.cluster, &why), -ENOTRECOVERABLE);

@@ -39,6 +39,8 @@ Test(misuse, null_arguments_are_refused)
     cr_assert_eq(vsr_cluster_pause(NULL, 0), -EINVAL);
     cr_assert_eq(vsr_cluster_resume(NULL, 0), -EINVAL);
     cr_assert_eq(vsr_cluster_settle(NULL, 0), -EINVAL);
+    cr_assert_eq(vsr_cluster_stop(NULL, &why), -EINVAL);
+    cr_assert_neq(why.text[0], '\0');
     cr_assert_eq(vsr_cluster_look(NULL, 0, &report), -EINVAL);
     cr_assert_eq(vsr_cluster_inspect(w.cluster, 0, NULL), -EINVAL);
     cr_assert_eq(vsr_service_spawn(NULL, &id, &why), -EINVAL);
@@ -197,37 +199,8 @@ Test(misuse, a_machine_that_calls_its_cluster_is_told)
     world_await_normal(&r.world, 2);
     struct vsr_cluster *cluster = r.world.cluster;
     r.world.cluster = NULL;
-    vsr_cluster_stop(cluster);
+    cr_assert_eq(vsr_cluster_stop(cluster, NULL), 0);
     world_stop(&r.world);
-}
-
-static void *settle_for_ever(void *cluster)
-{
-    (void)!vsr_cluster_settle(cluster, UINT64_MAX);
-    return NULL;
-}
-
-/* cluster.h: start and stop are not to be called beside others. */
-Test(misuse, stop_beside_another_call_is_an_error_of_the_program, .signal = SIGABRT)
-{
-    struct world w;
-    pthread_t thread;
-
-    world_expect_last_words("vsr_cluster_stop is called wrongly: another call");
-    world_init(&w);
-    world_start(&w);
-    world_kill(&w, 1);
-    cr_assert_eq(vsr_cluster_pause(w.cluster, 0), 0);
-    world_restart(&w, 1); /* nobody to recover from: they do not settle */
-    cr_assert_eq(pthread_create(&thread, NULL, settle_for_ever, w.cluster), 0);
-    world_sleep_ms(100);
-    vsr_cluster_stop(w.cluster);
-}
-
-Test(misuse, stop_of_nothing_is_an_error_of_the_program, .signal = SIGABRT)
-{
-    world_expect_last_words("vsr_cluster_stop is called wrongly: cluster is NULL");
-    vsr_cluster_stop(NULL);
 }
 
 Test(misuse, close_of_no_caller_is_an_error_of_the_program, .signal = SIGABRT)

@@ -144,7 +144,7 @@ int main(void)
     load_finish(&w.load);
     printf("%llu operations\n", (unsigned long long)load_verify(&w.load));
     load_stop(&w.load);
-    vsr_cluster_stop(w.cluster);
+    CHECK(vsr_cluster_stop(w.cluster, NULL) == 0);
     act_port_close(w.port);
     CHECK(act_runtime_stop(w.runtime) == 0);
     return 0;

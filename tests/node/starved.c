@@ -196,7 +196,7 @@ static void stop_cluster(void *context)
 {
     struct world *w = context;
 
-    vsr_cluster_stop(w->cluster);
+    cr_assert_eq(vsr_cluster_stop(w->cluster, NULL), 0);
     w->cluster = NULL;
 }
 

@@ -308,19 +308,6 @@ Test(waits, a_service_that_is_never_asked_is_ended)
     world_stop(&w);
 }
 
-/* cluster.h: a service that runs on when its cluster stops is waited for, a minute and no longer.
- */
-Test(waits, a_cluster_does_not_end_before_its_services, .signal = SIGABRT)
-{
-    struct world w;
-
-    world_expect_last_words("vsr_cluster_stop is called wrongly: a client or a service");
-    world_init(&w);
-    world_start_service(&w);
-    is_hurried = true;
-    vsr_cluster_stop(w.cluster);
-}
-
 static void *set_later(void *event)
 {
     world_sleep_ms(20);
@@ -419,7 +406,7 @@ Test(waits, a_stopped_cluster_has_no_machines)
     w.options.create_machine = create_counted;
     world_start(&w);
     cr_assert_eq(atomic_load(&machines), 3);
-    vsr_cluster_stop(w.cluster);
+    cr_assert_eq(vsr_cluster_stop(w.cluster, NULL), 0);
     w.cluster = NULL;
     cr_assert_eq(atomic_load(&machines), 0);
     world_stop(&w);

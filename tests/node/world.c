@@ -114,7 +114,11 @@ void world_stop(struct world *w)
     if (w->caller != NULL) vsr_caller_close(w->caller);
     if (w->service != ACT_ID_NONE)
         cr_assert_eq(vsr_service_stop(w->runtime, w->service, 10 * SECOND), 0);
-    if (w->cluster != NULL) vsr_cluster_stop(w->cluster);
+    if (w->cluster != NULL) {
+        struct vsr_error why;
+        const int error = vsr_cluster_stop(w->cluster, &why);
+        cr_assert_eq(error, 0, "%s", why.text);
+    }
     if (w->runtime != NULL) cr_assert_eq(act_runtime_stop(w->runtime), 0);
 }
 

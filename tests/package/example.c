@@ -49,6 +49,6 @@ int main(void)
     }
     vsr_caller_close(caller);
     if (vsr_service_stop(runtime, service, 1000000000) != 0) return 1;
-    vsr_cluster_stop(cluster);
+    if (vsr_cluster_stop(cluster, &error) != 0) return puts(error.text), 1;
     return act_runtime_stop(runtime) == 0 ? 0 : 1;
 }

@@ -39,6 +39,7 @@ struct vsr_client_actor {
     act_id peers[VSR_REPLICAS_MAX];
     uint32_t peer_count;
     struct vsr_peers *owner; /* of what all clients share; NULL: it does not count as one */
+    struct vsr_node_member member;
     bool is_gone;
     uint32_t sessions;
     uint32_t closed; /* of them, or refused */
@@ -188,6 +189,7 @@ static void start(struct vsr_client_actor *client)
 {
     client->options.address = act_self();
     VSR_ASSERT(client->memory != NULL);
+    vsr_node_peers_name(client->owner, &client->member, client->self);
     client->core = vsr_client_init(client->memory, &client->options);
     vsr_client_open(client->core, &client->effects);
     if (client->is_closing) vsr_client_close(client->core, &client->effects);
@@ -230,8 +232,8 @@ static void receive(void *state, struct act_message *m)
         vsr_client_tick(client->core, &client->effects);
         perform(client);
         break;
-    case NODE_START: /* once, whoever says it */
-        if (client->core == NULL) start(client);
+    case NODE_START: /* once, whoever says it, and not when the spawn has failed */
+        if (client->core == NULL && client->owner != NULL) start(client);
         break;
     case ACT_TYPE_ROOM:
         break; /* The turn's end tries again. */
@@ -263,7 +265,7 @@ static void turn_end(void *state)
 
 static void destroy(struct vsr_client_actor *client)
 {
-    if (client->owner != NULL) vsr_node_peers_leave(client->owner);
+    if (client->owner != NULL) vsr_node_peers_leave(client->owner, &client->member);
     if (client->core != NULL) vsr_client_deinit(client->core);
     vsr_node_outbox_deinit(&client->outbox);
     free(client->effects.list);
@@ -326,7 +328,7 @@ static struct vsr_client_actor *create(const struct vsr_client_actor_options *op
     client->context = options->context;
     client->sessions = client_options->sessions;
     client->owner = peers;
-    vsr_node_peers_enter(peers);
+    vsr_node_peers_enter(peers, &client->member);
     client->peer_count = client_options->replica_count;
     client->tick_ns = peers->options.tick_ns;
     memcpy(client->peers, peers->ids, sizeof client->peers);
@@ -371,7 +373,7 @@ static int spawn(const struct vsr_client_actor_options *options, struct vsr_clie
     if (error == 0) return 0;
     act_message_unref(m);
     client->callbacks = &no_callbacks; /* The embedder hears of the error here, and only here. */
-    vsr_node_peers_leave(client->owner);
+    vsr_node_peers_leave(client->owner, &client->member);
     client->owner = NULL;
     if (act_stop(*id, 0) != 0) {
         /* Its lane is full: it never starts, and goes when the runtime stops. */

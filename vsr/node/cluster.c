@@ -281,33 +281,45 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
     return error;
 }
 
-/** Waits for clients that were told to end: they look at what the cluster has. */
-static void await_clients(const struct vsr_cluster *cluster)
+/** Whether anybody still looks at what the cluster has. Returns 0, or -EBUSY and *why. */
+static int check_idle(struct vsr_cluster *cluster, struct vsr_error *why)
 {
-    struct vsr_node_wait wait = vsr_node_wait_begin("a client, to end before its cluster", 0);
+    char more[32] = "";
+    act_id one;
+    const uint32_t clients = vsr_node_peers_clients(&cluster->peers, &one);
 
-    while (vsr_node_peers_clients(&cluster->peers) > 0)
-        if (!vsr_node_wait_pause(&wait))
-            vsr_node_misuse("vsr_cluster_stop", "a client or a service of the cluster runs");
+    if (atomic_load(&cluster->calls) > 0)
+        return vsr_node_explain(why, "cluster", -EBUSY,
+                                "another call about the cluster has not returned");
+    if (clients == 0) return 0;
+    if (clients > 1) snprintf(more, sizeof more, ", nor have %u more", clients - 1);
+    return vsr_node_explain(
+        why, "cluster", -EBUSY,
+        "the service or client actor %llu has not ended%s: wait for vsr_service_stop, or stop the "
+        "client actor and wait for its `stopped`, then stop the cluster",
+        (unsigned long long)one, more);
 }
 
-void vsr_cluster_stop(struct vsr_cluster *cluster)
+static int stop(struct vsr_cluster *cluster, struct vsr_error *why)
 {
-    int error;
     struct act_port *port;
-    struct vsr_node_wait wait = vsr_node_wait_begin("a port, to stop a cluster", 0);
 
-    NODE_REQUIRE(cluster != NULL, "cluster is NULL");
-    NODE_REQUIRE(!act_on_worker(), "on a worker it would wait for itself");
-    NODE_REQUIRE(atomic_load(&cluster->calls) == 0, "another call about the cluster is under way");
-    await_clients(cluster);
-    /* A port gets free when another thread closes its own. */
-    while ((error = vsr_node_port_borrow(cluster->common.options.runtime, &port)) != 0) {
-        NODE_REQUIRE(error != -EINVAL, "the thread has a port of another runtime");
-        vsr_node_wait_pause(&wait);
-    }
+    if (cluster == NULL) return -EINVAL;
+    if (act_on_worker()) return -EDEADLK;
+    int error = check_idle(cluster, why);
+    if (error == 0) error = vsr_node_port_borrow(cluster->common.options.runtime, &port);
+    if (error != 0) return error;
     stop_replicas(cluster);
     vsr_node_storage_destroy(cluster->common.storage);
     destroy(cluster);
     vsr_node_port_return(port);
+    return 0;
+}
+
+int vsr_cluster_stop(struct vsr_cluster *cluster, struct vsr_error *why)
+{
+    if (why != NULL) *why = (struct vsr_error){.rule = ""};
+    const int error = stop(cluster, why);
+    vsr_node_error_finish(why, error);
+    return error;
 }

@@ -24,30 +24,54 @@ void vsr_node_peers_init(struct vsr_peers *peers, const struct vsr_peers_options
     VSR_ASSERT(options->tick_ns > 0);
     *peers = (struct vsr_peers){.options = *options, .health = health};
     peers->options.replicas = NULL;
+    pthread_mutex_init(&peers->mutex, NULL);
     vsr_node_identities_init(&peers->identities);
 }
 
-void vsr_node_peers_enter(struct vsr_peers *peers)
+void vsr_node_peers_enter(struct vsr_peers *peers, struct vsr_node_member *member)
 {
-    /* Relaxed: who spawns a client has the peers, nothing is read through the count. */
-    atomic_fetch_add_explicit(&peers->clients, 1, memory_order_relaxed);
+    pthread_mutex_lock(&peers->mutex);
+    *member = (struct vsr_node_member){.next = peers->members, .link = &peers->members};
+    if (member->next != NULL) member->next->link = &member->next;
+    peers->members = member;
+    pthread_mutex_unlock(&peers->mutex);
 }
 
-void vsr_node_peers_leave(struct vsr_peers *peers)
+void vsr_node_peers_name(struct vsr_peers *peers, struct vsr_node_member *member, act_id id)
 {
-    const uint32_t before = atomic_fetch_sub_explicit(&peers->clients, 1, memory_order_release);
-    VSR_ASSERT(before > 0);
+    VSR_ASSERT(id != ACT_ID_NONE);
+    pthread_mutex_lock(&peers->mutex);
+    VSR_ASSERT(member->id == ACT_ID_NONE); /* It begins once. */
+    member->id = id;
+    pthread_mutex_unlock(&peers->mutex);
 }
 
-uint32_t vsr_node_peers_clients(const struct vsr_peers *peers)
+void vsr_node_peers_leave(struct vsr_peers *peers, struct vsr_node_member *member)
 {
-    return atomic_load_explicit(&peers->clients, memory_order_acquire);
+    pthread_mutex_lock(&peers->mutex);
+    VSR_ASSERT(*member->link == member);
+    *member->link = member->next;
+    if (member->next != NULL) member->next->link = member->link;
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+uint32_t vsr_node_peers_clients(struct vsr_peers *peers, act_id *one)
+{
+    uint32_t count = 0;
+
+    *one = ACT_ID_NONE;
+    pthread_mutex_lock(&peers->mutex);
+    for (const struct vsr_node_member *m = peers->members; m != NULL; m = m->next, count++)
+        if (m->id != ACT_ID_NONE) *one = m->id;
+    pthread_mutex_unlock(&peers->mutex);
+    return count;
 }
 
 void vsr_node_peers_deinit(struct vsr_peers *peers)
 {
-    VSR_ASSERT(vsr_node_peers_clients(peers) == 0);
+    VSR_ASSERT(peers->members == NULL);
     vsr_node_identities_deinit(&peers->identities);
+    pthread_mutex_destroy(&peers->mutex);
 }
 
 void vsr_peers_options_init(struct vsr_peers_options *options)
@@ -110,9 +134,11 @@ int vsr_peers_create(const struct vsr_peers_options *options, struct vsr_peers *
 
 void vsr_peers_destroy(struct vsr_peers *peers)
 {
+    act_id one;
+
     NODE_REQUIRE(peers != NULL, "peers is NULL");
     NODE_REQUIRE(peers->health == NULL, "a cluster's peers end with the cluster");
-    NODE_REQUIRE(vsr_node_peers_clients(peers) == 0,
+    NODE_REQUIRE(vsr_node_peers_clients(peers, &one) == 0,
                  "a client or a service with these peers has not ended");
     vsr_node_peers_deinit(peers);
     free(peers);

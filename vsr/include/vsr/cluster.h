@@ -11,8 +11,7 @@
  * Threads: these functions block; call them from threads that are not workers, any number at once
  * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
  * -ENOMEM when there is none; the runtime's ports_max, 8 by default, is how many there may be:
- * callers have one each). Each but stop returns -EDEADLK on a worker, whose actors it would wait
- * for; -EINVAL to a thread with a port of another runtime, and for a NULL where something has to
+ * callers have one each). Each returns -EDEADLK on a worker, whose actors it would wait for; -EINVAL to a thread with a port of another runtime, and for a NULL where something has to
  * be; -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited for is named
  * on stderr every five seconds. A state machine that is made or destroyed, and a storage that is
  * read, may look at the cluster; kill, restart, pause and resume run these themselves, and say
@@ -120,16 +119,20 @@ int vsr_cluster_start(const struct vsr_cluster_options *options, struct vsr_clus
                       struct vsr_error *why) VSR_MUST_CHECK;
 
 /**
- * Stops the replicas and frees them; first waits up to a minute for clients and services that were
- * told to stop and have not ended.
+ * Stops the replicas and frees them.
  *
- * What cannot be ends the process in words: one of them that runs on, a worker, another call about
- * the cluster that is under way, a thread with a port of another runtime, NULL.
+ * Services and client actors end first, for they look at what the cluster has: a service has when
+ * vsr_service_stop returns 0 or -ETIMEDOUT, a client actor when its `stopped` runs. One that has
+ * not, be it about to, stops nothing: end it, and stop the cluster again.
  *
- * Ownership: takes cluster.
- * Threads:   not beside any other function of this file.
+ * Ownership: takes cluster when it returns 0.
+ * Threads:   not beside any other function of this file; services and client actors may be ending
+ *            meanwhile.
+ * Returns:   0; on an error nothing was stopped, and why->text (why may be NULL) says what is in
+ *            the way: -EBUSY: a service or client actor, which it names, or another call about the
+ *            cluster that has not returned; -EINVAL; -EDEADLK; -ENOMEM, -EAGAIN.
  */
-void vsr_cluster_stop(struct vsr_cluster *cluster);
+int vsr_cluster_stop(struct vsr_cluster *cluster, struct vsr_error *why) VSR_MUST_CHECK;
 
 /**
  * Looks at a replica, between two of its turns; at one that does not run, too.
