@@ -3,6 +3,7 @@
  */
 #include <vsr/client.h>
 
+#include "client_displaced.h"
 #include "client_send.h"
 #include "client_sessions.h"
 #include "client_state.h"
@@ -193,6 +194,8 @@ void vsr_client_tick(struct vsr_client *c, struct vsr_client_effects *out)
 struct layout {
     size_t sessions;
     size_t session_of;
+    size_t displaced_lists;
+    size_t displaced_next;
     size_t end;
 };
 
@@ -220,6 +223,8 @@ static struct layout lay_out(const struct vsr_client_options *o)
     reserve_bytes(&at, sizeof(struct vsr_client));
     l.sessions = reserve_bytes(&at, (size_t)o->sessions * session_stride(o));
     l.session_of = reserve_bytes(&at, o->sessions_max * sizeof(uint32_t));
+    l.displaced_lists = reserve_bytes(&at, vsr_displaced_lists(o->sessions) * sizeof(uint32_t));
+    l.displaced_next = reserve_bytes(&at, o->sessions * sizeof(uint32_t));
     l.end = at;
     return l;
 }
@@ -250,6 +255,9 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     c->members = vsr_members_of(options->replica_count, VSR_NO_MEMBER, 0, 0, 0);
     c->sessions = base + l.sessions;
     c->session_of = (uint32_t *)(void *)(base + l.session_of);
+    c->displaced.lists = (uint32_t *)(void *)(base + l.displaced_lists);
+    c->displaced.next = (uint32_t *)(void *)(base + l.displaced_next);
+    c->displaced.mask = vsr_displaced_lists(options->sessions) - 1;
     c->stride = session_stride(options);
     c->random = options->id[0] ^ options->id[1];
     c->first.to = hint_mask(c);

@@ -3,6 +3,7 @@
  */
 #include "client_sessions.h"
 
+#include "client_displaced.h"
 #include "client_send.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ static struct vsr_session *make_register(struct vsr_client *c, uint32_t index)
     struct vsr_session *s = session_at(c, index);
 
     VSR_ASSERT(index < c->options.sessions);
+    vsr_displaced_remove(c, index);
     s->state = VSR_SESSION_REGISTERING;
     s->request = (struct vsr_request){
         .kind = VSR_KIND_REGISTER,
@@ -122,16 +124,15 @@ static bool is_waiting_for(const struct vsr_session *s, const struct vsr_reply *
            s->request.number == reply->number && s->state >= VSR_SESSION_WAITING;
 }
 
-uint32_t vsr_session_find(const struct vsr_client *c, const struct vsr_reply *reply)
+uint32_t vsr_session_find(struct vsr_client *c, const struct vsr_reply *reply)
 {
-    if (reply->slot >= c->options.sessions_max || c->session_of[reply->slot] == 0)
-        return UINT32_MAX;
-    const uint32_t index = c->session_of[reply->slot] - 1;
-    if (is_waiting_for(session_at(c, index), reply)) return index;
+    if (reply->slot >= c->options.sessions_max) return UINT32_MAX;
+    const uint32_t holder = c->session_of[reply->slot];
+    if (holder != 0 && is_waiting_for(session_at(c, holder - 1), reply)) return holder - 1;
+    if (reply->status != VSR_REPLY_EVICTED) return UINT32_MAX;
     /* Another session of ours has taken the slot since; this one has to learn that it is gone. */
-    for (uint32_t i = 0; reply->status == VSR_REPLY_EVICTED && i < c->options.sessions; i++)
-        if (is_waiting_for(session_at(c, i), reply)) return i;
-    return UINT32_MAX;
+    const uint32_t index = vsr_displaced_find(c, reply);
+    return index != UINT32_MAX && is_waiting_for(session_at(c, index), reply) ? index : UINT32_MAX;
 }
 
 /** The session whose Register is answered, or UINT32_MAX. */
@@ -163,6 +164,26 @@ void vsr_on_register_refused(struct vsr_client *c, const struct vsr_reply *reply
     client_effects_next(out, VSR_CLIENT_REFUSED, index);
 }
 
+/** The slot that a session has been given, which another one of ours may have had. Replies may come
+ * in another order than sessions took the slot: it is the newest one's. */
+static void give_slot(struct vsr_client *c, uint32_t index)
+{
+    const struct vsr_request *own = &session_at(c, index)->request;
+    const uint32_t holder = c->session_of[own->slot];
+
+    VSR_ASSERT(holder <= c->options.sessions);
+    if (holder != 0 && holder != index + 1) {
+        const struct vsr_request *other = &session_at(c, holder - 1)->request;
+        const bool is_still_its = other->session != 0 && other->slot == own->slot;
+        if (is_still_its && other->session > own->session) {
+            vsr_displaced_add(c, index);
+            return;
+        }
+        if (is_still_its) vsr_displaced_add(c, holder - 1);
+    }
+    c->session_of[own->slot] = index + 1;
+}
+
 void vsr_on_registered(struct vsr_client *c, const struct vsr_reply *reply,
                        struct vsr_client_effects *out)
 {
@@ -177,13 +198,7 @@ void vsr_on_registered(struct vsr_client *c, const struct vsr_reply *reply,
     s->request.slot = reply->slot;
     s->request.kind = VSR_KIND_OPERATION;
     s->state = VSR_SESSION_READY;
-    /* Replies may come in another order than sessions took the slot: it is the newest one's. */
-    const uint32_t holder = c->session_of[reply->slot];
-    VSR_ASSERT(holder <= c->options.sessions);
-    const struct vsr_request *held =
-        holder != 0 ? &session_at(c, holder - 1)->request : &s->request;
-    if (held->slot != reply->slot || held->session <= reply->session)
-        c->session_of[reply->slot] = index + 1;
+    give_slot(c, index);
     client_effects_next(out, VSR_CLIENT_OPENED, index);
     if (c->is_closing) vsr_session_close(c, s, out);
 }
@@ -194,6 +209,7 @@ void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
 
     VSR_ASSERT(s->request.slot < c->options.sessions_max);
     if (c->session_of[s->request.slot] == index + 1) c->session_of[s->request.slot] = 0;
+    vsr_displaced_remove(c, index);
     s->state = VSR_SESSION_CLOSED;
     tell_closed(c, index, out);
 }

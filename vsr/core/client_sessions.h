@@ -15,7 +15,7 @@ void vsr_session_close(struct vsr_client *c, struct vsr_session *s, struct vsr_c
 /** The cluster has closed it. */
 void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_effects *out);
 /** The session that a reply is for: ours, waiting for just this. Its index, or UINT32_MAX. */
-uint32_t vsr_session_find(const struct vsr_client *c, const struct vsr_reply *reply);
+uint32_t vsr_session_find(struct vsr_client *c, const struct vsr_reply *reply);
 
 void vsr_on_registered(struct vsr_client *c, const struct vsr_reply *reply,
                        struct vsr_client_effects *out);

@@ -31,11 +31,20 @@ struct vsr_open_request {
     uint32_t to; /* mask of replicas */
 };
 
+/** Sessions whose slot another one has: client_displaced.h. Indices + 1; 0 = none. */
+struct vsr_displaced {
+    uint32_t *lists; /* by the session's number and slot */
+    uint32_t *next;  /* session index -> the one behind it */
+    uint32_t mask;   /* of the lists */
+    uint64_t read;   /* sessions that were looked at, ever */
+};
+
 struct vsr_client {
     struct vsr_client_options options;
     struct vsr_members members; /* whom it asks; it is none of them */
     uint8_t *sessions;          /* struct vsr_session and payload, `stride` bytes each */
     uint32_t *session_of;       /* slot -> session index + 1 */
+    struct vsr_displaced displaced;
     uint32_t stride;
     struct vsr_open_request first; /* to the primary */
     struct vsr_open_request again; /* retries, to everybody */
