@@ -20,6 +20,10 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 static int membarrier(int command)
@@ -83,15 +87,39 @@ void act_park_cancel(struct act_park *park)
     if (read(park->event_fd, &count, sizeof count) < 0) ACT_DCHECK(errno == EAGAIN);
 }
 
-void act_park_wait(struct act_park *park, uint64_t timeout_ns)
+static int sleep_by(const struct act_park *park, uint64_t timeout_ns)
 {
+    const struct timespec time = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                                  .tv_nsec = (long)(timeout_ns % 1000000000)};
+    const struct timespec *timeout = timeout_ns != UINT64_MAX ? &time : NULL;
+    const uint64_t ms = timeout_ns / 1000000 + 1;
+    struct pollfd poll = {.fd = park->epoll_fd, .events = POLLIN};
     struct epoll_event event;
 
-    ACT_ASSERT(park->epoll_fd >= 0);
-    uint64_t ms = timeout_ns == UINT64_MAX ? UINT64_MAX : timeout_ns / 1000000 + 1;
-    int timeout_ms = ms > 3600000 ? (timeout_ns == UINT64_MAX ? -1 : 3600000) : (int)ms;
+    switch (park->way) {
+    case PARK_BY_EPOLL_PWAIT2:
+        return (int)syscall(SYS_epoll_pwait2, park->epoll_fd, &event, 1, timeout, NULL, 0);
+    case PARK_BY_PPOLL:
+        return ppoll(&poll, 1, timeout, NULL);
+    case PARK_BY_EPOLL_WAIT:
+        break;
+    }
+    return epoll_wait(park->epoll_fd, &event, 1,
+                      timeout == NULL ? -1
+                      : ms < INT_MAX  ? (int)ms
+                                      : INT_MAX);
+}
 
-    if (epoll_wait(park->epoll_fd, &event, 1, timeout_ms) < 0) ACT_ASSERT(errno == EINTR);
+void act_park_wait(struct act_park *park, uint64_t timeout_ns)
+{
+    ACT_ASSERT(park->epoll_fd >= 0);
+    while (sleep_by(park, timeout_ns) < 0 && errno != EINTR) {
+        if (park->way == PARK_BY_EPOLL_WAIT) {
+            sched_yield(); /* No sleep at all is left: it looks again and again. */
+            break;
+        }
+        park->way++;
+    }
     act_park_cancel(park);
 }
 

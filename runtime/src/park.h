@@ -19,9 +19,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** How to sleep for some time. Where the kernel, or a filter on it, refuses one, the next is taken. */
+enum park_way {
+    PARK_BY_EPOLL_PWAIT2, /* Linux 5.11 */
+    PARK_BY_PPOLL,
+    PARK_BY_EPOLL_WAIT, /* rounds up to 1 ms */
+};
+
 struct act_park {
     atomic_uint is_parked;
     bool is_fence_for_all; /* K2 is a membarrier, which includes K1's fence; constant */
+    enum park_way way;     /* the sleeper's */
     int event_fd;
     int epoll_fd;
 };
@@ -51,7 +59,10 @@ void act_park_deinit(struct act_park *park);
 /** K2. Threads: the sleeper. After this it looks at its lanes, then waits or cancels. */
 void act_park_announce(struct act_park *park);
 void act_park_cancel(struct act_park *park);
-/** Sleeps. Shape: timeout_ns UINT64_MAX = without end; rounded up to 1 ms. */
+/**
+ * Sleeps, not shorter than timeout_ns but for a signal, and longer by what the kernel's timer and
+ * the waking take. Shape: UINT64_MAX = without end.
+ */
 void act_park_wait(struct act_park *park, uint64_t timeout_ns);
 
 /** Has a readable descriptor end the sleep too. Threads: the sleeper. Returns 0 or a negative

@@ -15,6 +15,8 @@
 #include "poller.h"
 #include "timer.h"
 
+#include <sys/prctl.h>
+
 #include <sched.h>
 
 enum {
@@ -251,6 +253,12 @@ static void pin(const struct act_worker *w)
                 w->endpoint.index, w->cpu);
 }
 
+/** The kernel may end this thread's sleeps 50 us late, to save wakes; a timer's is not to be. */
+static void sleep_exactly(void)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* where it is refused they end later */
+}
+
 void *act_worker_main(void *worker)
 {
     struct act_worker *w = worker;
@@ -258,6 +266,7 @@ void *act_worker_main(void *worker)
 
     ACT_ASSERT(w->endpoint.is_worker);
     pin(w);
+    sleep_exactly();
     act_endpoint_set_current(&w->endpoint);
     act_registry_register_thread();
     act_schedule_init(&w->schedule, &w->endpoint.belongings);

@@ -9,12 +9,22 @@
 #include <act/timer.h>
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 LEAK_CHECKED_SUITE(park);
 LEAK_CHECKED_SUITE(memory);
+
+#ifndef SYS_epoll_wait /* aarch64 */
+#define SYS_epoll_wait SYS_epoll_pwait
+#endif
 
 /** A wait that has to end at once does not come near this. */
 #define LONG_NS 30000000000ull
@@ -92,6 +102,76 @@ Test(park, timeout_ends_the_wait)
         cr_assert_geq(act_now_ns() - start, timeouts[i]);
         cr_assert_not(act_park_poke(&park));
     }
+    act_park_deinit(&park);
+}
+
+/** Has the kernel refuse a system call of this process from now on. */
+static void refuse(uint32_t call, uint32_t error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/** How late a wait of 0.3 ms ends, at best of many: the rest is what else the machine does. */
+static uint64_t best_lateness_ns(struct act_park *park)
+{
+    const uint64_t timeout_ns = 300000;
+    uint64_t best_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < 200; i++) {
+        const uint64_t start_ns = act_now_ns();
+        act_park_announce(park);
+        act_park_wait(park, timeout_ns);
+        const uint64_t spent_ns = act_now_ns() - start_ns;
+        cr_assert_geq(spent_ns, timeout_ns);
+        if (spent_ns - timeout_ns < best_ns) best_ns = spent_ns - timeout_ns;
+    }
+    return best_ns;
+}
+
+/** Waits and wakes as ever. */
+static void check_wakes(struct act_park *park)
+{
+    const uint64_t start_ns = act_now_ns();
+
+    act_park_announce(park);
+    cr_assert(act_park_poke(park));
+    act_park_wait(park, LONG_NS);
+    act_park_announce(park);
+    cr_assert(act_park_poke(park));
+    act_park_wait(park, UINT64_MAX);
+    cr_assert_lt(act_now_ns() - start_ns, LONG_NS / 2);
+}
+
+/* park.h: a sleep is not rounded to ms, however the kernel is asked for it; one that it refuses, by
+ * ENOSYS as an old one or by EPERM as a filter, is asked for in another way. */
+Test(park, sleeps_by_nanoseconds_in_two_ways_and_goes_on_in_any)
+{
+    struct act_park park;
+
+    cr_assert_eq(act_park_init(&park, true), 0);
+    cr_assert_lt(best_lateness_ns(&park), 200000);
+    check_wakes(&park);
+    refuse(SYS_epoll_pwait2, ENOSYS);
+    cr_assert_lt(best_lateness_ns(&park), 200000);
+    cr_assert_eq(park.way, PARK_BY_PPOLL);
+    check_wakes(&park);
+    refuse(SYS_ppoll, EPERM);
+    cr_assert_lt(best_lateness_ns(&park), 2000000);
+    cr_assert_eq(park.way, PARK_BY_EPOLL_WAIT);
+    check_wakes(&park);
+    refuse(SYS_epoll_wait, EPERM);
+    act_park_announce(&park);
+    act_park_wait(&park, UINT64_MAX); /* does not sleep, and does not end the program */
+    cr_assert_not(act_park_poke(&park));
     act_park_deinit(&park);
 }
 

