@@ -5,7 +5,7 @@
 
 setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev liburcu-dev libjemalloc-dev libxxhash-dev)
-setup_test_packages=(libcriterion-dev clang libclang-rt-14-dev patch)
+setup_test_packages=(libcriterion-dev g++ clang libclang-rt-14-dev patch)
 
 setup_packages() {
     local missing=() package

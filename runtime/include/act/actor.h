@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+ACT_DECLARATIONS_BEGIN
+
 struct act_runtime;
 
 /**
@@ -120,5 +122,7 @@ int act_monitor(act_id target) ACT_MUST_CHECK;
 
 /** The actor of that name, or ACT_ID_NONE. Lock-free. */
 act_id act_find(const char *name);
+
+ACT_DECLARATIONS_END
 
 #endif

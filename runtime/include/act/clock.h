@@ -4,7 +4,11 @@
 #ifndef ACT_CLOCK_H
 #define ACT_CLOCK_H
 
+#include <act/types.h>
+
 #include <stdint.h>
+
+ACT_DECLARATIONS_BEGIN
 
 /**
  * Tells the time since some moment before the process began (CLOCK_MONOTONIC).
@@ -13,5 +17,7 @@
  * Returns: ns; never less than before.
  */
 uint64_t act_now_ns(void);
+
+ACT_DECLARATIONS_END
 
 #endif

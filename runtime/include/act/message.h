@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 
+ACT_DECLARATIONS_BEGIN
+
 struct act_message {
     act_id from;         /* who sent it; act_send sets it */
     uint32_t type;       /* the application's, below ACT_TYPE_SYSTEM */
@@ -54,5 +56,7 @@ uint32_t act_message_capacity(const struct act_message *m);
 
 /** Whether another handle shares the body of m, which makes it read-only. */
 bool act_message_is_shared(const struct act_message *m);
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+ACT_DECLARATIONS_BEGIN
+
 /** What to wait for, and what has come. HANGUP and ERROR come without being asked for. */
 enum {
     ACT_POLL_IN = 1,
@@ -68,5 +70,7 @@ int act_poll_again(act_poll poll, uint32_t events) ACT_MUST_CHECK;
  * Returns: whether it was a registration of the running actor.
  */
 bool act_poll_stop(act_poll poll);
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -12,6 +12,8 @@
 #include <act/runtime.h>
 #include <act/types.h>
 
+ACT_DECLARATIONS_BEGIN
+
 struct act_port;
 
 /**
@@ -56,5 +58,7 @@ int act_port_fd(const struct act_port *port);
  * lanes.
  */
 void act_port_close(struct act_port *port);
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+ACT_DECLARATIONS_BEGIN
+
 struct act_runtime;
 
 /** Where a comment begins with a number, that is the default. */
@@ -73,5 +75,7 @@ uint64_t act_runtime_pool_bytes_max(const struct act_runtime *runtime);
  * program.
  */
 uint64_t act_runtime_stop(struct act_runtime *runtime);
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -7,8 +7,12 @@
 #ifndef ACT_STATS_H
 #define ACT_STATS_H
 
+#include <act/types.h>
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ACT_DECLARATIONS_BEGIN
 
 struct act_runtime;
 
@@ -58,5 +62,7 @@ void act_runtime_stats(const struct act_runtime *runtime, struct act_runtime_sta
  * Returns:   whether there is such a figure; if false *stat is as it was.
  */
 bool act_runtime_stat(const struct act_runtime_stats *stats, uint32_t index, struct act_stat *stat);
+
+ACT_DECLARATIONS_END
 
 #endif

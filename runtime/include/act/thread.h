@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+ACT_DECLARATIONS_BEGIN
+
 /**
  * Starts a thread as the runtime starts its own: with every signal blocked but those that a fault
  * of the thread itself raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT) and
@@ -19,5 +21,7 @@
  * Returns:   0 or a negative errno of pthread_create.
  */
 int act_thread_create(pthread_t *thread, void *(*run)(void *), void *argument) ACT_MUST_CHECK;
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -16,6 +16,8 @@
 #include <act/clock.h>
 #include <act/types.h>
 
+ACT_DECLARATIONS_BEGIN
+
 /** Names a running timer of an actor of one worker of one runtime; 0 is none. */
 typedef uint64_t act_timer;
 
@@ -60,5 +62,7 @@ int act_timer_start_periodic(uint64_t period_ns, uint32_t type, uint64_t cookie,
  *          in this runtime: it has fired or was cancelled, or it is somebody else's.
  */
 int act_timer_cancel(act_timer timer);
+
+ACT_DECLARATIONS_END
 
 #endif

@@ -12,8 +12,24 @@
 
 #if defined(__GNUC__)
 #define ACT_MUST_CHECK __attribute__((warn_unused_result))
+#define ACT_VISIBILITY(action) _Pragma(action)
 #else
 #define ACT_MUST_CHECK
+#define ACT_VISIBILITY(action)
+#endif
+
+/* Around the functions of a public header: they have C's names in C++ too, and a shared library,
+ * which is compiled with hidden symbols, shows them and no other. */
+#ifdef __cplusplus
+#define ACT_DECLARATIONS_BEGIN                                                                     \
+    ACT_VISIBILITY("GCC visibility push(default)")                                                 \
+    extern "C" {
+#define ACT_DECLARATIONS_END                                                                       \
+    }                                                                                              \
+    ACT_VISIBILITY("GCC visibility pop")
+#else
+#define ACT_DECLARATIONS_BEGIN ACT_VISIBILITY("GCC visibility push(default)")
+#define ACT_DECLARATIONS_END ACT_VISIBILITY("GCC visibility pop")
 #endif
 
 typedef uint64_t act_id;

@@ -18,6 +18,8 @@
 
 #include <vsr/service.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_caller;
 
 /** Sends of one caller that have no answer received yet; more are refused. */
@@ -82,5 +84,7 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
  */
 int vsr_caller_receive(struct vsr_caller *caller, uint64_t *ticket, void *result,
                        uint32_t *result_bytes, uint64_t timeout_ns) VSR_MUST_CHECK;
+
+VSR_DECLARATIONS_END
 
 #endif

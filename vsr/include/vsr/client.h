@@ -14,6 +14,8 @@
 #include <vsr/message.h>
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_client;
 
 struct vsr_client_options {
@@ -174,5 +176,7 @@ enum vsr_session_state vsr_client_session_state(const struct vsr_client *c, uint
 
 /** Copies the counters and counts the sessions by state. O(sessions). Ownership: borrows c. */
 void vsr_client_report(const struct vsr_client *c, struct vsr_client_report *report);
+
+VSR_DECLARATIONS_END
 
 #endif

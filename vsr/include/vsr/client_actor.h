@@ -12,6 +12,8 @@
 #include <vsr/client.h>
 #include <vsr/peers.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_client_actor;
 
 /**
@@ -107,5 +109,7 @@ uint32_t vsr_client_actor_sessions(const struct vsr_client_actor *client);
 /** Counters of this client. Threads: as vsr_client_actor_submit. */
 void vsr_client_actor_report(const struct vsr_client_actor *client,
                              struct vsr_client_report *report);
+
+VSR_DECLARATIONS_END
 
 #endif

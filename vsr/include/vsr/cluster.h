@@ -27,6 +27,8 @@
 #include <vsr/state_machine.h>
 #include <vsr/storage.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_cluster;
 
 /**
@@ -209,5 +211,7 @@ uint32_t vsr_cluster_replica_count(const struct vsr_cluster *cluster);
 
 /** How many replicas may be down or recovering at once. */
 uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster);
+
+VSR_DECLARATIONS_END
 
 #endif

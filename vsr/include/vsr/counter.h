@@ -9,6 +9,8 @@
 
 #include <vsr/state_machine.h>
 
+VSR_DECLARATIONS_BEGIN
+
 /** Operation. May be longer: the rest is not looked at. */
 struct vsr_counter_add {
     uint64_t index; /* below the number of counters */
@@ -23,5 +25,7 @@ struct vsr_counter_add {
  * Returns:   0, -EINVAL for a count of 0, -ENOMEM.
  */
 int vsr_counter_create(uint32_t count, struct vsr_state_machine *machine) VSR_MUST_CHECK;
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -4,7 +4,11 @@
 #ifndef VSR_COUNTERS_H
 #define VSR_COUNTERS_H
 
+#include <vsr/types.h>
+
 #include <stdint.h>
+
+VSR_DECLARATIONS_BEGIN
 
 /** Name, what it counts: one list for the fields, and for whoever goes through all of them. */
 #define VSR_COUNTERS(X)                                                                            \
@@ -38,5 +42,7 @@ const char *vsr_counters_help(uint32_t counter);
 uint64_t vsr_counters_value(const struct vsr_counters *counters, uint32_t counter);
 /** Adds those of `from`, one by one. */
 void vsr_counters_add(struct vsr_counters *to, const struct vsr_counters *from);
+
+VSR_DECLARATIONS_END
 
 #endif

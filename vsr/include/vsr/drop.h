@@ -4,6 +4,10 @@
 #ifndef VSR_DROP_H
 #define VSR_DROP_H
 
+#include <vsr/types.h>
+
+VSR_DECLARATIONS_BEGIN
+
 /** Name, text: why a message, or a request in it, changed nothing. */
 #define VSR_DROPS(X)                                                                               \
     X(NONE, "not dropped")                                                                         \
@@ -46,5 +50,7 @@ enum vsr_drop {
 const char *vsr_drop_name(enum vsr_drop drop);
 /** The same in words. */
 const char *vsr_drop_text(enum vsr_drop drop);
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <vsr/state_machine.h>
 
+VSR_DECLARATIONS_BEGIN
+
 enum vsr_kv_kind {
     VSR_KV_GET,    /* the value */
     VSR_KV_PUT,    /* nothing */
@@ -64,5 +66,7 @@ uint32_t vsr_kv_encode(void *out, enum vsr_kv_kind kind, const void *key, uint32
  */
 int vsr_kv_create(const struct vsr_kv_options *options,
                   struct vsr_state_machine *machine) VSR_MUST_CHECK;
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -11,6 +11,8 @@
 #include <vsr/request.h>
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 #define VSR_MAGIC 0x31525356u /* "VSR1" */
 #define VSR_VERSION 1u
 #define VSR_TO_ALL 0xFFu
@@ -266,17 +268,19 @@ struct vsr_new_view {
 };
 
 #define X(name, text, body, size, ...)                                                             \
-    _Static_assert(sizeof(struct vsr_##body) == size, "wire layout");
+    VSR_STATIC_ASSERT(sizeof(struct vsr_##body) == size, "wire layout");
 VSR_MESSAGES(X)
 #undef X
-_Static_assert(sizeof(struct vsr_header) == 64, "wire layout");
-_Static_assert(offsetof(struct vsr_header, cluster) == 8, "wire layout");
-_Static_assert(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
-_Static_assert(sizeof(struct vsr_entry) == 48, "wire layout");
-_Static_assert(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
-_Static_assert(offsetof(struct vsr_prepare, entry) == 104, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_header) == 64, "wire layout");
+VSR_STATIC_ASSERT(offsetof(struct vsr_header, cluster) == 8, "wire layout");
+VSR_STATIC_ASSERT(offsetof(struct vsr_header, header_checksum) == 48, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_entry) == 48, "wire layout");
+VSR_STATIC_ASSERT(offsetof(struct vsr_entry, timestamp) == 32, "wire layout");
+VSR_STATIC_ASSERT(offsetof(struct vsr_prepare, entry) == 104, "wire layout");
 
 /** The name of a message type, for diagnostics; "?" for a number that is none. */
 const char *vsr_message_name(uint8_t type);
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -4,6 +4,10 @@
 #ifndef VSR_NOTICE_H
 #define VSR_NOTICE_H
 
+#include <vsr/types.h>
+
+VSR_DECLARATIONS_BEGIN
+
 /** Name, text. What an operator should know; a notice is given once per occasion. */
 #define VSR_NOTICES(X)                                                                             \
     X(PRIMARY_SILENT, "the primary is silent; votes for the next view")                            \
@@ -45,5 +49,7 @@ enum vsr_notice {
 
 /** The notice in words, "?" for none. Lives for ever. */
 const char *vsr_notice_text(enum vsr_notice notice);
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -13,6 +13,8 @@
 #include <act/runtime.h>
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_peers;
 
 struct vsr_peers_options {
@@ -55,5 +57,7 @@ uint32_t vsr_peers_count(const struct vsr_peers *peers);
 
 /** Where messages to a replica are sent; ACT_ID_NONE for a number that is none's. Threads: any. */
 act_id vsr_peers_id(const struct vsr_peers *peers, uint32_t replica);
+
+VSR_DECLARATIONS_END
 
 #endif

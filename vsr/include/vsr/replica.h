@@ -17,6 +17,8 @@
 #include <vsr/state_machine.h>
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 struct vsr_replica;
 
 /** Where a comment begins with a number, that is the default; vsr_cluster_options has others. */
@@ -242,5 +244,7 @@ const struct vsr_prepare *vsr_replica_entry(const struct vsr_replica *r, vsr_op 
 /** The name of a status without VSR_STATUS_: "NORMAL"; "?" for a number that is none. Threads: any.
  */
 const char *vsr_status_name(enum vsr_status status);
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 /** Bytes that a payload takes in a message. */
 #define VSR_PADDED(bytes) (((uint32_t)(bytes) + 7u) & ~7u)
 
@@ -72,14 +74,16 @@ struct vsr_evicted {
     uint64_t executed;
 };
 
-_Static_assert(sizeof(struct vsr_request) == 24, "wire layout");
-_Static_assert(offsetof(struct vsr_request, slot) == 16, "wire layout");
-_Static_assert(sizeof(struct vsr_register) == 24, "wire layout");
-_Static_assert(sizeof(struct vsr_reply) == 24, "wire layout");
-_Static_assert(sizeof(struct vsr_registered) == 16, "wire layout");
-_Static_assert(sizeof(struct vsr_evicted) == 8, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_request) == 24, "wire layout");
+VSR_STATIC_ASSERT(offsetof(struct vsr_request, slot) == 16, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_register) == 24, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_reply) == 24, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_registered) == 16, "wire layout");
+VSR_STATIC_ASSERT(sizeof(struct vsr_evicted) == 8, "wire layout");
 
 /** What many of a kind are called, for diagnostics; "?" for a number that is none. */
 const char *vsr_kind_text(uint8_t kind);
+
+VSR_DECLARATIONS_END
 
 #endif

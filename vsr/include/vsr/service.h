@@ -18,6 +18,8 @@
 #include <vsr/peers.h>
 #include <vsr/status.h>
 
+VSR_DECLARATIONS_BEGIN
+
 /**
  * The type of the message that a service answers with. Body: struct vsr_answer, then the result.
  */
@@ -84,5 +86,7 @@ int vsr_service_stop(struct act_runtime *runtime, act_id service,
  */
 int vsr_service_send(act_id service, uint64_t cookie, const void *payload,
                      uint32_t payload_bytes) VSR_MUST_CHECK;
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -4,8 +4,12 @@
 #ifndef VSR_STATUS_H
 #define VSR_STATUS_H
 
+#include <vsr/types.h>
+
 #include <errno.h>
 #include <stdbool.h>
+
+VSR_DECLARATIONS_BEGIN
 
 /**
  * Status, whether the operation may have been executed, text: what an answer or a call says.
@@ -43,5 +47,7 @@ bool vsr_status_may_be_executed(int status);
 
 /** The text of a status in the list; "?" for another. Threads: any. */
 const char *vsr_status_text(int status);
+
+VSR_DECLARATIONS_END
 
 #endif

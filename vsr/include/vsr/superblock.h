@@ -15,6 +15,8 @@
 
 #include <vsr/types.h>
 
+VSR_DECLARATIONS_BEGIN
+
 /** Whose file it is. A file of another one is refused. */
 struct vsr_superblock_identity {
     uint64_t cluster;
@@ -34,5 +36,7 @@ struct vsr_superblock_identity {
  */
 int vsr_superblock_format(const char *directory, const struct vsr_superblock_identity *identity,
                           struct vsr_error *why) VSR_MUST_CHECK;
+
+VSR_DECLARATIONS_END
 
 #endif

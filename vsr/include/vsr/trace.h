@@ -8,6 +8,8 @@
 
 #include <vsr/message.h>
 
+VSR_DECLARATIONS_BEGIN
+
 /** VSR_LOG in the environment: off (default), info, debug or trace. Each includes those before. */
 enum vsr_log_level {
     VSR_LOG_OFF,
@@ -35,5 +37,7 @@ enum vsr_log_level vsr_log_level(void);
 
 /** The level at which a message of this type is worth a line. */
 enum vsr_log_level vsr_trace_level(uint8_t type);
+
+VSR_DECLARATIONS_END
 
 #endif

@@ -10,8 +10,26 @@
 
 #if defined(__GNUC__)
 #define VSR_MUST_CHECK __attribute__((warn_unused_result))
+#define VSR_VISIBILITY(action) _Pragma(action)
 #else
 #define VSR_MUST_CHECK
+#define VSR_VISIBILITY(action)
+#endif
+
+/* Around the functions of a public header: they have C's names in C++ too, and a shared library,
+ * which is compiled with hidden symbols, shows them and no other. */
+#ifdef __cplusplus
+#define VSR_STATIC_ASSERT static_assert
+#define VSR_DECLARATIONS_BEGIN                                                                     \
+    VSR_VISIBILITY("GCC visibility push(default)")                                                 \
+    extern "C" {
+#define VSR_DECLARATIONS_END                                                                       \
+    }                                                                                              \
+    VSR_VISIBILITY("GCC visibility pop")
+#else
+#define VSR_STATIC_ASSERT _Static_assert /* no <assert.h>: a program may have one of its own */
+#define VSR_DECLARATIONS_BEGIN VSR_VISIBILITY("GCC visibility push(default)")
+#define VSR_DECLARATIONS_END VSR_VISIBILITY("GCC visibility pop")
 #endif
 
 /** Numbers a batch of requests in the log; the first is 1. */
