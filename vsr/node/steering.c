@@ -33,11 +33,10 @@ uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
     return needed < members.count ? members.count - needed : 0;
 }
 
-/** Whether a replica has, as far as the others are concerned, no log. */
+/** Whether a replica has, as far as the others are concerned, no log. None is STARTING any more. */
 static bool is_lost(const struct vsr_cluster_report *report)
 {
     return report->run_state == VSR_DOWN || report->run_state == VSR_FAILED ||
-           report->replica.status == VSR_STATUS_STARTING ||
            report->replica.status == VSR_STATUS_RECOVERING ||
            report->replica.status == VSR_STATUS_HALTED;
 }
@@ -122,6 +121,18 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica, enum vsr_kil
     return error;
 }
 
+/** The first lives began with the cluster: a blank superblock is one that was lost since. */
+static int check_has_run(const struct vsr_superblock *superblock, uint32_t replica,
+                         struct vsr_error *why)
+{
+    if (superblock->incarnation > 0) return 0;
+    return vsr_node_explain(why, "storage", -EBADMSG,
+                            "replica %u: its superblock is that of a replica that never ran. "
+                            "Restore it or replace the replica: starting it empty would fork the "
+                            "log",
+                            replica);
+}
+
 int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vsr_error *why)
 {
     struct vsr_node_control control = {.command = NODE_BEGIN};
@@ -139,6 +150,7 @@ int vsr_cluster_restart(struct vsr_cluster *cluster, uint32_t replica, struct vs
         error = -EALREADY;
     if (error == 0)
         error = vsr_node_prepare(&cluster->nodes[replica], &cluster->peers, &control, why);
+    if (error == 0) error = check_has_run(&control.life.superblock, replica, why);
     if (error == 0) error = vsr_node_command(&cluster->nodes[replica], &control);
     vsr_node_life_destroy(&control.life);
     vsr_node_error_finish(why, error);

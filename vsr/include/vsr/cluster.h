@@ -179,7 +179,8 @@ int vsr_cluster_kill(struct vsr_cluster *cluster, uint32_t replica,
  * VSR_STATUS_NORMAL (VSR_NOTICE_RECOVERED): until then it counts as down.
  *
  * Returns: 0; -EINVAL, also for a state machine that vsr_cluster_start would refuse; -EALREADY
- * when it runs or is paused; -EBADMSG when the storage holds what no replica has asked it to keep;
+ * when it runs or is paused; -EBADMSG when the storage holds what no replica has asked it to keep,
+ * or nothing;
  * what create_machine returned; with files as vsr_cluster_start, and
  * why->text (why may be NULL); -ENOMEM, -EAGAIN.
  */
