@@ -264,6 +264,22 @@ Test(clients, a_message_of_another_size_is_none)
     world_stop(&d.world);
 }
 
+/* client_actor.h: a client without `message` ends what it is sent; the runtime misses nothing. */
+Test(clients, a_message_that_nobody_wants_is_ended)
+{
+    struct vsr_client_callbacks deaf = callbacks;
+    struct desk d;
+
+    make(&d, 1);
+    deaf.message = NULL;
+    d.options.callbacks = &deaf;
+    spawn(&d);
+    tell(&d, d.id);
+    AWAIT(atomic_load(&d.results) == 1);
+    stop_client(&d);
+    world_stop(&d.world);
+}
+
 /** Sends a message to a client that it is told of while its worker is held up by it. */
 struct holder {
     atomic_uint is_held;

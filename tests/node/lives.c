@@ -26,12 +26,20 @@ struct lives {
     char directory[32];
 };
 
+static void destroy_what_was_not_made(void *state)
+{
+    (void)state;
+    abort();
+}
+
 static int create_machine(void *context, uint32_t replica, struct vsr_state_machine *machine)
 {
     const struct lives *l = context;
 
     (void)replica;
-    return l->machine_error != 0 ? l->machine_error : vsr_counter_create(8, machine);
+    if (l->machine_error == 0) return vsr_counter_create(8, machine);
+    machine->destroy = destroy_what_was_not_made;
+    return l->machine_error;
 }
 
 static void make(struct lives *l, uint32_t replicas)

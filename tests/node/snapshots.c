@@ -15,6 +15,17 @@ LEAK_CHECKED_SUITE(snapshots);
 
 enum { COUNTERS = 100, CHUNK_BYTES = 128, CLUSTER = 5 };
 
+/** So many calls of realloc from now on succeed, then one is refused. UINT32_MAX: none is. */
+static _Thread_local uint32_t grown_before = UINT32_MAX;
+
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+    if (grown_before == UINT32_MAX || grown_before-- > 0) return __real_realloc(memory, bytes);
+    return NULL;
+}
+
 /** A replica's host without an actor: what its driver would do is done by the test. */
 struct side {
     struct vsr_node_life life;
@@ -243,6 +254,31 @@ Test(snapshots, a_machine_that_fails_is_told_apart)
     cr_assert_not(load(b, &snapshot));
     a->life.machine.save = fail_save;
     cr_assert_eq(save(a).bytes, 0);
+    destroy_side(a);
+    destroy_side(b);
+}
+
+/* snapshots.h: without memory there is no snapshot, none is loaded, and the next one is whole. */
+Test(snapshots, what_finds_no_memory_is_none)
+{
+    struct side *a = create_side();
+    struct side *b = create_side();
+    uint32_t refused = 0;
+
+    add(a, 7, 70);
+    for (uint32_t at = 0; grown_before = at, save(a).bytes == 0; at++)
+        refused++;
+    cr_assert_gt(refused, 0);
+    grown_before = UINT32_MAX;
+    const struct vsr_snapshot snapshot = save(a);
+    cr_assert_gt(snapshot.bytes, 0);
+    grown_before = 0;
+    ship(a, b, snapshot.bytes);
+    cr_assert_not(load(b, &snapshot));
+    grown_before = UINT32_MAX;
+    ship(a, b, snapshot.bytes);
+    cr_assert(load(b, &snapshot));
+    cr_assert_eq(digest(b), digest(a));
     destroy_side(a);
     destroy_side(b);
 }

@@ -1,13 +1,12 @@
 /**
  * Memory, messages, actors, threads and random bits that are refused: each call of a thread with
- * its first one refused, then its second one, and so on; and what actors do who are refused theirs.
+ * its first one refused, then its second one, and so on. What actors are refused: starved_actors.c.
  *
  * Every function that may refuse is wrapped by the linker.
  */
 #include "leak_check.h"
 
 #include "disk.h"
-#include "messages.h"
 #include "world.h"
 
 #include "identity.h"
@@ -15,7 +14,6 @@
 #include <act/actor.h>
 #include <act/message.h>
 #include <act/port.h>
-#include <act/timer.h>
 #include <vsr/client_actor.h>
 #include <vsr/peers.h>
 
@@ -33,13 +31,6 @@ LEAK_CHECKED_SUITE(starved);
 
 static _Thread_local uint32_t refuse_at; /* the so many-th call from now; 0 = none */
 static _Thread_local int refused_with;   /* the error of it; 0 = none was */
-
-/* What actors and the storage's thread are refused, of messages by their type. */
-static atomic_uint type_refused, types_refused;
-static atomic_uint timers_fail, timers_refused;
-static atomic_uint refs_fail;
-static _Atomic(act_id) timed; /* whose timers are counted */
-static atomic_uint times;
 
 static bool is_refused(int error)
 {
@@ -80,18 +71,7 @@ struct act_message *__real_act_message_create(uint32_t type, uint32_t bytes);
 struct act_message *__wrap_act_message_create(uint32_t type, uint32_t bytes);
 struct act_message *__wrap_act_message_create(uint32_t type, uint32_t bytes)
 {
-    if (type != 0 && type == atomic_load(&type_refused)) {
-        atomic_fetch_add(&types_refused, 1);
-        return NULL;
-    }
     return is_refused(-ENOMEM) ? NULL : __real_act_message_create(type, bytes);
-}
-
-struct act_message *__real_act_message_ref(struct act_message *m);
-struct act_message *__wrap_act_message_ref(struct act_message *m);
-struct act_message *__wrap_act_message_ref(struct act_message *m)
-{
-    return atomic_load(&refs_fail) != 0 ? NULL : __real_act_message_ref(m);
 }
 
 int __real_act_spawn(const struct act_spawn_options *options, act_id *id);
@@ -125,18 +105,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     return is_refused(-EAGAIN) ? EAGAIN : __real_pthread_create(thread, attributes, run, context);
 }
 
-int __real_act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer *timer);
-int __wrap_act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer *timer);
-int __wrap_act_timer_start(uint64_t delay_ns, uint32_t type, uint64_t cookie, act_timer *timer)
-{
-    if (act_self() == atomic_load(&timed)) atomic_fetch_add(&times, 1);
-    if (atomic_load(&timers_fail) != 0) {
-        atomic_fetch_add(&timers_refused, 1);
-        return -ENOMEM;
-    }
-    return __real_act_timer_start(delay_ns, type, cookie, timer);
-}
-
 /** What getrandom says before it says the truth. */
 static _Thread_local struct {
     uint32_t interruptions;
@@ -161,10 +129,10 @@ ssize_t __wrap_getrandom(void *bytes, size_t count, unsigned flags)
 
 /**
  * Calls with the first thing refused, with the second, until none is. A call that was refused
- * something either does without, or returns that error; undo ends what it has done.
+ * something either does without, or returns that error, in words; undo ends what it has done.
  */
-static void refuse_each(int (*call)(void *context, struct vsr_error *why),
-                        void (*undo)(void *context), void *context, uint32_t least)
+static uint32_t refuse_in_turn(int (*call)(void *context, struct vsr_error *why),
+                               void (*undo)(void *context), void *context)
 {
     uint32_t refused = 0;
 
@@ -180,10 +148,18 @@ static void refuse_each(int (*call)(void *context, struct vsr_error *why),
         if (error == 0 && undo != NULL) undo(context);
         if (error != 0)
             cr_assert_neq(why.text[0], '\0', "call %u: error %d without words", at, error);
+        cr_assert_null(strstr(why.text, "ports_max"), "call %u: no port was refused", at);
         refused += error != 0;
-        if (refused_with == 0) break;
+        if (refused_with == 0) return refused;
     }
-    cr_assert_geq(refused, least);
+}
+
+/** Twice: what is there only once is asked for in the first round, and shifts the others. */
+static void refuse_each(int (*call)(void *context, struct vsr_error *why),
+                        void (*undo)(void *context), void *context, uint32_t least)
+{
+    for (uint32_t round = 0; round < 2; round++)
+        cr_assert_geq(refuse_in_turn(call, undo, context), least);
 }
 
 static int start_cluster(void *context, struct vsr_error *why)
@@ -211,38 +187,64 @@ Test(starved, a_cluster_starts_or_leaves_nothing)
     world_stop(&w);
 }
 
+/** A world with a disk, new at each start. */
+struct with_disk {
+    struct world world;
+    struct disk disk;
+};
+
+static int start_with_disk(void *context, struct vsr_error *why)
+{
+    struct with_disk *d = context;
+
+    memset(d->disk.held, 0, sizeof d->disk.held);
+    return start_cluster(&d->world, why);
+}
+
 /* With a storage that has a thread; the thread may be refused, too. */
 Test(starved, a_cluster_with_a_storage_starts_or_leaves_nothing)
 {
-    struct world w;
-    struct disk disk;
+    struct with_disk d;
     struct vsr_storage storage;
 
-    disk_init(&disk);
-    storage = disk_storage(&disk);
-    world_init(&w);
-    world_start_runtime(&w);
-    w.options.storage = &storage;
-    for (uint32_t at = 1;; at++) {
-        memset(disk.held, 0, sizeof disk.held); /* a new disk each time */
-        refused_with = 0;
-        refuse_at = at;
-        const int error = vsr_cluster_start(&w.options, &w.cluster, NULL);
-        refuse_at = 0;
-        cr_assert(error == 0 || error == refused_with, "call %u: %d, but %d", at, error,
-                  refused_with);
-        if (error == 0) stop_cluster(&w);
-        if (refused_with == 0) break;
+    disk_init(&d.disk);
+    storage = disk_storage(&d.disk);
+    world_init(&d.world);
+    world_start_runtime(&d.world);
+    d.world.options.storage = &storage;
+    refuse_each(start_with_disk, stop_cluster, &d.world, 20);
+    world_stop(&d.world);
+    disk_deinit(&d.disk);
+}
+
+static void expect_files(const struct world *w, bool are_there)
+{
+    char path[64];
+
+    for (uint32_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/replica-%u.superblock", w->options.superblock_directory, i);
+        cr_assert_eq(unlink(path) == 0, are_there, "%s", path);
     }
-    world_stop(&w);
-    disk_deinit(&disk);
+}
+
+static int start_with_files(void *context, struct vsr_error *why)
+{
+    const int error = start_cluster(context, why);
+
+    if (error != 0) expect_files(context, false);
+    return error;
+}
+
+static void stop_and_unlink(void *context)
+{
+    stop_cluster(context);
+    expect_files(context, true);
 }
 
 /* With files: those that were made are gone after a start that failed. */
 Test(starved, a_cluster_with_files_starts_or_leaves_no_file)
 {
     char directory[] = "/tmp/starved-XXXXXX";
-    char path[64];
     struct world w;
 
     cr_assert_not_null(mkdtemp(directory));
@@ -250,20 +252,7 @@ Test(starved, a_cluster_with_files_starts_or_leaves_no_file)
     world_start_runtime(&w);
     w.options.superblock_directory = directory;
     w.options.is_formatting = true;
-    for (uint32_t at = 1;; at++) {
-        refused_with = 0;
-        refuse_at = at;
-        const int error = vsr_cluster_start(&w.options, &w.cluster, NULL);
-        refuse_at = 0;
-        cr_assert(error == 0 || error == refused_with, "call %u: %d, but %d", at, error,
-                  refused_with);
-        if (error == 0) stop_cluster(&w);
-        for (uint32_t i = 0; i < 3; i++) {
-            snprintf(path, sizeof path, "%s/replica-%u.superblock", directory, i);
-            cr_assert_eq(unlink(path) == 0, error == 0, "call %u", at);
-        }
-        if (refused_with == 0) break;
-    }
+    refuse_each(start_with_files, stop_and_unlink, &w, 20);
     world_stop(&w);
     cr_assert_eq(rmdir(directory), 0);
 }
@@ -526,96 +515,4 @@ Test(starved, a_seed_is_given_once)
     cr_assert_gt(refused, 0);
     pthread_barrier_destroy(&barrier);
     vsr_node_identities_deinit(&identities);
-}
-
-/* Actors. */
-
-static int add(struct world *w)
-{
-    uint64_t value;
-    return world_add(w->caller, (struct vsr_counter_add){1, 1}, &value, 20 * SECOND);
-}
-
-/* An actor whose timer was refused asks for it again: nobody is deaf for good. */
-Test(starved, timers_that_were_refused_are_asked_for_again)
-{
-    struct world w;
-
-    world_init(&w);
-    world_set_replicas(&w, 3);
-    world_start_caller(&w);
-    cr_assert_eq(add(&w), 0);
-    atomic_store(&timers_fail, 1);
-    AWAIT(atomic_load(&timers_refused) >= 4); /* those of the replicas and of the client */
-    world_sleep_ms(20);
-    atomic_store(&timers_fail, 0);
-    cr_assert_eq(add(&w), 0);
-    world_kill(&w, 0);
-    cr_assert_eq(add(&w), 0); /* a view change needs the others' timers, and the client's */
-    world_stop(&w);
-}
-
-/* One timer for each replica, however many lives it has had. */
-Test(starved, a_replica_has_one_timer)
-{
-    struct world w;
-
-    world_init(&w);
-    world_start(&w);
-    for (uint32_t i = 0; i < 4; i++) {
-        world_kill(&w, 2);
-        world_restart(&w, 2);
-        world_await_normal(&w, 2);
-        cr_assert_eq(vsr_cluster_pause(w.cluster, 2), 0);
-        cr_assert_eq(vsr_cluster_resume(w.cluster, 2), 0);
-    }
-    const uint64_t start_ns = act_now_ns();
-    atomic_store(&timed, vsr_peers_id(vsr_cluster_peers(w.cluster), 2));
-    AWAIT(atomic_load(&times) >= 100);
-    /* A timer is never early. */
-    cr_assert_leq(atomic_load(&times), (act_now_ns() - start_ns) / w.options.tick_ns + 2);
-    atomic_store(&timed, ACT_ID_NONE);
-    world_stop(&w);
-}
-
-/* storage.h: the news that a superblock is durable comes, when there is memory for it again; and a
- * cluster stops though there never is. */
-Test(starved, durable_is_said_when_there_is_memory_for_it)
-{
-    struct world w;
-    struct disk disk;
-
-    disk_init(&disk);
-    const struct vsr_storage storage = disk_storage(&disk);
-    world_init(&w);
-    w.options.storage = &storage;
-    world_start(&w);
-    atomic_store(&type_refused, NODE_DURABLE);
-    world_kill(&w, 2);
-    world_restart(&w, 2);
-    AWAIT(atomic_load(&types_refused) > 3);
-    cr_assert_eq(world_look(&w, 2).replica.status, VSR_STATUS_RECOVERING);
-    atomic_store(&type_refused, 0);
-    world_await_normal(&w, 2);
-    atomic_store(&type_refused, NODE_DURABLE);
-    world_kill(&w, 2);
-    world_restart(&w, 2);
-    world_stop(&w);
-    atomic_store(&type_refused, 0);
-    disk_deinit(&disk);
-}
-
-/* cluster.h: messages that had no handle for one more receiver are counted, and come again. */
-Test(starved, messages_without_a_handle_are_counted)
-{
-    struct world w;
-
-    world_init(&w);
-    world_start_caller(&w);
-    atomic_store(&refs_fail, 1);
-    AWAIT(world_look(&w, 0).messages_dropped > 3); /* heartbeats to two */
-    atomic_store(&refs_fail, 0);
-    cr_assert_eq(add(&w), 0);
-    cr_assert_eq(vsr_cluster_settle(w.cluster, 20 * SECOND), 0);
-    world_stop(&w);
 }

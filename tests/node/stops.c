@@ -138,7 +138,7 @@ static uint64_t held_digest(void *state)
 {
     (void)state;
     atomic_store(&digest_has_begun, 1);
-    while (atomic_load(&digest_may_end) == 0)
+    for (uint32_t ms = 0; ms < 3000 && atomic_load(&digest_may_end) == 0; ms++)
         world_sleep_ms(1);
     return 1;
 }

@@ -48,6 +48,8 @@ int vsr_node_spawn(struct vsr_node *node)
 
     VSR_ASSERT(node->address == ACT_ID_NONE);
     VSR_ASSERT(common->storage != NULL);
+    act_id id;
+
     if (replica == NULL) return -ENOMEM;
     int error = act_spawn(
         &(struct act_spawn_options){
@@ -57,10 +59,11 @@ int vsr_node_spawn(struct vsr_node *node)
                 o->places != NULL ? o->places[node->index] : default_place(o->runtime, node->index),
             .mailbox_max = o->mailbox_max,
         },
-        &node->address);
-    if (error == 0) return 0;
-    node->address = ACT_ID_NONE;
-    vsr_node_replica_destroy(replica);
+        &id);
+    if (error == 0)
+        node->address = id;
+    else
+        vsr_node_replica_destroy(replica);
     return error;
 }
 

@@ -156,8 +156,9 @@ static int start_thread(struct vsr_node_storage *s, struct vsr_error *why)
     }
     if (error != 0)
         vsr_node_explain(why, "storage", error, "the storage's thread cannot start: %s",
-                         error == -EAGAIN ? "no port is free; raise the runtime's ports_max"
-                                          : strerror(-error));
+                         s->has_thread && error == -EAGAIN
+                             ? "no port is free; raise the runtime's ports_max"
+                             : strerror(-error));
     return error;
 }
 
