@@ -228,7 +228,6 @@ static void receive(void *state, struct act_message *m)
             on_gone(client);
             break;
         }
-        vsr_node_outbox_retry(&client->outbox);
         vsr_client_tick(client->core, &client->effects);
         perform(client);
         break;

@@ -239,7 +239,6 @@ static void on_tick(struct vsr_node_replica *n)
     start_tick(n);
     if (n->run_state != VSR_RUNNING) return;
     clock_gettime(CLOCK_REALTIME, &now);
-    vsr_node_outbox_retry(&n->outbox);
     step(n,
          &(struct vsr_event){.kind = VSR_EVENT_TICK,
                              .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec});
