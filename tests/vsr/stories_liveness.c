@@ -235,6 +235,29 @@ Test(slow_links, view_starts)
     world_end(&w);
 }
 
+/* 6.7: round trips of up to four times T_abdicate. The first primary gives its view up before it
+ * has had an answer, and so does the next, with more patience each time, until one has timed what
+ * its answers take; that view lasts, and patience falls back. */
+Test(slow_links, views_last_though_answers_take_longer_than_patience)
+{
+    for (uint32_t times = 1; times <= 4; times *= 2) {
+        struct vsr_replica_options o = fixture_options(3, 0);
+        const uint32_t round_trip = times * o.abdicate_ticks;
+        begin(&o);
+        w.link_ticks = round_trip / 2;
+        world_vote(&w, 1, 7);
+        load(16 * round_trip, 10 * round_trip);
+        cr_assert_gt(replica(0)->view, 1, "%u: the first one has not lasted", round_trip);
+        const vsr_view view = replica(0)->view;
+        cr_assert_geq(load(16 * round_trip, 4 * round_trip), 4);
+        for (uint32_t i = 0; i < 3; i++) {
+            cr_assert_eq(replica(i)->view, view, "%u: and another one", round_trip);
+            cr_assert_eq(replica(i)->change.attempts, 0);
+        }
+        world_end(&w);
+    }
+}
+
 /* The load does not stop, the ring moves on while the snapshot is sent in parts that are slower
  * than checkpoint_ops: the one that is being sent is kept, and the log behind it. */
 Test(comes_back, under_load)
