@@ -7,6 +7,7 @@
 #include "client_send.h"
 #include "client_sessions.h"
 #include "client_state.h"
+#include "layout.h"
 #include "message.h"
 
 #include <errno.h>
@@ -208,23 +209,16 @@ static uint32_t session_stride(const struct vsr_client_options *o)
     return (bytes + 63) & ~63u;
 }
 
-static size_t reserve_bytes(size_t *at, size_t bytes)
-{
-    size_t start = *at;
-    *at = (start + bytes + 63) & ~(size_t)63;
-    return start;
-}
-
 static struct layout lay_out(const struct vsr_client_options *o)
 {
     struct layout l;
     size_t at = 0;
 
-    reserve_bytes(&at, sizeof(struct vsr_client));
-    l.sessions = reserve_bytes(&at, (size_t)o->sessions * session_stride(o));
-    l.session_of = reserve_bytes(&at, o->sessions_max * sizeof(uint32_t));
-    l.displaced_lists = reserve_bytes(&at, vsr_displaced_lists(o->sessions) * sizeof(uint32_t));
-    l.displaced_next = reserve_bytes(&at, o->sessions * sizeof(uint32_t));
+    layout_reserve(&at, sizeof(struct vsr_client));
+    l.sessions = layout_reserve(&at, (size_t)o->sessions * session_stride(o));
+    l.session_of = layout_reserve(&at, o->sessions_max * sizeof(uint32_t));
+    l.displaced_lists = layout_reserve(&at, vsr_displaced_lists(o->sessions) * sizeof(uint32_t));
+    l.displaced_next = layout_reserve(&at, o->sessions * sizeof(uint32_t));
     l.end = at;
     return l;
 }

@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "durable.h"
 #include "execute.h"
+#include "layout.h"
 #include "liveness.h"
 #include "log_room.h"
 #include "message.h"
@@ -241,25 +242,18 @@ struct layout {
     size_t end;
 };
 
-static size_t reserve_bytes(size_t *at, size_t bytes)
-{
-    size_t start = *at;
-    *at = (start + bytes + 63) & ~(size_t)63;
-    return start;
-}
-
 static struct layout lay_out(const struct vsr_replica_options *o)
 {
     struct layout l;
     size_t at = 0;
 
-    reserve_bytes(&at, sizeof(struct vsr_replica));
-    l.ring = reserve_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
-    l.staged = reserve_bytes(&at, o->log_ops * sizeof(struct vsr_buffer));
-    l.digests = reserve_bytes(&at, o->log_ops * sizeof(uint64_t));
-    l.queue = reserve_bytes(&at, o->queue_max * sizeof(struct vsr_waiting));
-    l.operations = reserve_bytes(&at, o->batch_requests_max * sizeof(struct vsr_operation));
-    l.clients = reserve_bytes(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
+    layout_reserve(&at, sizeof(struct vsr_replica));
+    l.ring = layout_reserve(&at, o->log_ops * sizeof(struct vsr_buffer));
+    l.staged = layout_reserve(&at, o->log_ops * sizeof(struct vsr_buffer));
+    l.digests = layout_reserve(&at, o->log_ops * sizeof(uint64_t));
+    l.queue = layout_reserve(&at, o->queue_max * sizeof(struct vsr_waiting));
+    l.operations = layout_reserve(&at, o->batch_requests_max * sizeof(struct vsr_operation));
+    l.clients = layout_reserve(&at, vsr_client_table_bytes(o->sessions_max, o->result_bytes_max));
     l.end = at;
     return l;
 }
