@@ -200,27 +200,37 @@ Test(clients, close_is_told_once)
     world_stop(&d.world);
 }
 
+/** Peers of the desk's cluster that are not the cluster's own: from now on its clients have them.
+ */
+static struct vsr_peers *use_other_peers(struct desk *d)
+{
+    struct vsr_peers_options p;
+    struct vsr_peers *peers;
+    act_id ids[3];
+
+    for (uint32_t i = 0; i < 3; i++)
+        ids[i] = vsr_peers_id(d->options.peers, i);
+    vsr_peers_options_init(&p);
+    p.runtime = d->world.runtime;
+    p.replicas = ids;
+    p.cluster = d->world.options.replica.cluster;
+    cr_assert_eq(vsr_peers_create(&p, &peers, NULL), 0);
+    d->options.peers = peers;
+    return peers;
+}
+
 /* client_actor.h: sessions that never open count as closed, whoever asks when. */
 Test(clients, close_is_told_when_all_were_refused)
 {
     struct desk d;
-    struct vsr_peers_options p;
     struct vsr_peers *peers;
-    act_id ids[3];
 
     make(&d, 3);
     d.options.seed = 5;
     spawn(&d);
     AWAIT(atomic_load(&d.results) == 3);
     const act_id first = d.id;
-    for (uint32_t i = 0; i < 3; i++)
-        ids[i] = vsr_peers_id(d.options.peers, i);
-    vsr_peers_options_init(&p);
-    p.runtime = d.world.runtime;
-    p.replicas = ids;
-    p.cluster = d.world.options.replica.cluster;
-    cr_assert_eq(vsr_peers_create(&p, &peers, NULL), 0);
-    d.options.peers = peers;
+    peers = use_other_peers(&d);
     d.closes_when_refused = true;
     spawn(&d);
     AWAIT(atomic_load(&d.closed) == 1);
@@ -399,20 +409,11 @@ Test(clients, report_for_a_thread_is_an_error_of_the_program, .signal = SIGABRT)
 Test(clients, peers_end_after_their_clients, .signal = SIGABRT)
 {
     struct desk d;
-    struct vsr_peers_options p;
     struct vsr_peers *peers;
-    act_id ids[3];
 
     world_expect_last_words("vsr_peers_destroy is called wrongly: a client or a service");
     make(&d, 1);
-    for (uint32_t i = 0; i < 3; i++)
-        ids[i] = vsr_peers_id(d.options.peers, i);
-    vsr_peers_options_init(&p);
-    p.runtime = d.world.runtime;
-    p.replicas = ids;
-    p.cluster = d.world.options.replica.cluster;
-    cr_assert_eq(vsr_peers_create(&p, &peers, NULL), 0);
-    d.options.peers = peers;
+    peers = use_other_peers(&d);
     spawn(&d);
     vsr_peers_destroy(peers);
 }
