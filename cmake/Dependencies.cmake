@@ -15,8 +15,6 @@ function(vsr_dependency name module package)
 endfunction()
 
 vsr_dependency(ck ck libck-dev)
-vsr_dependency(urcu_qsbr liburcu-qsbr liburcu-dev)
-vsr_dependency(urcu_cds liburcu-cds liburcu-dev)
 vsr_dependency(jemalloc jemalloc libjemalloc-dev)
 # Headers alone: the core takes its functions in (vsr/core/checksum.h), nothing is linked.
 find_path(VSR_XXHASH_INCLUDE_DIR xxhash.h)
@@ -32,4 +30,5 @@ add_library(vsr_deps::xxhash ALIAS vsr_xxhash_headers)
 # and the fuzzer.
 if(VSR_TESTS AND NOT VSR_SIM_ONLY AND NOT VSR_FUZZ AND NOT VSR_SANITIZE STREQUAL "thread")
     vsr_dependency(criterion criterion libcriterion-dev)
+    vsr_dependency(urcu_qsbr liburcu-qsbr liburcu-dev) # an embedder's own, in a test
 endif()

@@ -10,6 +10,7 @@
 #include "assert.h"
 #include "delivery.h"
 #include "fabric.h"
+#include "names.h"
 #include "poller.h"
 #include "timer.h"
 
@@ -93,23 +94,12 @@ act_id act_find(const char *name)
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL);
-    if (!e->is_worker) act_registry_register_thread();
-    act_id id = act_registry_find(e->runtime->registry, name);
-    if (!e->is_worker) act_registry_unregister_thread();
+    act_id id = act_names_find(e->runtime->names, name);
     /* A spawn binds the name, then publishes the actor: in between a send would find nobody. */
     return word_is_of(registry_lookup(&e->registry, id), id) ? id : ACT_ID_NONE;
 }
 
 /* Spawn and stop. */
-
-static int bind_name(struct act_endpoint *e, const char *name, act_id id)
-{
-    if (e->is_worker) return act_registry_bind(e->runtime->registry, name, id);
-    act_registry_register_thread();
-    int error = act_registry_bind(e->runtime->registry, name, id);
-    act_registry_unregister_thread();
-    return error;
-}
 
 static int choose_home(struct act_endpoint *e, uint32_t place, uint32_t *home)
 {
@@ -139,7 +129,7 @@ act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
                          const struct act_actor *actor)
 {
     atomic_ullong *word = &e->registry.words[slot];
-    /* Relaxed: the slot is ours; R3-R4 or R5 brought it. */
+    /* Relaxed: the slot is ours; R3-R4 brought it. */
     const uint32_t generation = next_generation(atomic_load_explicit(word, memory_order_relaxed));
 
     ACT_DCHECK(slot < e->registry.actors_max);
@@ -166,7 +156,7 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
     if (options->name != NULL && strlen(options->name) > ACT_NAME_MAX) return -ENAMETOOLONG;
     /* Relaxed: who spawns while the runtime stops finds out now or has its actor stopped. */
     if (atomic_load_explicit(&e->runtime->stopping, memory_order_relaxed) != 0) return -EAGAIN;
-    error = act_registry_take_slot(e->runtime->registry, &e->slots, &slot);
+    error = act_registry_take_slot(e->runtime->registry, e->index, &slot);
     if (error != 0) return error;
 
     actor.behaviour = options->behaviour;
@@ -174,9 +164,10 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
     actor.limit = options->mailbox_max > 0 ? options->mailbox_max : e->runtime->options.mailbox_max;
     if (options->name != NULL) {
         uint64_t word = atomic_load_explicit(&e->registry.words[slot], memory_order_relaxed);
-        error = bind_name(e, options->name, id_make(next_generation(word), slot));
+        error = act_names_bind(e->runtime->names, options->name,
+                               id_make(next_generation(word), slot), slot);
         if (error != 0) {
-            act_registry_untake_slot(&e->slots, slot);
+            act_registry_give_slot(e->runtime->registry, e->index, slot);
             return error;
         }
         actor.flags = ACTOR_HAS_NAME;
@@ -229,9 +220,9 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
 
     ACT_DCHECK((actor->flags & ACTOR_IS_DEAD) == 0);
     /* From here on nobody finds it; what is under way becomes a dead letter in deliver().
-     * Relaxed: the generation stays until the slot is given out again, after a grace period. */
+     * Relaxed: R3 publishes it, when the slot is given back. */
     atomic_store_explicit(word, word_make_dead(actor->generation), memory_order_relaxed);
-    if ((actor->flags & ACTOR_HAS_NAME) != 0) act_registry_unbind(e->runtime->registry, id);
+    if ((actor->flags & ACTOR_HAS_NAME) != 0) act_names_unbind(e->runtime->names, slot);
     drop_belongings(e, actor, id);
     if (actor->behaviour != NULL && actor->behaviour->stopped != NULL) {
         e->running = actor;
@@ -247,5 +238,5 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
     if ((actor->flags & ACTOR_IS_READY) != 0)
         actor->flags |= ACTOR_IS_DEAD;
     else
-        act_registry_retire_slot(e->runtime->registry, &e->slots, slot);
+        act_registry_give_slot(e->runtime->registry, e->index, slot);
 }

@@ -69,7 +69,6 @@ void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)
 {
     ACT_ASSERT(e->unsent.head == NULL);
     ACT_ASSERT(e->waiter_count <= e->waiter_capacity);
-    act_registry_drop_cache(e->runtime->registry, &e->slots);
     ACT_ASSERT(e->belongings.count == 0); /* every actor has ended */
     act_belongings_deinit(&e->belongings);
     act_park_deinit(&e->park);

@@ -56,7 +56,6 @@ struct act_endpoint {
     struct act_message *back_stuck[ENDPOINTS_MAX]; /* lists of those a full lane did not take */
 
     struct act_pool pool;
-    struct slot_cache slots;
     struct message_list unsent; /* the runtime's own messages that a full lane did not take */
     struct room_waiter *waiters;
     uint32_t waiter_count;

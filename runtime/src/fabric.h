@@ -13,6 +13,7 @@
 
 struct act_endpoint;
 struct act_lane;
+struct act_names;
 struct act_port;
 struct act_registry;
 struct act_worker;
@@ -20,6 +21,7 @@ struct act_worker;
 struct act_runtime {
     struct act_runtime_options options;
     struct act_registry *registry;
+    struct act_names *names;
     struct act_worker **workers;     /* [options.workers] */
     struct act_port **ports;         /* [options.ports_max], NULL = never opened */
     struct act_endpoint **endpoints; /* both, by index */

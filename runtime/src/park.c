@@ -69,12 +69,14 @@ void act_park_announce(struct act_park *park)
 {
     ACT_ASSERT(park->event_fd >= 0);
     atomic_store_explicit(&park->is_parked, 1, memory_order_relaxed); /* K2 */
-    if (!park->is_fence_for_all) {
-        park_fence(park);
-        return;
+    if (atomic_load_explicit(&park->is_fence_for_all, memory_order_relaxed)) {
+        if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return;
+        /* A publisher may be between its look at this flag and its look at is_parked, and has no
+         * fence there: once, the lanes are looked at when its stores have left its core. */
+        atomic_store_explicit(&park->is_fence_for_all, false, memory_order_relaxed);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
-    const int error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-    ACT_ASSERT(error == 0); /* it was registered when the park was made */
+    park_fence(park);
 }
 
 void act_park_cancel(struct act_park *park)

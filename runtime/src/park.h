@@ -7,7 +7,7 @@
  * A worker that parks pays for both fences: its membarrier makes every running thread of the
  * process pass one, so a publisher, who comes here a million times as often, needs none. Without
  * that system call, and at a port, which may look for messages without ever sleeping, both sides
- * have a fence of their own.
+ * have a fence of their own. A filter may refuse it after the start: from then on, too.
  */
 #ifndef ACT_SRC_PARK_H
 #define ACT_SRC_PARK_H
@@ -28,8 +28,8 @@ enum park_way {
 
 struct act_park {
     atomic_uint is_parked;
-    bool is_fence_for_all; /* K2 is a membarrier, which includes K1's fence; constant */
-    enum park_way way;     /* the sleeper's */
+    atomic_bool is_fence_for_all; /* K2 is a membarrier, which includes K1's fence; until refused */
+    enum park_way way;            /* the sleeper's */
     int event_fd;
     int epoll_fd;
 };
@@ -78,7 +78,7 @@ static inline bool act_park_poke(struct act_park *park)
     /* What we published must be visible before we read the flag. Else a consumer that parks in
      * between sees empty lanes while we see it awake. Where the consumer's K2 sees to that, only
      * the compiler has to keep the order. */
-    if (park->is_fence_for_all)
+    if (atomic_load_explicit(&park->is_fence_for_all, memory_order_relaxed))
         atomic_signal_fence(memory_order_seq_cst);
     else
         park_fence(park);

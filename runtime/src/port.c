@@ -50,7 +50,7 @@ int act_port_open(struct act_runtime *runtime, struct act_port **port)
     if (act_endpoint_current() != NULL) return -EBUSY;
     pthread_mutex_lock(&runtime->mutex);
     int error = take_port(runtime, &p);
-    if (error == 0) error = act_registry_take_slot(runtime->registry, &p->endpoint.slots, &slot);
+    if (error == 0) error = act_registry_take_slot(runtime->registry, p->endpoint.index, &slot);
     if (error == 0) p->is_open = true;
     pthread_mutex_unlock(&runtime->mutex);
     if (error != 0) return error;

@@ -1,13 +1,13 @@
 /**
- * id -> actor and name -> actor. Read on every send, written when actors come and go.
+ * id -> actor. Read on every send, written when actors come and go.
  *
  * A slot's word says who lives there: {generation, home, flags}; a lookup is one indexed load. The
- * actor's state lies in a second array that only its home touches. A dead actor's slot is given out
- * again only after a grace period (liburcu, QSBR), names are read under QSBR too. The only file
- * that sees liburcu is registry.c.
+ * actor's state lies in a second array that only its home touches, so a dead actor's slot may be
+ * given out again at once: who still sends to the old id carries the old generation with the
+ * message, and the home compares it (deliver() in delivery.c).
  *
- * Threads: a worker is a reader: it calls act_registry_online once, then act_registry_quiescent
- * every turn of its loop, and goes offline around a sleep.
+ * Each endpoint keeps free slots of its own, for others to take when they find none: the slots are
+ * as many as actors_max, and a spawn is refused only when all are taken.
  */
 #ifndef ACT_SRC_REGISTRY_H
 #define ACT_SRC_REGISTRY_H
@@ -87,7 +87,7 @@ enum actor_flags {
     ACTOR_IS_FULL = 4,     /* WORD_FULL is set */
     ACTOR_HAS_NAME = 8,
     ACTOR_IS_PORT = 16,
-    ACTOR_IS_DEAD = 32,   /* stopped while in the ready list: its slot is retired when it leaves */
+    ACTOR_IS_DEAD = 32,   /* stopped while in the ready list: its slot is free when it leaves */
     ACTOR_HAS_POLLS = 64, /* may have; they end with it */
     ACTOR_HAS_BELONGINGS = 128, /* the same */
 };
@@ -109,49 +109,30 @@ struct act_actor {
 
 _Static_assert(sizeof(struct act_actor) == CPU_LINE_BYTES, "one cache line an actor");
 
-enum { SLOT_CHUNK = 256 };
-
-/** Slots on their way between an endpoint and the registry. */
-struct slot_chunk;
-
-/** An endpoint's own slots: free ones, and dead ones that wait for a grace period. */
-struct slot_cache {
-    struct slot_chunk *free;
-    struct slot_chunk *retired;
-};
-
 struct act_registry;
 
-/** Returns NULL when there is no memory. */
-struct act_registry *act_registry_create(uint32_t actors_max);
-/** After every reader has ended. */
+/** Shape: 1 <= actors_max <= SLOT_MASK + 1. Returns NULL when there is no memory. */
+struct act_registry *act_registry_create(uint32_t actors_max, uint32_t endpoints);
 void act_registry_destroy(struct act_registry *registry);
 
-void act_registry_online(void);
-void act_registry_offline(void);
-void act_registry_quiescent(void);
-void act_registry_register_thread(void);
-void act_registry_unregister_thread(void);
+/**
+ * Takes a free slot.
+ *
+ * Threads: the endpoint's own. Lock-free while it has free slots of its own; else it may wait for
+ *          another one that looks for some.
+ * Returns: 0, or -EAGAIN when every slot is taken.
+ */
+int act_registry_take_slot(struct act_registry *registry, uint32_t endpoint, uint32_t *slot);
 
-/** Takes a free slot. Returns 0, -EAGAIN when there is none, -ENOMEM (for the cache). */
-int act_registry_take_slot(struct act_registry *registry, struct slot_cache *cache, uint32_t *slot);
-/** Gives back a slot whose word was never published. */
-void act_registry_untake_slot(struct slot_cache *cache, uint32_t slot);
-/** Gives back a dead actor's slot. */
-void act_registry_retire_slot(struct act_registry *registry, struct slot_cache *cache,
-                              uint32_t slot);
-/** Hands an endpoint's slots to the registry. */
-void act_registry_drop_cache(struct act_registry *registry, struct slot_cache *cache);
+/**
+ * Gives back a slot that nobody touches any more: a dead actor's, or one that was never used.
+ *
+ * Threads: the endpoint's own. Lock-free.
+ */
+void act_registry_give_slot(struct act_registry *registry, uint32_t endpoint, uint32_t slot);
 
 /** Slots that were ever taken: 0 .. count-1. */
 uint32_t act_registry_slots_used(const struct act_registry *registry);
-
-/**
- * Binds a name. Returns 0, -EEXIST, -ENOMEM. Threads: a registered one.
- */
-int act_registry_bind(struct act_registry *registry, const char *name, act_id id);
-void act_registry_unbind(struct act_registry *registry, act_id id);
-act_id act_registry_find(struct act_registry *registry, const char *name);
 
 /* The arrays, for the hot path. */
 struct act_registry_view {

@@ -7,6 +7,7 @@
 #include "item.h"
 #include "lane.h"
 #include "memory.h"
+#include "names.h"
 #include "port.h"
 #include "worker.h"
 
@@ -170,6 +171,7 @@ static void free_runtime(struct act_runtime *rt)
     for (size_t i = 0; i < pairs && rt->back_lanes != NULL; i++)
         act_lane_destroy(rt->back_lanes[i]);
     if (rt->registry != NULL) act_registry_destroy(rt->registry);
+    if (rt->names != NULL) act_names_destroy(rt->names);
     act_memory_give(rt->lanes, pairs * sizeof(struct act_lane *));
     act_memory_give(rt->back_lanes, pairs * sizeof(struct act_lane *));
     act_memory_give(rt->endpoints, rt->endpoint_count * sizeof(struct act_endpoint *));
@@ -177,16 +179,6 @@ static void free_runtime(struct act_runtime *rt)
     act_memory_give(rt->ports, rt->options.ports_max * sizeof(struct act_port *));
     pthread_mutex_destroy(&rt->mutex);
     act_memory_give(rt, sizeof *rt);
-}
-
-/**
- * Slots for actors_max and for those that lie idle: each endpoint keeps a chunk of free ones and
- * one of dead ones to itself. Without them a worker could find no slot while few actors live.
- */
-static uint32_t slots_for(const struct act_runtime *rt)
-{
-    const uint64_t slots = (uint64_t)rt->options.actors_max + rt->endpoint_count * 2 * SLOT_CHUNK;
-    return slots < ACT_ACTORS_MAX ? (uint32_t)slots : ACT_ACTORS_MAX;
 }
 
 static int create_tables(struct act_runtime *rt)
@@ -201,8 +193,9 @@ static int create_tables(struct act_runtime *rt)
     if (rt->lanes == NULL || rt->back_lanes == NULL || rt->endpoints == NULL ||
         rt->workers == NULL || rt->ports == NULL)
         return -ENOMEM;
-    rt->registry = act_registry_create(slots_for(rt));
-    return rt->registry != NULL ? 0 : -ENOMEM;
+    rt->registry = act_registry_create(rt->options.actors_max, rt->endpoint_count);
+    rt->names = act_names_create(rt->options.actors_max);
+    return rt->registry != NULL && rt->names != NULL ? 0 : -ENOMEM;
 }
 
 int act_runtime_start(const struct act_runtime_options *options, struct act_runtime **runtime,

@@ -1,11 +1,12 @@
 /**
- * See thread.h.
+ * See act/thread.h.
  */
-#include "thread.h"
-
 #include <act/thread.h>
 
-void act_thread_block(sigset_t *before)
+#include <signal.h>
+
+/** Every signal but those of a fault of the thread's own, and the profiler's. */
+static sigset_t blocked_signals(void)
 {
     static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
     sigset_t blocked;
@@ -13,20 +14,16 @@ void act_thread_block(sigset_t *before)
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         sigdelset(&blocked, kept[i]);
-    pthread_sigmask(SIG_BLOCK, &blocked, before);
-}
-
-void act_thread_unblock(const sigset_t *before)
-{
-    pthread_sigmask(SIG_SETMASK, before, NULL);
+    return blocked;
 }
 
 int act_thread_create(pthread_t *thread, void *(*run)(void *), void *argument)
 {
+    const sigset_t blocked = blocked_signals();
     sigset_t before;
 
-    act_thread_block(&before);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     const int error = pthread_create(thread, NULL, run, argument);
-    act_thread_unblock(&before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }

@@ -1,9 +1,9 @@
 /**
  * What ThreadSanitizer has to be told about code it cannot see into.
  *
- * The inline assembly of Concurrency Kit and the installed liburcu look like races to it. The edge
- * that a ring makes is told per message, and the ring call itself is ignored: tagging the ring or
- * the batch alone would let a later publish hide a race in a payload.
+ * The inline assembly of Concurrency Kit looks like races to it. The edge that a ring makes is told
+ * per message, and the ring call itself is ignored: tagging the ring or the batch alone would let a
+ * later publish hide a race in a payload.
  */
 #ifndef ACT_SRC_TSAN_H
 #define ACT_SRC_TSAN_H

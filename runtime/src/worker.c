@@ -61,8 +61,8 @@ static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
     count_more(&e->counters.delivered, handled - system);
 }
 
-/** Runs an actor's turn. */
-static inline void run_turn(struct act_endpoint *e, struct act_actor *actor)
+/** Runs an actor's turn. Returns whether it lives on; if not, its slot may be another's already. */
+static inline bool run_turn(struct act_endpoint *e, struct act_actor *actor)
 {
     const struct act_behaviour *behaviour = actor->behaviour;
 
@@ -71,13 +71,13 @@ static inline void run_turn(struct act_endpoint *e, struct act_actor *actor)
     run_messages(e, actor);
     if (behaviour->turn_end != NULL && (actor->flags & ACTOR_IS_STOPPING) == 0)
         behaviour->turn_end(actor->state);
-    if ((actor->flags & (ACTOR_IS_STOPPING | ACTOR_IS_FULL)) != 0) {
-        if ((actor->flags & ACTOR_IS_STOPPING) != 0)
-            act_actor_end(e, actor, e->stop_reason);
-        else
-            act_delivery_relieve(e, actor);
-    }
+    const bool is_stopping = (actor->flags & ACTOR_IS_STOPPING) != 0;
+    if (is_stopping)
+        act_actor_end(e, actor, e->stop_reason);
+    else if ((actor->flags & ACTOR_IS_FULL) != 0)
+        act_delivery_relieve(e, actor);
     act_endpoint_publish(e);
+    return !is_stopping;
 }
 
 /** Runs some of the ready actors, each for a turn. Returns how many. */
@@ -91,12 +91,11 @@ static uint32_t run_ready(struct act_endpoint *e)
         if (e->ready_head == NULL) e->ready_end = &e->ready_head;
         actor->flags &= (uint16_t)~ACTOR_IS_READY;
         if ((actor->flags & ACTOR_IS_DEAD) != 0) {
-            act_registry_retire_slot(e->runtime->registry, &e->slots, actor_slot(e, actor));
+            act_registry_give_slot(e->runtime->registry, e->index, actor_slot(e, actor));
             continue;
         }
-        run_turn(e, actor);
         /* What is left over waits for its next turn behind the others. */
-        if (actor->head != NULL) act_endpoint_make_ready(e, actor);
+        if (run_turn(e, actor) && actor->head != NULL) act_endpoint_make_ready(e, actor);
     }
     e->running = NULL;
     e->self = ACT_ID_NONE;
@@ -124,7 +123,6 @@ static bool turn(struct act_worker *w)
     act_endpoint_collect(e);
     w->handled += drained + turns * 4;
     if (w->handled > HANDLED_PER_CLOCK) look_outside(w, act_now_ns());
-    act_registry_quiescent();
     return drained + turns > 0;
 }
 
@@ -154,9 +152,7 @@ static void park(struct act_worker *w)
         return;
     }
     count(&e->counters.parks);
-    act_registry_offline();
     act_park_wait(&e->park, sleep_ns(w, act_now_ns()));
-    act_registry_online();
 }
 
 /**
@@ -234,7 +230,6 @@ static void shut_down(struct act_worker *w)
         /* An actor that another worker spawned here in its last moment. */
         if (e->ready_head != NULL) stop_actors(e);
         act_endpoint_publish(e);
-        act_registry_quiescent();
         sched_yield();
     }
     stop_actors(e);
@@ -268,7 +263,6 @@ void *act_worker_main(void *worker)
     pin(w);
     sleep_exactly();
     act_endpoint_set_current(&w->endpoint);
-    act_registry_register_thread();
     act_schedule_init(&w->schedule, &w->endpoint.belongings);
     w->endpoint.schedule = &w->schedule;
     while (!is_stopping(&w->endpoint)) {
@@ -277,7 +271,6 @@ void *act_worker_main(void *worker)
     shut_down(w);
     act_poller_destroy(&w->endpoint);
     act_schedule_deinit(&w->schedule);
-    act_registry_unregister_thread();
     act_endpoint_set_current(NULL);
     return NULL;
 }

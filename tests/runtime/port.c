@@ -289,7 +289,7 @@ Test(port, opened_and_closed_many_times)
         int error;
         do {
             error = act_port_open(w.runtime, &w.port);
-        } while (error == -EAGAIN); /* slots wait for a grace period */
+        } while (error == -EAGAIN);
         cr_assert_eq(error, 0);
         w.port_id = act_port_id(w.port);
         cr_assert_neq(w.port_id, old);

@@ -1,5 +1,5 @@
 /**
- * The registry alone: slots, grace periods, names.
+ * The registry alone: ids and slots.
  */
 #include "registry.h"
 
@@ -8,7 +8,8 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 LEAK_CHECKED_SUITE(registry);
@@ -29,115 +30,78 @@ Test(registry, ids_keep_their_parts)
     }
 }
 
-static bool take(struct act_registry *r, struct slot_cache *cache, uint32_t *slot)
-{
-    return act_registry_take_slot(r, cache, slot) == 0;
-}
-
-/* registry.h: takes a free slot; every slot once; none beyond actors_max. */
+/* registry.h: takes a free slot; every slot once; none beyond actors_max, whoever asks. */
 Test(registry, every_slot_is_given_out_once)
 {
     const uint32_t sizes[] = {1, 255, 256, 257, 1000};
 
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         static bool is_taken[1000];
-        struct act_registry *r = act_registry_create(sizes[i]);
-        struct slot_cache caches[3] = {{0}};
+        struct act_registry *r = act_registry_create(sizes[i], 3);
         uint32_t slot;
-        uint32_t count = 0;
 
         memset(is_taken, 0, sizeof is_taken);
-        for (uint32_t c = 0; c < 3; c++) {
-            while (take(r, &caches[c], &slot)) {
-                cr_assert_lt(slot, sizes[i]);
-                cr_assert_not(is_taken[slot]);
-                is_taken[slot] = true;
-                if (++count % 300 == 0) break;
-            }
+        for (uint32_t count = 0; count < sizes[i]; count++) {
+            cr_assert_eq(act_registry_take_slot(r, count / 100 % 3, &slot), 0);
+            cr_assert_lt(slot, sizes[i]);
+            cr_assert_not(is_taken[slot]);
+            is_taken[slot] = true;
         }
-        while (take(r, &caches[0], &slot))
-            count++;
-        for (uint32_t c = 0; c < 3; c++)
-            act_registry_drop_cache(r, &caches[c]);
-        cr_assert_leq(count, sizes[i]);
-        cr_assert_gt(count + 2 * SLOT_CHUNK, sizes[i]);
+        for (uint32_t endpoint = 0; endpoint < 3; endpoint++)
+            cr_assert_eq(act_registry_take_slot(r, endpoint, &slot), -EAGAIN);
         cr_assert_eq(act_registry_slots_used(r), sizes[i]);
         act_registry_destroy(r);
     }
 }
 
-/* registry.h: a slot whose word was never published goes back at once. */
-Test(registry, untaken_slot_is_the_next_one)
+/* registry.h: refused only when all are taken, wherever those lie that are not. */
+Test(registry, every_endpoint_finds_the_slots_of_the_others)
 {
-    struct act_registry *r = act_registry_create(1);
-    struct slot_cache cache = {0};
+    enum { SLOTS = 300, ENDPOINTS = 5 };
+    struct act_registry *r = act_registry_create(SLOTS, ENDPOINTS);
     uint32_t slot;
 
-    cr_assert(take(r, &cache, &slot));
-    cr_assert_eq(act_registry_take_slot(r, &cache, &slot), -EAGAIN);
-    act_registry_untake_slot(&cache, slot);
-    cr_assert(take(r, &cache, &slot));
-    cr_assert_eq(slot, 0);
-    act_registry_drop_cache(r, &cache);
+    for (uint32_t endpoint = 0; endpoint < ENDPOINTS; endpoint++) {
+        for (uint32_t i = 0; i < SLOTS; i++)
+            cr_assert_eq(act_registry_take_slot(r, endpoint, &slot), 0, "%u, slot %u", endpoint, i);
+        cr_assert_eq(act_registry_take_slot(r, (endpoint + 3) % ENDPOINTS, &slot), -EAGAIN);
+        for (slot = 0; slot < SLOTS; slot++) /* given back by all, most by the last one */
+            act_registry_give_slot(r, slot < ENDPOINTS ? slot : ENDPOINTS - 1, slot);
+    }
     act_registry_destroy(r);
 }
 
-struct taking {
-    struct act_registry *registry;
-    struct slot_cache *cache;
+/* registry.c: each slot has its turn, so that its generation wraps that much later. */
+Test(registry, a_slot_comes_back_after_the_others)
+{
+    struct act_registry *r = act_registry_create(1 << 20, 1);
+    uint32_t first;
     uint32_t slot;
-};
+    uint32_t turns = 0;
 
-static bool takes_again(void *argument)
-{
-    struct taking *t = argument;
-
-    act_registry_quiescent();
-    return act_registry_take_slot(t->registry, t->cache, &t->slot) == 0;
-}
-
-/* registry.h: a dead actor's slot is given out again only after a grace period. */
-Test(registry, dead_slot_waits_for_every_reader)
-{
-    struct act_registry *r = act_registry_create(2);
-    struct slot_cache cache = {0};
-    uint32_t slots[2];
-
-    act_registry_register_thread(); /* a reader that announces nothing */
-    cr_assert(take(r, &cache, &slots[0]));
-    cr_assert(take(r, &cache, &slots[1]));
-    act_registry_retire_slot(r, &cache, slots[1]);
-    for (uint32_t i = 0; i < 20000; i++) {
-        uint32_t slot;
-        cr_assert_not(take(r, &cache, &slot), "a reader may still hold it");
-    }
-    struct taking t = {.registry = r, .cache = &cache};
-    cr_assert(wait_until(takes_again, &t));
-    cr_assert_eq(t.slot, slots[1]);
-    act_registry_unregister_thread();
-    act_registry_drop_cache(r, &cache);
+    cr_assert_eq(act_registry_take_slot(r, 0, &first), 0);
+    act_registry_give_slot(r, 0, first);
+    do {
+        cr_assert_eq(act_registry_take_slot(r, 0, &slot), 0);
+        act_registry_give_slot(r, 0, slot);
+        turns++;
+    } while (slot != first);
+    cr_assert_geq(turns, 256);
     act_registry_destroy(r);
 }
 
-/* R5: what one endpoint retires reaches the others. */
-Test(registry, dead_slots_of_one_endpoint_reach_another)
+/* registry.c: what ends at one endpoint in great numbers is used by those that spawn, before slots
+ * that were never in use. */
+Test(registry, slots_of_the_dead_are_used_first)
 {
-    struct act_registry *r = act_registry_create(SLOT_CHUNK);
-    struct slot_cache spawner = {0};
-    struct slot_cache home = {0};
+    struct act_registry *r = act_registry_create(1 << 20, 2);
     uint32_t slot;
 
-    for (uint32_t i = 0; i < SLOT_CHUNK; i++) {
-        cr_assert(take(r, &spawner, &slot));
-        act_registry_retire_slot(r, &home, slot);
+    for (uint32_t i = 0; i < 10000; i++) {
+        cr_assert_eq(act_registry_take_slot(r, 0, &slot), 0);
+        act_registry_give_slot(r, 1, slot);
     }
-    cr_assert_null(home.retired, "a full chunk goes to the registry");
-    act_registry_register_thread();
-    struct taking t = {.registry = r, .cache = &spawner};
-    cr_assert(wait_until(takes_again, &t));
-    act_registry_unregister_thread();
-    act_registry_drop_cache(r, &spawner);
-    act_registry_drop_cache(r, &home);
+    cr_assert_leq(act_registry_slots_used(r), 1024);
     act_registry_destroy(r);
 }
 
@@ -149,9 +113,9 @@ Test(registry, create_without_memory_holds_nothing)
 
     for (unsigned long nth = 1;; nth++) {
         act_memory_fail_at(nth);
-        r = act_registry_create(1000);
+        r = act_registry_create(1000, 4);
         if (r != NULL) {
-            cr_assert_eq(nth, 4);
+            cr_assert_eq(nth, 7);
             break;
         }
         cr_assert_eq(act_memory_held(), before);
@@ -161,67 +125,61 @@ Test(registry, create_without_memory_holds_nothing)
     cr_assert_eq(act_memory_held(), before);
 }
 
-/* A slot without memory for its chunk: an answer, and the slot is there the next time. */
-Test(registry, take_slot_without_memory)
+/* Threads that take and give as fast as they can, of fewer slots than all want together. */
+enum { TAKERS = 3, SHARED = 64, EACH = 24, ROUNDS = 20000 };
+
+struct taker {
+    struct act_registry *registry;
+    uint32_t endpoint;
+    uint32_t errors;
+};
+
+static atomic_uint owners[SHARED];
+
+static void *take_and_give(void *argument)
 {
-    struct act_registry *r = act_registry_create(1);
-    struct slot_cache cache = {0};
+    struct taker *t = argument;
+    uint32_t mine[EACH];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint32_t slot;
+        if (count < EACH && act_registry_take_slot(t->registry, t->endpoint, &slot) == 0) {
+            if (atomic_exchange(&owners[slot], t->endpoint + 1) != 0) t->errors++;
+            mine[count++] = slot;
+        }
+        if (i % 3 != 0 || count == 0) continue;
+        const uint32_t which = i % count;
+        slot = mine[which];
+        mine[which] = mine[--count];
+        if (atomic_exchange(&owners[slot], 0) != t->endpoint + 1) t->errors++;
+        act_registry_give_slot(t->registry, t->endpoint, slot);
+    }
+    while (count > 0) {
+        atomic_store(&owners[mine[--count]], 0);
+        act_registry_give_slot(t->registry, t->endpoint, mine[count]);
+    }
+    return NULL;
+}
+
+/* R3, R4, R5: no slot has two owners and none is lost. */
+Test(registry, slots_wander_between_threads)
+{
+    struct act_registry *r = act_registry_create(SHARED, TAKERS);
+    struct taker takers[TAKERS];
+    pthread_t threads[TAKERS];
     uint32_t slot;
 
-    act_memory_fail_at(1);
-    cr_assert_eq(act_registry_take_slot(r, &cache, &slot), -ENOMEM);
-    cr_assert_eq(act_registry_take_slot(r, &cache, &slot), 0);
-    cr_assert_eq(act_registry_take_slot(r, &cache, &slot), -EAGAIN);
-    act_registry_drop_cache(r, &cache);
-    act_registry_destroy(r);
-}
-
-/* registry.h: binds a name. Returns 0, -EEXIST, -ENOMEM. */
-Test(registry, names_are_bound_found_and_unbound)
-{
-    struct act_registry *r = act_registry_create(100);
-
-    act_registry_register_thread();
-    cr_assert_eq(act_registry_find(r, "one"), ACT_ID_NONE);
-    cr_assert_eq(act_registry_bind(r, "one", id_make(1, 1)), 0);
-    cr_assert_eq(act_registry_bind(r, "two", id_make(1, 2)), 0);
-    cr_assert_eq(act_registry_bind(r, "one", id_make(1, 3)), -EEXIST);
-    cr_assert_eq(act_registry_find(r, "one"), id_make(1, 1));
-    cr_assert_eq(act_registry_find(r, "two"), id_make(1, 2));
-    cr_assert_eq(act_registry_find(r, "on"), ACT_ID_NONE);
-    cr_assert_eq(act_registry_find(r, "ones"), ACT_ID_NONE);
-    act_registry_unbind(r, id_make(1, 1));
-    cr_assert_eq(act_registry_find(r, "one"), ACT_ID_NONE);
-    cr_assert_eq(act_registry_find(r, "two"), id_make(1, 2));
-    cr_assert_eq(act_registry_bind(r, "one", id_make(2, 1)), 0);
-    cr_assert_eq(act_registry_find(r, "one"), id_make(2, 1));
-    act_registry_unbind(r, id_make(9, 9)); /* has none */
-
-    act_memory_fail_at(1);
-    cr_assert_eq(act_registry_bind(r, "three", id_make(1, 3)), -ENOMEM);
-    cr_assert_eq(act_registry_find(r, "three"), ACT_ID_NONE);
-    act_registry_unregister_thread();
-    act_registry_destroy(r);
-    cr_assert_eq(act_memory_held(), 0);
-}
-
-/* More names than the table has buckets, of every length. */
-Test(registry, many_names)
-{
-    struct act_registry *r = act_registry_create(100);
-    char name[ACT_NAME_MAX + 1];
-    enum { NAMES = 3000 };
-
-    act_registry_register_thread();
-    for (uint32_t i = 0; i < NAMES; i++) {
-        snprintf(name, sizeof name, "%.*u", (int)(4 + i % (ACT_NAME_MAX - 3)), i);
-        cr_assert_eq(act_registry_bind(r, name, id_make(1, i)), 0);
+    for (uint32_t i = 0; i < TAKERS; i++) {
+        takers[i] = (struct taker){.registry = r, .endpoint = i};
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_and_give, &takers[i]), 0);
     }
-    for (uint32_t i = 0; i < NAMES; i++) {
-        snprintf(name, sizeof name, "%.*u", (int)(4 + i % (ACT_NAME_MAX - 3)), i);
-        cr_assert_eq(act_registry_find(r, name), id_make(1, i));
+    for (uint32_t i = 0; i < TAKERS; i++) {
+        pthread_join(threads[i], NULL);
+        cr_assert_eq(takers[i].errors, 0);
     }
-    act_registry_unregister_thread();
+    for (uint32_t i = 0; i < SHARED; i++)
+        cr_assert_eq(act_registry_take_slot(r, 0, &slot), 0);
+    cr_assert_eq(act_registry_take_slot(r, 0, &slot), -EAGAIN);
     act_registry_destroy(r);
-    cr_assert_eq(act_memory_held(), 0, "destroy ends the names that are still bound");
 }

@@ -9,8 +9,8 @@
 #include <act/port.h>
 #include <act/runtime.h>
 
-/* Few slots, so that each has many inhabitants; more than the caches of four endpoints keep. */
-enum { WORKERS = 3, SLOTS = 3072, KNOWN = 64, NAMES = 64, STEPS_PER_TURN = 24 };
+/* Few slots, so that each has many inhabitants, and endpoints take them from one another. */
+enum { WORKERS = 3, SLOTS = 512, KNOWN = 64, NAMES = 64, STEPS_PER_TURN = 24 };
 
 /** Added to an id: the slot's next inhabitant, whose id only its spawner knows yet. */
 #define NEXT_GENERATION ((act_id)1 << 24)
@@ -237,8 +237,8 @@ static void load_from_port(struct act_runtime *runtime)
         send_or_end(breeder_ids[i], m);
     }
     /* At least until slots are used again. */
-    while (act_now_ns() < end_ns || count_of(&born) < 2 * SLOTS) {
-        /* Seldom: each registers the thread with liburcu, whose mutex would order everything. */
+    while (act_now_ns() < end_ns || count_of(&born) < 16 * SLOTS) {
+        /* Seldom: the mutexes of names order much. */
         if (random_one_in(&b.random, 64)) look_up(&b);
         if (random_one_in(&b.random, 4)) breed(&b);
         CHECK(act_port_receive(port, random_below(&b.random, 2) * 100000) == NULL);

@@ -145,11 +145,13 @@ static void run(uint64_t *random)
     o.pool_bytes_max = 8 << 20;
     CHECK(act_runtime_start(&o, &runtime, NULL) == 0);
     CHECK(act_port_open(runtime, &port) == 0);
+    act_id roots[ROOTS]; /* They go on for ever, and leave no slot free once they breed. */
+    for (uint32_t i = 0; i < ROOTS; i++)
+        roots[i] = breed(random, NULL, 0);
     for (uint32_t i = 0; i < ROOTS; i++) {
-        act_id id = breed(random, NULL, 0); /* roots go on for ever */
         struct act_message *m = act_message_create(TYPE_TICK, 0);
-        CHECK(id != ACT_ID_NONE && m != NULL && act_send(id, m) == 0);
-        CHECK(act_monitor(id) == 0);
+        CHECK(roots[i] != ACT_ID_NONE && m != NULL && act_send(roots[i], m) == 0);
+        CHECK(act_monitor(roots[i]) == 0);
     }
     struct act_message *m = act_port_receive(port, random_below(random, 4000000));
     if (m != NULL) act_message_unref(m); /* a root was stopped by one of its children */

@@ -54,8 +54,8 @@ struct act_down {
  *
  * Ownership: borrows options; the state belongs to the actor until `stopped` has run.
  * Returns:   0 and its id in *id, -EINVAL for a missing receive or a worker that does not exist,
- *            -EEXIST for a name in use, -ENAMETOOLONG, -EAGAIN when no actor slot is free,
- *            -ENOMEM.
+ *            -EEXIST for a name in use, -ENAMETOOLONG, -EAGAIN when actors_max are alive or
+ *            the runtime stops, -ENOMEM for the name.
  */
 int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHECK;
 
@@ -120,7 +120,7 @@ int act_await_room(act_id to) ACT_MUST_CHECK;
  */
 int act_monitor(act_id target) ACT_MUST_CHECK;
 
-/** The actor of that name, or ACT_ID_NONE. Lock-free. */
+/** The actor of that name, or ACT_ID_NONE. Others that look at names may hold it up, briefly. */
 act_id act_find(const char *name);
 
 ACT_DECLARATIONS_END

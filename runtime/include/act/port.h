@@ -21,7 +21,7 @@ struct act_port;
  *
  * Ownership: gives the caller *port, to be closed by the same thread before the runtime stops.
  * Returns:   0, -EBUSY when the thread has a port or is a worker, -EAGAIN when ports_max are open
- *            or no actor slot is free, -ENOMEM, or another negative errno of opening files.
+ *            or actors_max are alive, -ENOMEM, or another negative errno of opening files.
  */
 int act_port_open(struct act_runtime *runtime, struct act_port **port) ACT_MUST_CHECK;
 

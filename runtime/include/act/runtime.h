@@ -24,7 +24,7 @@ struct act_runtime_options {
     const uint32_t *cpus; /* CPU numbers, cpu_count of them; NULL = those allowed */
     uint32_t cpu_count;   /* with cpus: at least `workers` */
     uint32_t ports_max;   /* 8; 0..ACT_PORTS_MAX open at once */
-    uint32_t actors_max;  /* 2^20; 1..ACT_ACTORS_MAX alive at once, ports too; a few more may fit */
+    uint32_t actors_max;  /* 2^20; 1..ACT_ACTORS_MAX alive at once, open ports too */
     uint32_t mailbox_max; /* 4096; 1..2^30 messages: the default bound of a mailbox */
     uint32_t spin_us;     /* 50; 0..1000000: longest spin before an idle worker sleeps */
     uint32_t turn_max;    /* 256; 1..65536 messages in one turn of an actor */
