@@ -90,12 +90,14 @@ Test(cluster, a_port_of_another_runtime_is_refused)
     struct vsr_cluster *third;
     struct vsr_cluster_report report;
     struct act_port *port;
+    act_id id;
 
     for (int i = 0; i < 2; i++) {
         world_init(&worlds[i]);
         world_start(&worlds[i]);
     }
     cr_assert_eq(act_port_open(worlds[0].runtime, &port), 0);
+    cr_assert_eq(vsr_service_spawn(&worlds[1].service_options, &id, NULL), -EINVAL);
     cr_assert_eq(vsr_cluster_start(&worlds[1].options, &third, NULL), -EINVAL);
     cr_assert_eq(vsr_cluster_kill(worlds[1].cluster, 1, VSR_KILL_SAFELY), -EINVAL);
     cr_assert_eq(vsr_cluster_inspect(worlds[1].cluster, 1, &report), -EINVAL);

@@ -74,10 +74,11 @@ void vsr_client_actor_options_init(struct vsr_client_actor_options *options);
  * vsr_client_actor_close and act_exit.
  *
  * Ownership: borrows options; the client has to end before its cluster or its peers do.
- * Threads: any thread, a worker too; one without a port uses one for the call.
- * Returns: 0; -EINVAL and *why (may be NULL) for an option out of range or a NULL id; -EEXIST and
- * *why when a client of this cluster has had this seed, be it one that has stopped; -ENOMEM; what
- *          act_spawn, act_port_open or getrandom returned.
+ * Threads:   any thread, a worker too; one without a port uses one for the call.
+ * Returns:   0; -EINVAL and *why (may be NULL) for an option out of range, a NULL id or a thread
+ *            with a port of another runtime; -EEXIST and *why when a client of this cluster has had
+ *            this seed, be it one that has stopped; -ENOMEM; what act_spawn, act_port_open or
+ *            getrandom returned.
  */
 int vsr_client_actor_spawn(const struct vsr_client_actor_options *options, act_id *id,
                            struct vsr_error *why) VSR_MUST_CHECK;
