@@ -20,7 +20,7 @@ struct job_options {
     uint32_t jobs;
     uint32_t failures_max;
     bool is_single;
-    enum vsr_log_level level;
+    enum vsr_trace_level level;
 };
 
 /** Runs the first seed in this process. */

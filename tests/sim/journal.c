@@ -65,13 +65,13 @@ void journal_text(struct journal *j, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(note->text, sizeof note->text, format, arguments);
     va_end(arguments);
-    if (j->level >= VSR_LOG_INFO) print_note(stdout, note);
+    if (j->level >= VSR_TRACE_INFO) print_note(stdout, note);
 }
 
 static bool is_shown(const struct journal *j, const struct note *note)
 {
     const struct vsr_header *m = (const struct vsr_header *)(const void *)note->words;
-    return j->level >= vsr_trace_level(m->type);
+    return j->level >= vsr_trace_level_of(m->type);
 }
 
 void journal_message(struct journal *j, enum note_kind kind, const struct vsr_header *m,
@@ -126,7 +126,7 @@ static _Noreturn void fail(struct journal *j, enum outcome outcome, const char *
         fprintf(file, "\nSEED %" PRIu64 " FAILED (profile %s): %s\n", j->scenario->seed,
                 j->scenario->profile->name, what);
         scenario_print(j->scenario, file);
-        if (j->level < VSR_LOG_TRACE) print_tail(j, file);
+        if (j->level < VSR_TRACE_ALL) print_tail(j, file);
         fprintf(file, "SEED %" PRIu64 " FAILED (profile %s): %s\n", j->scenario->seed,
                 j->scenario->profile->name, what);
         print_repeat(j, file);

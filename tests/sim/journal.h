@@ -43,8 +43,8 @@ struct note {
 struct journal {
     struct note notes[JOURNAL_NOTES];
     uint64_t count;
-    uint64_t digest;          /* of all notes: two runs of a seed have the same */
-    enum vsr_log_level level; /* what to print at once */
+    uint64_t digest;            /* of all notes: two runs of a seed have the same */
+    enum vsr_trace_level level; /* what to print at once */
     const struct scenario *scenario;
     uint32_t replicas_asked; /* the option --replicas; 0 = drawn */
     const uint64_t *now;

@@ -135,7 +135,7 @@ static void read_options(int count, char **arguments, struct job_options *o)
             o->seconds = number("--seconds", optarg, 1, 1000000);
             break;
         case OPTION_TRACE:
-            o->level = VSR_LOG_TRACE;
+            o->level = VSR_TRACE_ALL;
             break;
         case 'h':
         case OPTION_HELP:
@@ -176,7 +176,7 @@ int main(int count, char **arguments)
                 : cores > JOBS_MAX ? JOBS_MAX
                                    : (uint32_t)cores,
         .failures_max = 1,
-        .level = vsr_log_level(),
+        .level = vsr_trace_wanted(),
     };
 
     program_begin("tests/simulate");

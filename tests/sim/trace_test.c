@@ -61,6 +61,6 @@ Test(trace, a_line_without_room_is_cut)
 /* Normal operation is loud, view changes are rare. */
 Test(trace, rare_messages_are_shown_at_a_lower_level)
 {
-    cr_assert_eq(vsr_trace_level(VSR_PREPARE), VSR_LOG_TRACE);
-    cr_assert_eq(vsr_trace_level(VSR_DO_VIEW_CHANGE), VSR_LOG_DEBUG);
+    cr_assert_eq(vsr_trace_level_of(VSR_PREPARE), VSR_TRACE_ALL);
+    cr_assert_eq(vsr_trace_level_of(VSR_DO_VIEW_CHANGE), VSR_TRACE_DEBUG);
 }

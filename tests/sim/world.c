@@ -65,13 +65,13 @@ void world_deinit(struct world *w)
     free(w->calls);
 }
 
-void world_run(struct world *w, uint32_t replicas_asked, enum vsr_log_level level)
+void world_run(struct world *w, uint32_t replicas_asked, enum vsr_trace_level level)
 {
     w->journal.scenario = &w->scenario;
     w->journal.now = &w->now;
     w->journal.level = level;
     w->journal.replicas_asked = replicas_asked;
-    if (level > VSR_LOG_OFF) scenario_print(&w->scenario, stdout);
+    if (level > VSR_TRACE_OFF) scenario_print(&w->scenario, stdout);
     world_init(w);
     while (w->now < w->scenario.fault_ticks * TICK) {
         world_advance(w, w->now + LOOK_EVERY);

@@ -180,7 +180,7 @@ struct world {
 };
 
 /** Runs a scenario from the beginning to the end, or ends the process with what went wrong. */
-void world_run(struct world *w, uint32_t replicas_asked, enum vsr_log_level level);
+void world_run(struct world *w, uint32_t replicas_asked, enum vsr_trace_level level);
 void world_init(struct world *w);
 void world_deinit(struct world *w);
 /** Handles the events up to a time. */

@@ -62,14 +62,14 @@ static void print_notice(void *context, uint32_t replica, enum vsr_notice what, 
                          vsr_op op)
 {
     (void)context;
-    if (vsr_log_level() >= VSR_LOG_INFO) return; /* It stands there already. */
+    if (vsr_trace_wanted() >= VSR_TRACE_INFO) return; /* It stands there already. */
     fprintf(stderr, "vsr: replica %u: %s (replica %u, op %llu)\n", replica, vsr_notice_text(what),
             about, (unsigned long long)op);
 }
 
 static void notice(struct vsr_node_replica *n, enum vsr_notice what, uint32_t about, vsr_op op)
 {
-    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_trace_notice(n->index, what, about, op);
+    if (vsr_trace_wanted() >= VSR_TRACE_INFO) vsr_node_trace_notice(n->index, what, about, op);
     n->on_notice(n->notice_context, n->index, what, about, op);
     n->may_have_turned = true; /* No status that matters changes without a notice. */
 }
@@ -103,7 +103,7 @@ static void set_run_state(struct vsr_node_replica *n, enum vsr_run_state state)
     n->changed_ns = act_now_ns();
     n->is_watched = state != VSR_RUNNING || n->is_traced;
     n->may_have_turned = true;
-    if (vsr_log_level() >= VSR_LOG_INFO) vsr_node_trace_event(n->index, texts[state]);
+    if (vsr_trace_wanted() >= VSR_TRACE_INFO) vsr_node_trace_event(n->index, texts[state]);
 }
 
 /** Ends a replica whose superblock may not be durable: it promises nothing more. */
@@ -457,7 +457,7 @@ struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_option
     n->inbox = inbox;
     n->health = health;
     n->stopped = stopped_event;
-    n->is_traced = vsr_log_level() >= VSR_LOG_DEBUG;
+    n->is_traced = vsr_trace_wanted() >= VSR_TRACE_DEBUG;
     n->on_notice = options->on_notice != NULL ? options->on_notice : print_notice;
     n->notice_context = options->notice_context;
     if (vsr_node_outbox_init(&n->outbox, options->send, options->send_context) == 0) return n;

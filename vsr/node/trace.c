@@ -23,7 +23,7 @@ void vsr_node_trace_message(uint32_t replica, const char *direction, const struc
     char line[512];
     int used;
 
-    if (vsr_trace_level(m->type) > vsr_log_level()) return;
+    if (vsr_trace_level_of(m->type) > vsr_trace_wanted()) return;
     used = snprintf(line, sizeof line, "%s ", direction);
     VSR_ASSERT(used > 0);
     VSR_ASSERT(used < (int)sizeof line);

@@ -203,29 +203,30 @@ int vsr_trace_message(char *text, size_t bytes, const struct vsr_header *m)
     return (int)line.length;
 }
 
-enum vsr_log_level vsr_trace_level(uint8_t type)
+enum vsr_trace_level vsr_trace_level_of(uint8_t type)
 {
-    static const enum vsr_log_level levels[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] = VSR_LOG_TRACE,
-#define X(name, text, body, size, shape, level) [VSR_##name] = VSR_LOG_##level,
-                                                                 VSR_MESSAGES(X)
+    static const enum vsr_trace_level levels[VSR_MESSAGE_COUNT] = {[VSR_MESSAGE_NONE] =
+                                                                       VSR_TRACE_ALL,
+#define X(name, text, body, size, shape, level) [VSR_##name] = VSR_TRACE_##level,
+                                                                   VSR_MESSAGES(X)
 #undef X
     };
-    return type < VSR_MESSAGE_COUNT ? levels[type] : VSR_LOG_TRACE;
+    return type < VSR_MESSAGE_COUNT ? levels[type] : VSR_TRACE_ALL;
 }
 
-static enum vsr_log_level read_level(void)
+static enum vsr_trace_level read_level(void)
 {
     static const char *const names[] = {"off", "info", "debug", "trace"};
     const char *value = getenv("VSR_LOG");
 
-    if (value == NULL || value[0] == '\0') return VSR_LOG_OFF;
+    if (value == NULL || value[0] == '\0') return VSR_TRACE_OFF;
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(value, names[i]) == 0) return (enum vsr_log_level)i;
+        if (strcmp(value, names[i]) == 0) return (enum vsr_trace_level)i;
     fprintf(stderr, "vsr: VSR_LOG is \"%s\"; accepted are off, info, debug and trace\n", value);
-    return VSR_LOG_OFF;
+    return VSR_TRACE_OFF;
 }
 
-enum vsr_log_level vsr_log_level(void)
+enum vsr_trace_level vsr_trace_wanted(void)
 {
     /* Relaxed: the value carries nothing but itself, and two first readers find the same one. */
     static _Atomic int known = -1;
@@ -235,5 +236,5 @@ enum vsr_log_level vsr_log_level(void)
         level = (int)read_level();
         atomic_store_explicit(&known, level, memory_order_relaxed);
     }
-    return (enum vsr_log_level)level;
+    return (enum vsr_trace_level)level;
 }

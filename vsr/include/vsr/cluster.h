@@ -11,11 +11,12 @@
  * Threads: these functions block; call them from threads that are not workers, any number at once
  * but for start and stop. They use the calling thread's port, or open one for the call (-EAGAIN,
  * -ENOMEM when there is none; the runtime's ports_max, 8 by default, is how many there may be:
- * callers have one each). Each returns -EDEADLK on a worker, whose actors it would wait for; -EINVAL to a thread with a port of another runtime, and for a NULL where something has to
- * be; -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited for is named
- * on stderr every five seconds. A state machine that is made or destroyed, and a storage that is
- * read, may look at the cluster; kill, restart, pause and resume run these themselves, and say
- * -EDEADLK to them.
+ * callers have one each). Each returns -EDEADLK on a worker, whose actors it would wait for;
+ * -EINVAL to a thread with a port of another runtime, and for a NULL where something has to be;
+ * -ETIMEDOUT when a replica's actor has not looked for a minute. Whoever is waited for is named on
+ * stderr every five seconds. A state machine that is made or destroyed, and a storage that is read,
+ * may look at the cluster; kill, restart, pause and resume run these themselves, and say -EDEADLK
+ * to them.
  */
 #ifndef VSR_CLUSTER_H
 #define VSR_CLUSTER_H

@@ -23,13 +23,13 @@ VSR_DECLARATIONS_BEGIN
  * The one list of messages: of it are made the enum, names, checks of sizes, makers and readers.
  */
 #define VSR_MESSAGES(X)                                                                            \
-    X(REQUEST, "Request", requests, 64, AT_LEAST, TRACE)                                           \
-    X(REPLY, "Reply", replies, 64, AT_LEAST, TRACE)                                                \
-    X(NOT_PRIMARY, "NotPrimary", not_primary, 64, FIXED, TRACE)                                    \
-    X(PREPARE, "Prepare", prepare, 152, AT_LEAST, TRACE)                                           \
-    X(PREPARE_OK, "PrepareOK", prepare_ok, 104, FIXED, TRACE)                                      \
-    X(COMMIT, "Commit", commit, 128, FIXED, TRACE)                                                 \
-    X(COMMIT_OK, "CommitOK", commit_ok, 112, FIXED, TRACE)                                         \
+    X(REQUEST, "Request", requests, 64, AT_LEAST, ALL)                                             \
+    X(REPLY, "Reply", replies, 64, AT_LEAST, ALL)                                                  \
+    X(NOT_PRIMARY, "NotPrimary", not_primary, 64, FIXED, ALL)                                      \
+    X(PREPARE, "Prepare", prepare, 152, AT_LEAST, ALL)                                             \
+    X(PREPARE_OK, "PrepareOK", prepare_ok, 104, FIXED, ALL)                                        \
+    X(COMMIT, "Commit", commit, 128, FIXED, ALL)                                                   \
+    X(COMMIT_OK, "CommitOK", commit_ok, 112, FIXED, ALL)                                           \
     X(GET_STATE, "GetState", get_state, 104, FIXED, DEBUG)                                         \
     X(NEW_STATE, "NewState", new_state, 128, AT_LEAST, DEBUG)                                      \
     X(START_VIEW_CHANGE, "StartViewChange", start_view_change, 72, FIXED, DEBUG)                   \
@@ -39,10 +39,10 @@ VSR_DECLARATIONS_BEGIN
     X(RECOVERY_RESPONSE, "RecoveryResponse", recovery_response, 112, FIXED, DEBUG)                 \
     X(GET_CHUNK, "GetChunk", get_chunk, 96, FIXED, DEBUG)                                          \
     X(CHUNK, "Chunk", chunk, 112, AT_LEAST, DEBUG)                                                 \
-    X(PING, "Ping", ping, 64, FIXED, TRACE)                                                        \
-    X(PONG, "Pong", pong, 88, FIXED, TRACE)                                                        \
+    X(PING, "Ping", ping, 64, FIXED, ALL)                                                          \
+    X(PONG, "Pong", pong, 88, FIXED, ALL)                                                          \
     X(NEW_VIEW, "NewView", new_view, 64, FIXED, DEBUG)                                             \
-    X(AWAY, "Away", away, 64, FIXED, TRACE)
+    X(AWAY, "Away", away, 64, FIXED, ALL)
 
 enum vsr_message_type {
     VSR_MESSAGE_NONE,

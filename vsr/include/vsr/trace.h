@@ -11,11 +11,11 @@
 VSR_DECLARATIONS_BEGIN
 
 /** VSR_LOG in the environment: off (default), info, debug or trace. Each includes those before. */
-enum vsr_log_level {
-    VSR_LOG_OFF,
-    VSR_LOG_INFO,  /* what happens to replicas: start, stop, view changes, notices */
-    VSR_LOG_DEBUG, /* rare messages too: everything but normal operation's */
-    VSR_LOG_TRACE, /* every message */
+enum vsr_trace_level {
+    VSR_TRACE_OFF,
+    VSR_TRACE_INFO,  /* what happens to replicas: start, stop, view changes, notices */
+    VSR_TRACE_DEBUG, /* rare messages too: everything but normal operation's */
+    VSR_TRACE_ALL,   /* every message */
 };
 
 /**
@@ -33,10 +33,10 @@ int vsr_trace_message(char *text, size_t bytes, const struct vsr_header *m);
  *
  * Threads: any.
  */
-enum vsr_log_level vsr_log_level(void);
+enum vsr_trace_level vsr_trace_wanted(void);
 
 /** The level at which a message of this type is worth a line. */
-enum vsr_log_level vsr_trace_level(uint8_t type);
+enum vsr_trace_level vsr_trace_level_of(uint8_t type);
 
 VSR_DECLARATIONS_END
 
