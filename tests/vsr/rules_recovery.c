@@ -167,6 +167,25 @@ Test(rule_8_1, nonces_are_never_used_again)
     cr_assert_eq(fixture_buffers_live, 0);
 }
 
+/* 8.1: before its incarnation is durable nothing has been asked, and 0 is no question's nonce. */
+Test(rule_8_1, answers_before_the_question_are_none)
+{
+    struct chain c = chain_make(3, 3);
+    const struct vsr_replica_options o = fixture_options(3, 2);
+    struct fixture *f = fixture_create(&o);
+
+    f->holds_persist = true;
+    fixture_step(f, (struct vsr_event){.kind = VSR_EVENT_RECOVER});
+    for (uint32_t from = 0; from < 2; from++) {
+        struct vsr_buffer b = make_recovery_response(f, from, 0, &c, 3, 2);
+        BODY(b, vsr_recovery_response)->nonce = 0;
+        cr_assert_eq(fixture_message(f, b), VSR_DROP_WRONG_NONCE);
+        cr_assert_eq(f->sent_count, 0);
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 8.1: a primary that stops answering: everything is asked anew, with a new nonce. */
 Test(rule_8_1, primary_that_goes_on_without_us_is_given_up)
 {

@@ -630,6 +630,26 @@ Test(rule_7_2, installs_when_nothing_is_being_executed)
     fixture_end(f);
 }
 
+/* 7.2: what is there already has not been asked for: an answer without a question takes none of it
+ * away. */
+Test(rule_7_2, answer_without_a_question_is_none)
+{
+    struct chain c = chain_make(3, 4);
+    struct fixture *f = backup(&c, 4, 0);
+
+    f->holds_apply = true;
+    fixture_message(f, make_commit(f, 2, chain_checksum(&c, 2)));
+    fixture_message(f, make_start_view(f, 4, &c, 4, 2));
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_STATE), 0);
+    struct vsr_buffer b = make_new_state(f, 1, &c, 4, 4, 4, 2);
+    BODY(b, vsr_new_state)->nonce = 0;
+    BODY(b, vsr_new_state)->is_behind = 1;
+    cr_assert_eq(fixture_message(f, b), VSR_DROP_WRONG_NONCE);
+    cr_assert_eq(fixture_sent_count(f, VSR_GET_CHUNK), 0);
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* 7.2: when both do not fit the ring, entries that are executed leave it. */
 Test(rule_7_2, executed_entries_make_room)
 {

@@ -239,7 +239,8 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
 
     if (r->status == VSR_STATUS_NORMAL) return pass_back(r, m, response->asker, out);
     if (response->asker != r->members.self) return VSR_DROP_MISDELIVERED;
-    if (response->nonce != r->recovery.nonce || r->recovery.is_installed)
+    /* 0 is what stands there before anything was asked. */
+    if (response->nonce == 0 || response->nonce != r->recovery.nonce || r->recovery.is_installed)
         return VSR_DROP_WRONG_NONCE;
     if (response->commit > response->op) return VSR_DROP_MALFORMED;
     /* A sender's newer answer takes the place of its older one. */

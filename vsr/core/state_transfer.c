@@ -222,7 +222,8 @@ enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     const struct vsr_new_state *state = vsr_read_new_state(m->header);
 
     const bool is_gap = r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE;
-    if (state->nonce != (is_gap ? r->in_view.fetch.nonce : r->transfer.nonce))
+    /* 0 is what stands there before anything was asked. */
+    if (state->nonce == 0 || state->nonce != (is_gap ? r->in_view.fetch.nonce : r->transfer.nonce))
         return VSR_DROP_WRONG_NONCE;
     if (state->commit > state->op || state->base > state->op) return VSR_DROP_MALFORMED;
     if (is_gap) return is_primary(r) ? VSR_DROP_WRONG_NONCE : close_gap(r, state, out);
