@@ -138,7 +138,8 @@ static bool take_over(struct host *h, const struct vsr_snapshot *snapshot)
 
 void host_offer(struct host *h, vsr_op op)
 {
-    h->offered_snapshot = take_snapshot(h, &h->offered, op);
+    /* A snapshot is of a state at rest; meanwhile the last one is offered again. */
+    if (!h->has_apply) h->offered_snapshot = take_snapshot(h, &h->offered, op);
 }
 
 /* The peers' log. */

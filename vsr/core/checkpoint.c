@@ -30,6 +30,9 @@ static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint6
     const uint32_t size = (uint32_t)sizeof(struct vsr_chunk) + VSR_PADDED(bytes);
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(c->snapshot.op != 0);
+    VSR_ASSERT(c->snapshot.op <= r->applied);
     VSR_ASSERT(offset < c->snapshot.bytes);
     VSR_ASSERT(c->snapshot.op >= r->log.start); /* the log follows it */
     struct vsr_chunk *chunk = vsr_make_chunk(r, size, size, &buffer);
@@ -61,8 +64,11 @@ enum vsr_drop vsr_on_saved(struct vsr_replica *r, const struct vsr_snapshot *sna
     struct vsr_checkpoint *c = &r->checkpoint;
     uint64_t timestamp;
 
-    VSR_ASSERT(c->is_saving && snapshot->op == r->applied);
+    VSR_ASSERT(c->is_saving);
+    VSR_ASSERT(!r->transfer.is_loading);
     VSR_ASSERT(!r->is_applying); /* the state stood still */
+    VSR_ASSERT(snapshot->op == r->applied);
+    VSR_ASSERT(snapshot->op >= c->snapshot.op); /* none takes the place of a newer one */
     c->is_saving = false;
     vsr_send_back(r, out);
     c->snapshot = *snapshot;
@@ -93,6 +99,9 @@ enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, stru
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_checkpoint *c = &r->checkpoint;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(m->header->view == r->view);
+    VSR_ASSERT(!c->is_saving); /* nothing comes between a save and its end */
     vsr_time_question(r, from, get->nonce);
     bool is_kept = c->snapshot.op != 0 && c->snapshot.op >= r->log.start;
     bool is_it = get->checkpoint_op == c->snapshot.op && get->checkpoint_id == c->snapshot.id;
@@ -114,7 +123,11 @@ static void take_whole(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(t->needs_snapshot);
+    VSR_ASSERT(!t->has_snapshot);
     VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(t->snapshot_at == t->snapshot.bytes);
     VSR_ASSERT(t->snapshot.op > r->commit);
     vsr_transfer_drop_entries(r);
     t->has_snapshot = true;
@@ -141,6 +154,8 @@ enum vsr_drop vsr_on_chunk(struct vsr_replica *r, struct vsr_buffer *m, struct v
     if (t->kind == TRANSFER_NONE || !t->needs_snapshot || t->has_snapshot ||
         chunk->nonce != t->nonce)
         return VSR_DROP_WRONG_NONCE;
+    VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
     if (bytes == 0 || VSR_PADDED(bytes) != chunk->header.bytes - sizeof *chunk ||
         chunk->offset > chunk->snapshot_bytes || bytes > chunk->snapshot_bytes - chunk->offset)
         return VSR_DROP_MALFORMED;
@@ -179,7 +194,11 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
 {
     struct vsr_transfer *t = &r->transfer;
 
-    VSR_ASSERT(t->is_loading && !r->is_applying);
+    VSR_ASSERT(t->is_loading);
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(t->has_snapshot);
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(!r->checkpoint.is_saving);
     t->is_loading = false;
     vsr_send_back(r, out);
     if (!is_loaded && t->has_touched_state) {
@@ -192,7 +211,9 @@ enum vsr_drop vsr_on_loaded(struct vsr_replica *r, bool is_loaded, struct vsr_ef
         vsr_transfer_restart(r, out);
         return VSR_DROP_MALFORMED;
     }
+    VSR_ASSERT(t->has_touched_state);
     VSR_ASSERT(t->snapshot.op > r->commit);
+    VSR_ASSERT(t->snapshot.op > r->checkpoint.snapshot.op);
     r->counters.snapshots_loaded++;
     r->loads_failed = 0;
     effects_notice(out, VSR_NOTICE_SNAPSHOT_LOADED, t->provider, t->snapshot.op);

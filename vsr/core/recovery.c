@@ -28,6 +28,9 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
     VSR_ASSERT(r->recovery.nonce != 0); /* 0 is a question that was not asked */
+    VSR_ASSERT(!r->recovery.is_installed);
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE);
+    VSR_ASSERT((uint32_t)r->durability.durable != 0); /* 9.2: this life's incarnation is */
     r->recovery.ticks_left = vsr_patience(r, r->recovery.repeats++);
     struct vsr_recovery *recovery = vsr_make_recovery(r, &buffer);
     if (recovery == NULL) {
@@ -41,7 +44,9 @@ static void ask(struct vsr_replica *r, struct vsr_effects *out)
 
 void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
 {
-    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING && !r->recovery.is_installed);
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
+    VSR_ASSERT(!r->recovery.is_installed);
+    VSR_ASSERT(!r->transfer.is_loading);
     vsr_transfer_break_off(r);
     memset(&r->recovery, 0, sizeof r->recovery);
     r->recovery.nonce = next_nonce(r);
@@ -57,6 +62,10 @@ void vsr_recovery_start(struct vsr_replica *r, struct vsr_effects *out)
 static void begin_again(struct vsr_replica *r)
 {
     VSR_ASSERT(!r->transfer.is_loading); /* nothing comes between a load and its end */
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED);
+    VSR_ASSERT(r->queue.count == 0);
+    VSR_ASSERT(r->batch.buffer.header == NULL); /* no primary begins again */
+    VSR_ASSERT(r->replies_open == 0);
     vsr_transfer_reset(r);
     vsr_withdraw_vote(r);
     vsr_clear_in_view(r);
@@ -66,7 +75,8 @@ static void begin_again(struct vsr_replica *r)
 
 void vsr_leave_fork(struct vsr_replica *r)
 {
-    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(!is_primary(r)); /* its log is the view's, whatever is said */
     /* Nothing is cut off: the entries may be right and the message wrong. RECOVERING it gives them
      * to nobody, acknowledges nothing and has no part in view changes, until the view's are there.
      */
@@ -75,8 +85,12 @@ void vsr_leave_fork(struct vsr_replica *r)
 
 void vsr_lose_state(struct vsr_replica *r, struct vsr_effects *out)
 {
-    VSR_ASSERT(!r->is_applying && !r->checkpoint.is_saving && !is_serving(r));
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(!r->checkpoint.is_saving);
+    VSR_ASSERT(!is_serving(r));
     VSR_ASSERT(!r->transfer.is_loading);
+    VSR_ASSERT(r->transfer.has_touched_state); /* or there is a state to go back to */
+    VSR_ASSERT(r->transfer.kind != TRANSFER_NONE);
     vsr_client_table_clear(&r->clients);
     r->source = vsr_next_provider(r, r->transfer.provider);
     r->has_source = true;
@@ -111,6 +125,7 @@ void vsr_recovery_tick(struct vsr_replica *r, struct vsr_effects *out)
         vsr_recovery_start(r, out); /* Its primary has gone on to another view, or is gone. */
         return;
     }
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE); /* no other kind is gathered in this status */
     VSR_ASSERT(recovery->ticks_left > 0);
     if (--recovery->ticks_left == 0) ask(r, out);
 }
@@ -129,6 +144,7 @@ static void pass_on(struct vsr_replica *r, const struct vsr_recovery *recovery,
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(vsr_members_has_other(&r->members, recovery->header.from));
     if (recovery->way != VSR_WAY_ROUND || primary == r->members.self ||
         primary == recovery->header.from)
         return;
@@ -155,6 +171,7 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING); /* that has nothing to give */
     if (recovery->way >= VSR_WAY_COUNT) return VSR_DROP_MALFORMED;
     vsr_forget_claims(r, from);
     if (m->header->view > r->view) {
@@ -162,6 +179,9 @@ enum vsr_drop vsr_on_recovery(struct vsr_replica *r, struct vsr_buffer *m, struc
         return VSR_DROP_NONE;
     }
     if (r->status != VSR_STATUS_NORMAL) return VSR_DROP_STATUS;
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));      /* 9.2 */
+    VSR_ASSERT(r->commit <= r->log.op); /* or who asked takes it for malformed */
     struct vsr_recovery_response *response = vsr_make_recovery_response(r, &buffer);
     if (response == NULL) return VSR_DROP_NO_BUFFER;
     response->asker = from;
@@ -197,6 +217,7 @@ uint32_t vsr_recovery_lacks(const struct vsr_replica *r)
 
     VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
     VSR_ASSERT(!vsr_members_is_alone(&r->members));
+    VSR_ASSERT(!answers[r->members.self].is_here); /* nobody answers himself */
     for (uint32_t i = 0; i < r->members.count; i++)
         if (answers[i].is_here && answers[i].view > view) view = answers[i].view;
     const uint32_t primary = vsr_members_primary(&r->members, view);
@@ -220,6 +241,7 @@ static const struct vsr_recovery_answer *find_primary(const struct vsr_replica *
         count++;
         if (answers[i].view > view) view = answers[i].view;
     }
+    VSR_ASSERT(count < r->members.count); /* our own is none of them */
     *primary = vsr_members_primary(&r->members, view);
     if (count < r->members.quorums.recovery || view < r->view) return NULL;
     const struct vsr_recovery_answer *answer = &answers[*primary];
@@ -237,11 +259,14 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     const struct vsr_recovery_response *response = vsr_read_recovery_response(m->header);
     uint32_t primary;
 
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     if (r->status == VSR_STATUS_NORMAL) return pass_back(r, m, response->asker, out);
+    VSR_ASSERT(r->status == VSR_STATUS_RECOVERING);
     if (response->asker != r->members.self) return VSR_DROP_MISDELIVERED;
     /* 0 is what stands there before anything was asked. */
     if (response->nonce == 0 || response->nonce != r->recovery.nonce || r->recovery.is_installed)
         return VSR_DROP_WRONG_NONCE;
+    VSR_ASSERT((uint32_t)r->durability.durable != 0); /* 9.2: nothing was asked before */
     if (response->commit > response->op) return VSR_DROP_MALFORMED;
     /* A sender's newer answer takes the place of its older one. */
     r->recovery.answers[m->header->from] = (struct vsr_recovery_answer){
@@ -257,6 +282,7 @@ enum vsr_drop vsr_on_recovery_response(struct vsr_replica *r, struct vsr_buffer 
     if (answer == NULL) return VSR_DROP_NONE;
     VSR_ASSERT(answer->commit <= answer->op); /* as it came in */
     VSR_ASSERT(answer->view >= r->view);
+    VSR_ASSERT(primary != r->members.self);
     if (answer->view > r->view) vsr_set_view(r, answer->view, out);
     vsr_note_commit(r, answer->commit, answer->commit_checksum);
     /* Who was of no use is not asked first again: the others' turn, and then its own. */

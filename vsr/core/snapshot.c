@@ -67,6 +67,7 @@ static bool is_free_list_whole(const struct vsr_client_table *table)
     for (uint32_t slot = 0; slot < table->count; slot++)
         count += vsr_client_table_at(table, slot)->session == 0;
     for (uint32_t next = table->free; next != 0 && listed <= count; listed++) {
+        VSR_ASSERT(next <= table->count); /* of our own, or as load_session() has let it in */
         const struct vsr_client_entry *entry = vsr_client_table_at(table, next - 1);
         if (entry->session != 0) return false;
         next = entry->next_free;
@@ -89,7 +90,9 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
     };
 
     /* What vsr_replica_load asks of a head and its slots, here and in the loop. */
-    VSR_ASSERT(head.slots <= r->options.sessions_max && head.free <= head.slots);
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(head.slots <= r->options.sessions_max);
+    VSR_ASSERT(head.free <= head.slots);
     VSR_DCHECK(is_free_list_whole(&r->clients));
     vsr_entry_at_applied(r, &head.checksum, &head.timestamp);
     if (!write(stream, &head, sizeof head)) return false;
@@ -107,7 +110,10 @@ bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, voi
             .next_free = entry->session == 0 ? entry->next_free : 0,
         };
         VSR_ASSERT(session.result_bytes <= r->options.result_bytes_max);
+        VSR_ASSERT(session.next_free <= head.slots);
         VSR_ASSERT(session.session <= session.last_op || session.session == 0);
+        VSR_ASSERT(session.last_op <= head.op || session.session == 0);
+        VSR_ASSERT(session.result_bytes == 0 || session.session != 0);
         VSR_ASSERT(session.session != 0 ? session.past_session < session.session
                                         : session.past_session != 0);
         if (!write(stream, &session, sizeof session) ||
@@ -140,6 +146,8 @@ static bool load_session(struct vsr_replica *r, const struct snapshot_head *head
     struct vsr_client_entry *entry =
         vsr_client_table_restore(&r->clients, &opening, session.session);
     if (entry == NULL) return false;
+    VSR_ASSERT(r->clients.count == slot + 1);
+    VSR_ASSERT(entry->session == session.session);
     r->clients.past[slot] = (struct vsr_client_past){session.past_session, session.past_number};
     entry->last_op = session.last_op;
     entry->address = session.address;
@@ -156,6 +164,8 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
 {
     struct snapshot_head head;
 
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(!r->checkpoint.is_saving);
     if (!read(stream, &head, sizeof head)) return false;
     if (head.magic != SNAPSHOT_MAGIC || head.slots > r->options.sessions_max ||
         head.free > head.slots)
@@ -170,6 +180,7 @@ bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *strea
     for (uint32_t i = 0; i < head.slots; i++)
         if (!load_session(r, &head, read, stream)) return false;
     VSR_ASSERT(r->clients.count == head.slots);
+    VSR_ASSERT(r->clients.open <= r->clients.count);
     r->clients.free = head.free;
     if (!is_free_list_whole(&r->clients)) return false;
     r->clients.evictions = head.evictions;
@@ -209,7 +220,9 @@ bool vsr_checkpoint_save(struct vsr_replica *r, struct vsr_effects *out)
     if (!c->is_wanted || c->is_saving || r->is_applying || r->transfer.is_loading) return false;
     if (r->status == VSR_STATUS_RECOVERING || r->status == VSR_STATUS_HALTED) return false;
     if (!may_save(r)) return false;
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
     VSR_ASSERT(r->applied > 0); /* nobody wants one of nothing */
+    VSR_ASSERT(r->applied >= c->snapshot.op);
     c->is_wanted = false;
     vsr_send_away(r, out);
     c->is_saving = true;

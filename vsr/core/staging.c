@@ -9,8 +9,10 @@ void vsr_transfer_drop_after(struct vsr_replica *r, vsr_op op)
 {
     struct vsr_transfer *t = &r->transfer;
 
-    VSR_ASSERT(t->op >= t->base && t->op - t->base <= (vsr_op)r->log.mask + 1);
+    VSR_ASSERT(t->op >= t->base);
+    VSR_ASSERT(t->op - t->base <= (vsr_op)r->log.mask + 1);
     VSR_ASSERT(op >= t->base);
+    VSR_ASSERT(op <= t->op);
     for (; t->op > op; t->op--)
         if (t->ring[t->op & r->log.mask].header != NULL) unref(r, &t->ring[t->op & r->log.mask]);
 }
@@ -24,6 +26,9 @@ void vsr_transfer_break_off(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->op >= t->base);
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
+    VSR_ASSERT(!t->has_snapshot || t->base == t->snapshot.op); /* what is kept fits together */
     *t = (struct vsr_transfer){
         .ring = t->ring,
         .doublings = t->doublings,
@@ -53,10 +58,16 @@ bool vsr_replace_log(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
-    VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
-    VSR_ASSERT(!t->needs_snapshot && !t->is_loading);
-    VSR_ASSERT(t->op == t->target && t->op_checksum == t->target_checksum);
-    VSR_ASSERT(t->base >= r->commit && t->base <= r->log.op);
+    VSR_ASSERT(r->status != VSR_STATUS_NORMAL); /* within a view a log only grows */
+    VSR_ASSERT(!r->is_applying);
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(t->kind != TRANSFER_BEHIND);
+    VSR_ASSERT(!t->needs_snapshot);
+    VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(t->op == t->target);
+    VSR_ASSERT(t->op_checksum == t->target_checksum);
+    VSR_ASSERT(t->base >= r->commit);
+    VSR_ASSERT(t->base <= r->log.op);
     VSR_ASSERT(r->log.start <= r->applied);
     const uint64_t kept = t->base - r->log.start;
     const uint64_t size = (uint64_t)r->log.mask + 1;
@@ -71,7 +82,8 @@ bool vsr_replace_log(struct vsr_replica *r)
         vsr_log_append(&r->log, *place);
         *place = (struct vsr_buffer){0};
     }
-    VSR_ASSERT(r->log.op == t->op && r->log.head_checksum == t->op_checksum);
+    VSR_ASSERT(r->log.op == t->op);
+    VSR_ASSERT(r->log.head_checksum == t->op_checksum);
     r->counters.log_transfers += t->op > t->base;
     return true;
 }

@@ -59,7 +59,9 @@ static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32
     uint32_t bytes = sizeof *state;
 
     VSR_ASSERT(bytes <= capacity);
+    VSR_ASSERT(state->header.count == 0);
     VSR_ASSERT(state->base >= r->log.start); /* who is behind is given none */
+    VSR_ASSERT(state->base <= r->log.op);
     state->end = state->base;
     while (state->end < r->log.op) {
         const struct vsr_header *entry = vsr_log_buffer(&r->log, state->end + 1)->header;
@@ -70,6 +72,7 @@ static void fill_body(struct vsr_replica *r, struct vsr_new_state *state, uint32
         state->end++;
     }
     VSR_ASSERT(bytes <= capacity);
+    VSR_ASSERT(state->end - state->base == state->header.count);
     state->header.bytes = bytes;
 }
 
@@ -79,6 +82,7 @@ static void send_prepares(struct vsr_replica *r, vsr_op base, vsr_op end, uint32
 {
     VSR_ASSERT(is_serving(r)); /* they are the view's own */
     VSR_ASSERT(end <= r->log.op);
+    VSR_ASSERT(base < end);
     VSR_ASSERT(end - base <= REORDER_MAX); /* as many as who is behind can keep */
 
     for (vsr_op op = base + 1; op <= end; op++) {
@@ -98,6 +102,7 @@ static enum vsr_drop may_answer(const struct vsr_replica *r, const struct vsr_ge
 
     if (r->status == VSR_STATUS_NORMAL)
         return is_for_selected ? VSR_DROP_STARTED_VIEW : VSR_DROP_NONE;
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
     if (!is_for_selected || r->log_view == r->view || r->transfer.kind != TRANSFER_NONE)
         return VSR_DROP_STATUS;
     return get->header.from == r->primary ? VSR_DROP_NONE : VSR_DROP_WRONG_SENDER;
@@ -114,6 +119,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
     const uint32_t from = (uint32_t)m->header->from;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(m->header->view == r->view);
     enum vsr_drop why = may_answer(r, get);
     if (why != VSR_DROP_NONE) return why;
     if (get->commit > get->from_op) return VSR_DROP_MALFORMED;
@@ -137,6 +143,7 @@ enum vsr_drop vsr_on_get_state(struct vsr_replica *r, struct vsr_buffer *m, stru
         vsr_make_new_state(r, sizeof(struct vsr_new_state), capacity, &buffer);
     if (state == NULL) return VSR_DROP_NO_BUFFER;
 
+    VSR_ASSERT(r->commit <= r->log.op); /* or who asked takes it for malformed */
     state->nonce = get->nonce;
     state->base = state->end = base;
     state->op = r->log.op;
@@ -193,6 +200,8 @@ static enum vsr_drop close_gap(struct vsr_replica *r, const struct vsr_new_state
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(r->transfer.kind == TRANSFER_NONE); /* that comes before what follows it */
     if (!fetch->is_waiting) return VSR_DROP_WRONG_NONCE;
+    VSR_ASSERT(!r->transfer.is_loading);
+    VSR_ASSERT(fetch->nonce != 0);
     if (state->op > fetch->op_heard) fetch->op_heard = state->op;
     if (state->op <= r->log.op) {
         /* It has no more than we do, and that answers nothing: another one's answer to the same
@@ -221,6 +230,8 @@ enum vsr_drop vsr_on_new_state(struct vsr_replica *r, struct vsr_buffer *m, stru
 {
     const struct vsr_new_state *state = vsr_read_new_state(m->header);
 
+    VSR_ASSERT(m->header->view == r->view);
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     const bool is_gap = r->status == VSR_STATUS_NORMAL && r->transfer.kind == TRANSFER_NONE;
     /* 0 is what stands there before anything was asked. */
     if (state->nonce == 0 || state->nonce != (is_gap ? r->in_view.fetch.nonce : r->transfer.nonce))

@@ -61,6 +61,7 @@ uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats)
     const uint32_t most = PATIENCE_SUSPICIONS * r->options.suspect_ticks;
     uint32_t ticks = r->options.resend_ticks;
 
+    VSR_ASSERT(ticks > 0); /* nobody is asked twice in a tick */
     while (repeats-- > 0 && ticks < most)
         ticks *= 2;
     return ticks;
@@ -68,7 +69,8 @@ uint32_t vsr_patience(const struct vsr_replica *r, uint32_t repeats)
 
 const struct vsr_prepare *vsr_entry_in(const struct vsr_new_state *state, uint32_t offset)
 {
-    VSR_ASSERT(offset >= sizeof *state && offset <= state->header.bytes);
+    VSR_ASSERT(offset >= sizeof *state);
+    VSR_ASSERT(offset <= state->header.bytes);
     const uint32_t left = state->header.bytes - offset;
     const struct vsr_prepare *entry =
         (const struct vsr_prepare *)(const void *)((const uint8_t *)state + offset);
@@ -105,6 +107,7 @@ static void ask_for_chunk(struct vsr_replica *r, struct vsr_effects *out)
         t->snapshot = (struct vsr_snapshot){0};
         t->snapshot_at = 0;
     }
+    VSR_ASSERT((t->snapshot.op == 0) == (t->snapshot_at == 0)); /* what has a name has begun */
     struct vsr_get_chunk *get = vsr_make_get_chunk(r, &buffer);
     if (get == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -124,7 +127,8 @@ static void transmit(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(vsr_members_has_other(&r->members, t->provider));
     VSR_ASSERT(!t->is_loading);
-    VSR_ASSERT(t->kind != TRANSFER_NONE && t->nonce != 0);
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(t->nonce != 0);
     t->ticks_left = vsr_patience(r, t->doublings);
     if (t->needs_snapshot && !t->has_snapshot) {
         ask_for_chunk(r, out);
@@ -185,6 +189,8 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
             return;
         }
         VSR_ASSERT(t->snapshot_at == t->snapshot.bytes);
+        VSR_ASSERT(t->base == t->snapshot.op);
+        VSR_ASSERT(!t->has_touched_state);
         t->is_loading = true;
         vsr_send_away(r, out);
         effects_next(out, VSR_EFFECT_LOAD)->snapshot = t->snapshot;
@@ -194,6 +200,7 @@ void vsr_transfer_finish(struct vsr_replica *r, struct vsr_effects *out)
         execute_common(r, out);
         return;
     }
+    VSR_ASSERT(!r->recovery.is_installed || r->status != VSR_STATUS_RECOVERING); /* once */
     if (r->status == VSR_STATUS_RECOVERING) r->recovery.is_installed = true;
     VSR_ASSERT(r->log.op >= r->commit);
     vsr_transfer_reset(r);
@@ -213,7 +220,9 @@ static void begin_from_commit(struct vsr_replica *r)
 {
     struct vsr_transfer *t = &r->transfer;
 
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
     VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(r->commit <= r->log.op);
     vsr_transfer_drop_entries(r);
     t->base = t->op = r->commit;
     t->op_checksum = r->commit_checksum;
@@ -229,6 +238,8 @@ static void need_snapshot(struct vsr_replica *r)
 
     VSR_ASSERT(!t->has_snapshot);
     VSR_ASSERT(!t->is_loading);
+    VSR_ASSERT(t->op == t->base); /* what follows a snapshot comes after it */
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
     t->needs_snapshot = true;
     const bool has_part = t->snapshot_at > 0 && t->snapshot_at < t->snapshot.bytes;
     if (!has_part || t->snapshot.op <= r->commit || t->snapshot_from == t->provider) return;
@@ -261,6 +272,7 @@ static void fit_to_target(struct vsr_replica *r)
     }
     if (t->target > t->op) return; /* Who is asked for the rest looks at what it is to follow. */
     const bool is_gathered = t->target > t->base;
+    VSR_ASSERT(!is_gathered || t->ring[t->target & r->log.mask].header != NULL);
     const vsr_checksum checksum =
         is_gathered ? log_prepare(&t->ring[t->target & r->log.mask])->entry.checksum : 0;
     if (!is_gathered || checksum != t->target_checksum) {
@@ -291,7 +303,8 @@ static bool set_out(struct vsr_replica *r, enum vsr_transfer_kind kind, uint32_t
         t->base = t->op = r->log.op;
         t->op_checksum = r->log.head_checksum;
     }
-    VSR_ASSERT(t->has_snapshot ? t->base == t->snapshot.op : t->base <= r->log.op);
+    VSR_ASSERT(t->has_snapshot || t->base <= r->log.op);
+    VSR_ASSERT(!t->has_snapshot || t->base == t->snapshot.op);
     vsr_transfer_break_off(r);
     t->kind = kind;
     t->provider = provider;
@@ -322,6 +335,9 @@ void vsr_transfer_start(struct vsr_replica *r, enum vsr_transfer_kind kind, uint
     VSR_ASSERT(vsr_members_has(&r->members, provider));
     /* Within the view only a snapshot is gathered. */
     VSR_ASSERT((kind == TRANSFER_BEHIND) == (r->status == VSR_STATUS_NORMAL));
+    VSR_ASSERT((kind == TRANSFER_RECOVERY) == (r->status == VSR_STATUS_RECOVERING));
+    VSR_ASSERT(kind != TRANSFER_SELECTED || is_primary(r));
+    VSR_ASSERT(kind != TRANSFER_CATCH_UP || !is_primary(r)); /* whose view would that be? */
     if (set_out(r, kind, provider, target, target_checksum, out)) vsr_transfer_ask(r, out);
 }
 
@@ -338,7 +354,8 @@ void vsr_transfer_restart(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
     const uint32_t refusals = t->refusals + 1;
 
-    VSR_ASSERT(t->kind != TRANSFER_NONE && !t->is_loading);
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(!t->is_loading);
     const struct vsr_transfer before = *t;
     vsr_transfer_reset(r);
     if (!set_out(r, before.kind, before.provider, before.has_target ? before.target : UINT64_MAX,
@@ -375,6 +392,7 @@ static enum vsr_drop stage_body(struct vsr_replica *r, const struct vsr_new_stat
         offset += entry->header.bytes;
         t->op++;
         t->op_checksum = entry->entry.checksum;
+        VSR_ASSERT(t->ring[t->op & r->log.mask].header == NULL); /* or a buffer would be lost */
         t->ring[t->op & r->log.mask] = copy;
     }
     return VSR_DROP_NONE;
@@ -386,8 +404,10 @@ enum vsr_drop vsr_gather(struct vsr_replica *r, const struct vsr_new_state *stat
     struct vsr_transfer *t = &r->transfer;
 
     VSR_ASSERT(!t->is_loading);
-    VSR_ASSERT(t->kind != TRANSFER_NONE && t->kind != TRANSFER_BEHIND);
+    VSR_ASSERT(t->kind != TRANSFER_NONE);
+    VSR_ASSERT(t->kind != TRANSFER_BEHIND);
     VSR_ASSERT(t->op >= t->base);
+    VSR_ASSERT(vsr_members_has_other(&r->members, state->header.from));
 
     if (is_bound(t) && state->header.from != t->provider) return VSR_DROP_WRONG_SENDER;
     t->provider = (uint32_t)state->header.from; /* or whoever was asked before */
@@ -444,6 +464,8 @@ void vsr_transfer_tick(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_transfer *t = &r->transfer;
 
     if (t->kind == TRANSFER_NONE) return;
+    VSR_ASSERT((t->kind == TRANSFER_BEHIND) == (r->status == VSR_STATUS_NORMAL));
+    VSR_ASSERT((t->kind == TRANSFER_RECOVERY) == (r->status == VSR_STATUS_RECOVERING));
     if (t->kind == TRANSFER_BEHIND && !t->is_loading && (!has_gap(r) || r->log.op > t->began_at)) {
         vsr_transfer_reset(r); /* The log comes another way. */
         return;

@@ -18,6 +18,8 @@ enum { DOUBLINGS_MAX = 5 };
 
 void vsr_halt(struct vsr_replica *r, enum vsr_notice why, vsr_op op, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED); /* it is said once */
     effects_notice(out, why, r->members.self, op);
     r->status = VSR_STATUS_HALTED;
 }
@@ -60,11 +62,13 @@ void vsr_draw_suspicion(struct vsr_replica *r)
 
     r->suspect_ticks = vsr_grown(r, r->options.suspect_ticks + r->members.self * (spread * 3 / 4) +
                                         (uint32_t)(splitmix_next(&r->random) % spread));
+    VSR_ASSERT(r->suspect_ticks >= r->options.suspect_ticks);
 }
 
 /** Draws T_vc, which doubles with every view change in a row that did not end. */
 static uint32_t view_change_ticks(struct vsr_replica *r)
 {
+    VSR_ASSERT(r->options.suspect_ticks > 0);
     return vsr_grown(r, r->options.suspect_ticks) +
            (uint32_t)(splitmix_next(&r->random) % r->options.suspect_ticks);
 }
@@ -74,6 +78,7 @@ void vsr_note_progress(struct vsr_replica *r)
     struct vsr_transfer *t = &r->transfer;
 
     VSR_ASSERT(t->kind != TRANSFER_NONE); /* or nothing was asked for */
+    VSR_ASSERT(!t->is_loading);           /* all has come before that */
     /* Answered at the first asking: so much patience was not needed. Else the next question begins
      * with as much, or on a slow network each would be asked many times over. */
     if (t->tries == 0 && t->doublings > 0) t->doublings--;
@@ -87,6 +92,8 @@ void vsr_start_view_timer(struct vsr_replica *r)
     VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
     r->change.ticks_left = view_change_ticks(r);
     r->change.ticks_to_resend = r->options.resend_ticks;
+    VSR_ASSERT(r->change.ticks_left > 0);
+    VSR_ASSERT(r->change.ticks_to_resend > 0);
 }
 
 void vsr_clear_in_view(struct vsr_replica *r)
@@ -100,7 +107,9 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
     VSR_ASSERT(!r->transfer.is_loading); /* nothing comes between a load and its end */
     VSR_ASSERT(r->status != VSR_STATUS_STARTING);
-    VSR_ASSERT(view > r->view && view <= VSR_VIEW_MAX);
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED);
+    VSR_ASSERT(view > r->view);
+    VSR_ASSERT(view <= VSR_VIEW_MAX);
     if (r->status == VSR_STATUS_NORMAL) {
         if (is_primary(r)) vsr_flush_replies(r, out);
         vsr_note_commit(r, r->commit, r->commit_checksum);
@@ -120,8 +129,11 @@ void vsr_set_view(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 void vsr_install_view(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED);
     VSR_ASSERT(r->transfer.kind == TRANSFER_NONE);
     VSR_ASSERT(r->log.op >= r->commit);
+    /* A view's log is put in place once; RECOVERING may be from a fork in the same view. */
+    VSR_ASSERT(r->log_view < r->view || r->status == VSR_STATUS_RECOVERING);
     r->log_view = r->view;
     r->confirmed = r->log.op;
     vsr_persist(r, out);

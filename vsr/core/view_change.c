@@ -38,6 +38,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
 {
     const uint32_t primary = vsr_members_primary(&r->members, view);
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING); /* that has a question of its own */
     VSR_ASSERT(view >= r->view);
     if (primary == r->members.self) return;
     if (view > r->view) {
@@ -46,6 +47,7 @@ void vsr_catch_up(struct vsr_replica *r, vsr_view view, struct vsr_effects *out)
         vsr_persist(r, out);
     }
     if (r->log_view == r->view || r->transfer.kind == TRANSFER_CATCH_UP) return;
+    VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
     vsr_transfer_start(r, TRANSFER_CATCH_UP, primary, UINT64_MAX, 0, out);
 }
 
@@ -56,9 +58,13 @@ static void send_do_view_change(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer;
 
     VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
-    VSR_ASSERT(own->commit <= own->op); /* or vsr_on_do_view_change takes it for malformed */
     VSR_ASSERT(vsr_is_durable(r));
-    VSR_ASSERT(own->is_here && r->log_view < r->view);
+    VSR_ASSERT(own->is_here);
+    VSR_ASSERT(own->log_view == r->log_view);
+    /* Or vsr_on_do_view_change takes it for malformed. */
+    VSR_ASSERT(own->log_view < r->view);
+    VSR_ASSERT(own->log_start <= own->op);
+    VSR_ASSERT(own->commit <= own->op);
     struct vsr_do_view_change *do_view_change = vsr_make_do_view_change(r, &buffer);
     if (do_view_change == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -103,6 +109,9 @@ static uint32_t select_log(const struct vsr_replica *r)
                              : logs[i].op > logs[best].op;
         if (is_better) best = i;
     }
+    VSR_ASSERT(logs[best].is_here);
+    VSR_ASSERT(logs[best].commit <= logs[best].op); /* as it came in */
+    VSR_ASSERT(logs[best].log_view < r->view);
     return best;
 }
 
@@ -114,6 +123,7 @@ static void try_start_view(struct vsr_replica *r, struct vsr_effects *out)
     if (!is_primary(r) || r->in_view.is_log_selected || !logs[r->members.self].is_here) return;
     VSR_ASSERT(r->log_view < r->view);
     VSR_ASSERT(r->transfer.kind == TRANSFER_NONE); /* the log that it is of is not chosen yet */
+    VSR_ASSERT(!logs[r->members.self].is_out_of_reach);
     if (count_eligible(r) < r->members.quorums.view_change) return;
 
     /* Chosen once. To choose again when one more log is known would be as safe, since nothing of
@@ -145,6 +155,8 @@ static void begin_as_primary(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->replies_open == 0);
     VSR_ASSERT(r->queue.count == 0);
     VSR_ASSERT(r->batch.buffer.header == NULL); /* requests are admitted from now on */
+    VSR_ASSERT(r->in_view.acked[self] == 0);    /* 6.4.5: acknowledgements start from nothing */
+    VSR_ASSERT(!r->in_view.is_abdicating);
     r->counters.views_started++;
     r->in_view.view_start_op = r->log.op;
     memset(r->peers.applied, 0, sizeof r->peers.applied);
@@ -163,6 +175,8 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(!is_primary(r));
     VSR_ASSERT(r->replies_open == 0);
+    VSR_ASSERT(r->queue.count == 0);
+    VSR_ASSERT(!r->in_view.fetch.is_waiting);
     r->in_view.fetch.provider = r->primary;
     r->in_view.is_ack_due = true;
     effects_notice(out, VSR_NOTICE_BACKUP, r->in_view.fetch.provider, r->log.op);
@@ -171,10 +185,14 @@ static void begin_as_backup(struct vsr_replica *r, struct vsr_effects *out)
 void vsr_become_normal(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(r->status != VSR_STATUS_NORMAL);
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
     VSR_ASSERT(r->status != VSR_STATUS_HALTED);
     VSR_ASSERT(r->log_view == r->view);
     VSR_ASSERT(vsr_is_durable(r));
-    VSR_ASSERT(r->transfer.op == r->transfer.base && !r->transfer.has_snapshot);
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE);
+    VSR_ASSERT(r->transfer.op == r->transfer.base);
+    VSR_ASSERT(!r->transfer.has_snapshot);
+    VSR_ASSERT(r->commit <= r->log.op);
     if (r->status == VSR_STATUS_RECOVERING) {
         r->counters.recoveries++;
         r->has_source = false;
@@ -203,6 +221,7 @@ static void note_own(struct vsr_replica *r)
     struct vsr_known_log *own = &r->in_view.logs[r->members.self];
 
     if (own->is_here) return;
+    VSR_ASSERT(r->transfer.kind == TRANSFER_NONE);
     VSR_ASSERT(r->log_view < r->view); /* in a view that has started it would be no vote */
     *own = (struct vsr_known_log){
         .is_here = true,
@@ -236,6 +255,9 @@ void vsr_count_votes(struct vsr_replica *r, struct vsr_effects *out)
 {
     const vsr_view target = vsr_members_voted(&r->members, r->change.votes);
 
+    VSR_ASSERT(r->status != VSR_STATUS_HALTED);
+    VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* nobody else votes, and we had not to */
+    VSR_ASSERT(target <= VSR_VIEW_MAX);
     if (target > r->view) vsr_enter_view_change(r, target, out);
 }
 
@@ -251,6 +273,7 @@ enum vsr_drop vsr_on_start_view_change(struct vsr_replica *r, struct vsr_buffer 
     const struct vsr_start_view_change *vote = vsr_read_start_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING);
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (vote->target > VSR_VIEW_MAX) return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) vsr_tell_view(r, from, out);
@@ -275,6 +298,7 @@ enum vsr_drop vsr_on_do_view_change(struct vsr_replica *r, struct vsr_buffer *m,
     const struct vsr_do_view_change *do_view_change = vsr_read_do_view_change(m->header);
     const uint32_t from = (uint32_t)m->header->from;
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING);
     VSR_ASSERT(vsr_members_has_other(&r->members, from));
     if (do_view_change->log_view >= m->header->view ||
         do_view_change->commit > do_view_change->op ||
@@ -316,6 +340,8 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
 {
     const struct vsr_start_view *start_view = vsr_read_start_view(m->header);
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING);
+    VSR_ASSERT(m->header->from == primary_in(r, m->header->view));
     if (m->header->view < r->view) {
         vsr_tell_view(r, (uint32_t)m->header->from, out);
         return VSR_DROP_STALE_VIEW;
@@ -334,6 +360,8 @@ enum vsr_drop vsr_on_start_view(struct vsr_replica *r, struct vsr_buffer *m,
         vsr_start_view_timer(r);
     }
     VSR_ASSERT(r->status == VSR_STATUS_VIEW_CHANGE);
+    VSR_ASSERT(m->header->view == r->view);
+    VSR_ASSERT(!is_primary(r));
     VSR_ASSERT(r->log_view < r->view); /* what has started here is not cut */
     vsr_note_commit(r, start_view->commit, start_view->commit_checksum);
     if (r->transfer.kind == TRANSFER_CATCH_UP && r->transfer.has_target)
@@ -356,6 +384,7 @@ static void pass_over_silent(struct vsr_replica *r)
     VSR_ASSERT(is_primary(r));
     VSR_ASSERT(log->is_here); /* or it was not chosen */
     VSR_ASSERT(r->in_view.is_log_selected);
+    VSR_ASSERT(r->transfer.provider != r->members.self); /* that one answers */
     log->is_out_of_reach = true;
     if (count_eligible(r) < r->members.quorums.view_change) {
         log->is_out_of_reach = false; /* There is no other way. */

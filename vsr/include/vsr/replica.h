@@ -228,7 +228,8 @@ enum vsr_drop vsr_replica_step(struct vsr_replica *r, const struct vsr_event *ev
 
 /* Snapshots, for a host that performs VSR_EFFECT_SAVE and VSR_EFFECT_LOAD. */
 
-/** Writes the replica's part: the client table and where the log stands. Returns what write did. */
+/** Writes the replica's part: the client table and where the log stands. No apply effect is out.
+ * Returns what write did. */
 bool vsr_replica_save(const struct vsr_replica *r, vsr_snapshot_write write, void *stream);
 /** Reads it back. Returns false on bytes that are not of a replica with these options. */
 bool vsr_replica_load(struct vsr_replica *r, vsr_snapshot_read read, void *stream);
