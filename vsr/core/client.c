@@ -253,6 +253,8 @@ struct vsr_client *vsr_client_init(void *memory, const struct vsr_client_options
     c->displaced.next = (uint32_t *)(void *)(base + l.displaced_next);
     c->displaced.mask = vsr_displaced_lists(options->sessions) - 1;
     c->stride = session_stride(options);
+    VSR_ASSERT(c->stride % 64 == 0);
+    VSR_ASSERT(c->stride >= sizeof(struct vsr_session) + sizeof(struct vsr_register));
     c->random = options->id[0] ^ options->id[1];
     c->first.to = hint_mask(c);
     c->again.to = all_mask(c);

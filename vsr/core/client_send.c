@@ -58,6 +58,7 @@ void vsr_client_retry(struct vsr_client *c, struct vsr_session *s, struct vsr_cl
     uint32_t doublings =
         s->attempts < c->options.retry_doublings ? s->attempts : c->options.retry_doublings;
     VSR_ASSERT(is_outstanding(s));
+    VSR_ASSERT(s->due_tick <= c->tick);
     s->attempts++;
     c->report.retries++;
     client_set_due(c, s, (uint64_t)c->options.retry_ticks << doublings);

@@ -25,6 +25,7 @@ static bool follows(uint64_t ns, uint64_t before_ns)
 void vsr_clock_read(struct vsr_clock *clock, uint64_t host_ns)
 {
     const uint64_t before = clock->now_ns;
+    VSR_ASSERT(clock->odd < STEP_READINGS);
     bool is_first = clock->host_ns == 0;
     bool is_step = !is_first && !follows(host_ns, clock->host_ns);
 

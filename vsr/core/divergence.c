@@ -102,7 +102,9 @@ static void judge(struct vsr_replica *r, vsr_op op, struct vsr_effects *out)
     const uint32_t count = r->members.count;
     uint32_t others = 0;
 
-    VSR_ASSERT(is_primary(r) && op != 0);
+    VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(op != 0);
+    VSR_ASSERT(r->in_view.compared.other[r->members.self] == 0); /* nobody differs from himself */
 
     for (uint32_t i = 0; i < count; i++)
         others += r->in_view.compared.other[i] != 0;
@@ -128,6 +130,7 @@ static void note_equal(struct vsr_replica *r, uint32_t from, const struct vsr_cl
     if (claim->op <= c->agreed.op) return;
     for (uint32_t i = 0; i < r->members.count; i++)
         count += i != r->members.self && c->equal[i] >= claim->op;
+    VSR_ASSERT(count <= r->members.count);
     if (count >= quorum_majority(r->members.count)) c->agreed = *claim;
 }
 

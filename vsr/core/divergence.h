@@ -24,12 +24,12 @@ struct vsr_divergence {
 struct vsr_comparisons {
     struct vsr_claim waiting[VSR_REPLICAS_MAX]; /* of an op that we have not come to; op 0: none */
     uint64_t waiting_witness[VSR_REPLICAS_MAX];
-    struct vsr_doubt doubts[VSR_REPLICAS_MAX];  /* that it is what we have */
-    vsr_op equal[VSR_REPLICAS_MAX];             /* the highest at which it was what we have */
-    vsr_op other[VSR_REPLICAS_MAX];             /* the first at which it was not; 0: none */
-    struct vsr_claim agreed;                    /* primary: the last that a majority has */
-    bool is_due;                                /* something waits */
-    bool is_split_said;                         /* once in a view */
+    struct vsr_doubt doubts[VSR_REPLICAS_MAX]; /* that it is what we have */
+    vsr_op equal[VSR_REPLICAS_MAX];            /* the highest at which it was what we have */
+    vsr_op other[VSR_REPLICAS_MAX];            /* the first at which it was not; 0: none */
+    struct vsr_claim agreed;                   /* primary: the last that a majority has */
+    bool is_due;                               /* something waits */
+    bool is_split_said;                        /* once in a view */
 };
 
 /** Adds the results of the op that has just been applied to the digest. */

@@ -25,9 +25,12 @@ static void open_sessions(struct vsr_replica *r, const struct vsr_prepare *prepa
         const struct vsr_request *request = request_at(prepare, offset);
         const struct vsr_register *payload =
             (const struct vsr_register *)(const void *)(request + 1);
+        VSR_ASSERT(request->kind == VSR_KIND_REGISTER); /* verified as it entered the log */
+        VSR_ASSERT(request->payload_bytes == sizeof *payload);
         vsr_client_table_register(&r->clients, payload, prepare->entry.op);
         offset += request_bytes(request);
     }
+    VSR_ASSERT(offset == prepare->header.bytes);
     vsr_note_pending_of(r, prepare->entry.op);
 }
 
@@ -39,10 +42,12 @@ static void close_sessions(struct vsr_replica *r, const struct vsr_prepare *prep
     VSR_ASSERT(prepare->entry.op == r->applied + 1);
     for (uint32_t i = 0; i < prepare->header.count; i++) {
         const struct vsr_request *request = request_at(prepare, offset);
+        VSR_ASSERT(request->kind == VSR_KIND_CLOSE);
         if (!vsr_client_table_close(&r->clients, request->session, request->slot))
             r->counters.requests_repeated++;
         offset += request_bytes(request);
     }
+    VSR_ASSERT(offset == prepare->header.bytes);
 }
 
 /**
@@ -64,6 +69,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
     uint32_t size = 0;
     bool is_skipped = false;
 
+    VSR_ASSERT(prepare->header.count <= r->options.batch_requests_max);
     for (uint32_t left = prepare->header.count; left > 0; left--) {
         const struct vsr_request *request = request_at(prepare, offset);
         struct vsr_client_entry *entry =
@@ -84,6 +90,7 @@ static uint32_t list_operations(struct vsr_replica *r, const struct vsr_prepare 
             .payload_bytes = request->payload_bytes,
         };
     }
+    VSR_ASSERT(offset == prepare->header.bytes); /* the requests are what was verified */
     /* Its number was pending, and is no more: the session would wait behind it for ever. */
     *is_pending_wrong = is_skipped;
     return (uint32_t)(next - r->operations);
@@ -99,6 +106,7 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->applied < r->commit);
 
     const struct vsr_prepare *prepare = vsr_log_at(&r->log, r->applied + 1);
+    VSR_ASSERT(prepare->entry.op == r->applied + 1);
     uint32_t count = 0;
     bool is_pending_wrong = false;
 
@@ -108,7 +116,6 @@ void vsr_execute(struct vsr_replica *r, struct vsr_effects *out)
         close_sessions(r, prepare);
     else
         count = list_operations(r, prepare, &is_pending_wrong);
-    VSR_ASSERT(count <= r->options.batch_requests_max);
     r->is_applying = true;
     if (is_pending_wrong && is_serving(r)) vsr_rebuild_pending(r);
     r->operation_count = count;

@@ -65,6 +65,7 @@ static void append(struct vsr_replica *r, const struct vsr_header *m, struct vsr
     }
     const uint32_t bytes = request_bytes(request);
     VSR_ASSERT(buffer->header->bytes + bytes <= m->bytes);
+    VSR_ASSERT(buffer->header->count < m->count);
     memcpy((uint8_t *)buffer->header + buffer->header->bytes, request, bytes);
     buffer->header->bytes += bytes;
     buffer->header->count++;
@@ -85,7 +86,8 @@ enum vsr_drop vsr_pass_on(struct vsr_replica *r, const struct vsr_header *m,
 
     VSR_ASSERT(m->type == VSR_REQUEST);
     VSR_ASSERT(r->replies_open == 0); /* a backup's are flushed in the step that opens them */
-    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(!is_primary(r));
     for (uint32_t offset = sizeof *m; offset < m->bytes;
          offset += request_bytes(request_at(m, offset))) {
         const struct vsr_request *request = request_at(m, offset);

@@ -75,7 +75,8 @@ static void check_clients(const struct vsr_replica *r)
         const struct vsr_client_entry *entry = vsr_client_table_at(&r->clients, slot);
 
         if (entry->session == 0) {
-            VSR_ASSERT(entry->pending == UINT64_MAX && r->clients.past[slot].session != 0);
+            VSR_ASSERT(entry->pending == UINT64_MAX);
+            VSR_ASSERT(r->clients.past[slot].session != 0);
             continue;
         }
         VSR_ASSERT(entry->session <= entry->last_op);
@@ -112,6 +113,52 @@ static void check_quorum(const struct vsr_replica *r)
     VSR_ASSERT(r->commit <= r->in_view.view_start_op || holders >= r->members.quorums.replication);
 }
 
+/** I14: what is gathered stands beside the log, and is whole up to where it ends. */
+static void check_transfer(const struct vsr_replica *r)
+{
+    const struct vsr_transfer *t = &r->transfer;
+
+    VSR_ASSERT(t->op >= t->base);
+    VSR_ASSERT(t->op - t->base <= (vsr_op)r->log.mask + 1);
+    VSR_ASSERT(t->snapshot_at <= t->snapshot.bytes);
+    VSR_ASSERT(!t->has_snapshot || t->base == t->snapshot.op);
+    for (vsr_op op = t->base + 1; op <= t->op; op++) {
+        const struct vsr_buffer *place = &t->ring[op & r->log.mask];
+        VSR_ASSERT(place->header != NULL);
+        VSR_ASSERT(log_prepare(place)->entry.op == op);
+    }
+    if (t->is_loading) {
+        VSR_ASSERT(t->has_snapshot);
+        VSR_ASSERT(!r->is_applying);
+        VSR_ASSERT(!r->checkpoint.is_saving);
+    }
+    if (t->kind == TRANSFER_NONE) return;
+    VSR_ASSERT((t->kind == TRANSFER_BEHIND) == (r->status == VSR_STATUS_NORMAL));
+    VSR_ASSERT((t->kind == TRANSFER_RECOVERY) == (r->status == VSR_STATUS_RECOVERING));
+    VSR_ASSERT((t->kind == TRANSFER_SELECTED) ==
+               (r->status == VSR_STATUS_VIEW_CHANGE && is_primary(r)));
+}
+
+/** What a role keeps is there in that role alone. */
+static void check_role(const struct vsr_replica *r)
+{
+    VSR_ASSERT(r->checkpoint.snapshot.op <= r->applied);
+    VSR_ASSERT(!r->checkpoint.is_saving || !r->is_applying);
+    VSR_ASSERT((r->due & DUE_VOTES) == 0); /* counted in the step in which they came */
+    if (r->status == VSR_STATUS_HALTED) {  /* what it had is left as it was */
+        VSR_ASSERT(r->due == 0);
+        return;
+    }
+    if (is_serving(r)) {
+        VSR_ASSERT(!r->in_view.is_primary_silent);
+        VSR_ASSERT(r->in_view.acked[r->members.self] == r->log.op);
+        return;
+    }
+    VSR_ASSERT(r->queue.count == 0);
+    VSR_ASSERT(r->batch.buffer.header == NULL);
+    VSR_ASSERT(r->replies_open == 0);
+}
+
 void vsr_replica_check(const struct vsr_replica *r)
 {
     check_order(r);
@@ -119,4 +166,6 @@ void vsr_replica_check(const struct vsr_replica *r)
     check_chain(r);
     check_clients(r);
     check_quorum(r);
+    check_transfer(r);
+    check_role(r);
 }

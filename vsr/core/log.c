@@ -7,7 +7,9 @@
 
 void vsr_log_init(struct vsr_log *log, struct vsr_buffer *ring, uint32_t ops)
 {
-    VSR_ASSERT(ops > 0 && (ops & (ops - 1)) == 0);
+    VSR_ASSERT(ring != NULL);
+    VSR_ASSERT(ops > 0);
+    VSR_ASSERT((ops & (ops - 1)) == 0); /* its mask is ops - 1 */
     *log = (struct vsr_log){.ring = ring, .mask = ops - 1};
 }
 
@@ -44,6 +46,7 @@ void vsr_log_truncate(struct vsr_log *log, vsr_op op, const struct vsr_buffers *
     VSR_ASSERT(op >= log->start);
     for (; log->op > op; log->op--) {
         struct vsr_buffer *buffer = &log->ring[log->op & log->mask];
+        VSR_ASSERT(buffer->header != NULL);
         buffers->unref(buffers->context, buffer->handle);
         *buffer = (struct vsr_buffer){0};
     }

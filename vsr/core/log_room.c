@@ -18,6 +18,7 @@ void vsr_time_question(struct vsr_replica *r, uint32_t replica, uint64_t nonce)
     const uint64_t ticks = r->ticks - asked->at;
 
     VSR_ASSERT(vsr_members_has_other(&r->members, replica));
+    VSR_ASSERT(asked->at <= r->ticks);
     if (nonce == asked->nonce) return; /* Again: what answers it may have been the first answer. */
     /* Whoever gathers parts asks for the next when one has come, under the next number. */
     if (nonce == asked->nonce + 1)
@@ -49,6 +50,7 @@ void vsr_hold_log(struct vsr_replica *r, uint32_t replica, vsr_op op, uint64_t a
     struct vsr_hold *hold = &r->peers.holds[replica];
 
     VSR_ASSERT(vsr_members_has_other(&r->members, replica));
+    VSR_ASSERT(op >= r->log.start); /* what has left cannot be held */
     VSR_ASSERT(op <= r->log.op);
     if (at != HOLD_LOG) at++;
     /* Only progress renews it: a question that comes again, or for what came before, does not. */
@@ -105,6 +107,7 @@ static bool is_oldest_needed(const struct vsr_replica *r)
     if (!is_serving(r)) return false;
     for (uint32_t i = 0; i < r->members.count; i++)
         count += i != r->members.self && last_op_of(r, i) > r->log.start;
+    VSR_ASSERT(count <= r->members.count);
     return count < r->members.quorums.replication;
 }
 
@@ -151,6 +154,8 @@ static void tick_allowance(struct vsr_replica *r, uint32_t i, struct vsr_effects
     const uint32_t most = r->options.catch_up_ticks;
 
     VSR_ASSERT(peers->allowance[i] <= most);
+    VSR_ASSERT(peers->allowance[i] > 0 || peers->is_left_behind[i]);
+    VSR_ASSERT(!peers->is_waited_for[i] || i != r->members.self);
     if (peers->is_waited_for[i]) {
         peers->costs[i].waited_ticks++;
         if (most == UINT32_MAX || peers->is_left_behind[i] || --peers->allowance[i] > 0) return;
@@ -181,8 +186,9 @@ void vsr_tick_room(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_known_peers *peers = &r->peers;
 
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     /* Each tick counts, also one without a Prepare to refuse. */
-    if (r->status == VSR_STATUS_NORMAL && !is_primary(r)) (void)vsr_is_full(r);
+    if (!is_primary(r)) (void)vsr_is_full(r);
     r->in_view.lagging = 0;
     for (uint32_t i = 0; is_serving(r) && i < r->members.count; i++)
         r->in_view.lagging |= is_lagging(r, i) ? vsr_mask_of(i) : 0;

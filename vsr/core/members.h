@@ -32,14 +32,20 @@ struct vsr_members {
 static inline struct vsr_members vsr_members_of(uint32_t count, uint32_t self, uint32_t replication,
                                                 uint32_t view_change, uint32_t recovery)
 {
-    VSR_ASSERT(count >= 1 && count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(count >= 1);
+    VSR_ASSERT(count <= VSR_REPLICAS_MAX);
     VSR_ASSERT(self < count || self == VSR_NO_MEMBER);
+    const uint32_t acks = replication != 0 ? replication : quorum_majority(count);
     const uint32_t votes = view_change != 0 ? view_change : quorum_majority(count);
 
+    VSR_ASSERT(acks <= count);
+    VSR_ASSERT(votes <= count);
+    VSR_ASSERT(acks + votes >
+               count); /* what was committed is in one of the logs that are chosen from */
     return (struct vsr_members){
         .count = count,
         .self = self,
-        .quorums = {.replication = replication != 0 ? replication : quorum_majority(count),
+        .quorums = {.replication = acks,
                     .view_change = votes,
                     .recovery = recovery != 0 ? recovery : count - votes + 1},
     };
@@ -70,6 +76,7 @@ static inline uint32_t vsr_members_primary(const struct vsr_members *m, vsr_view
 /** The member after this one; after the last comes the first. */
 static inline uint32_t vsr_members_next(const struct vsr_members *m, uint32_t replica)
 {
+    VSR_ASSERT(replica < m->count);
     return (replica + 1) % m->count;
 }
 

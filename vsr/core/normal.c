@@ -25,7 +25,8 @@ void vsr_append_and_send(struct vsr_replica *r, struct vsr_buffer prepare, struc
 {
     VSR_ASSERT(!r->in_view.is_abdicating); /* it would keep the backups from voting */
     VSR_ASSERT(is_serving(r));
-    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));
 
     vsr_log_append(&r->log, prepare);
     r->in_view.acked[r->members.self] = acknowledged_op(r);
@@ -53,6 +54,7 @@ static enum vsr_drop keep_early(struct vsr_replica *r, struct vsr_buffer *m)
     struct vsr_buffer *place = &r->in_view.reorder[op % REORDER_MAX];
 
     VSR_ASSERT(op > r->log.op + 1);
+    VSR_ASSERT(op <= r->in_view.fetch.op_heard); /* or nobody would ask for what lies between */
     if (op > r->log.op + REORDER_MAX) return VSR_DROP_GAP;
     if (place->header != NULL) {
         if (log_prepare(place)->entry.op == op) return VSR_DROP_STALE;
@@ -207,7 +209,8 @@ void vsr_acknowledge(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(!is_primary(r));
     if (!r->in_view.is_ack_due) return;
-    VSR_ASSERT(r->log_view == r->view && vsr_is_durable(r));
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));
     struct vsr_prepare_ok *ok = vsr_make_prepare_ok(r, &buffer);
     if (ok == NULL) {
         drop(r, VSR_DROP_NO_BUFFER);
@@ -233,6 +236,7 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(!is_primary(r));
+    VSR_ASSERT(m->header->view == r->view);
     hear_primary(r, out);
     if (commit->op > r->in_view.fetch.op_heard) r->in_view.fetch.op_heard = commit->op;
     const uint64_t witness = vsr_witness(WITNESS_SEQUENCE, commit->sequence);
@@ -247,6 +251,8 @@ enum vsr_drop vsr_on_commit(struct vsr_replica *r, struct vsr_buffer *m, struct 
 
     struct vsr_commit_ok *ok = vsr_make_commit_ok(r, &buffer);
     if (ok == NULL) return VSR_DROP_NO_BUFFER;
+    VSR_ASSERT(vsr_is_durable(r)); /* 9.2 */
+    VSR_ASSERT(r->applied <= r->commit);
     ok->sequence = commit->sequence;
     ok->op = r->log.op;
     ok->applied = r->applied;
@@ -264,6 +270,8 @@ static void time_answer(struct vsr_replica *r, uint32_t from, uint64_t sequence)
     const uint64_t ticks = r->ticks - r->heartbeat_at[kept % HEARTBEATS_KEPT];
 
     VSR_ASSERT(sequence <= r->heartbeat_sequence);
+    VSR_ASSERT(r->peers.timed[from] <= r->heartbeat_sequence);
+    VSR_ASSERT(r->heartbeat_at[kept % HEARTBEATS_KEPT] <= r->ticks);
     /* What comes late or again has been timed, or a later one has: it is no measure any more. */
     if (sequence <= r->peers.timed[from]) return;
     r->peers.timed[from] = sequence;
@@ -297,6 +305,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
 
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
     VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(r->ticks_to_heartbeat == 0);
     r->ticks_to_heartbeat = r->options.heartbeat_ticks;
     if (vsr_members_is_alone(&r->members)) return;
     if (r->in_view.is_abdicating) {
@@ -310,6 +319,7 @@ void vsr_on_heartbeat_timeout(struct vsr_replica *r, struct vsr_effects *out)
         drop(r, VSR_DROP_NO_BUFFER);
         return;
     }
+    VSR_ASSERT(vsr_is_durable(r)); /* 9.2 */
     commit->commit = r->commit;
     commit->commit_checksum = r->commit_checksum;
     commit->released = r->released;
@@ -327,6 +337,7 @@ static uint32_t silent_in_view(const struct vsr_replica *r)
     uint32_t mask = 0;
 
     if (r->view == 0) return 0;
+    VSR_ASSERT(r->in_view.has_answered[r->members.self]);
     for (uint32_t i = 0; i < r->members.count; i++)
         if (!r->in_view.has_answered[i]) mask |= vsr_mask_of(i);
     return mask;
@@ -335,12 +346,14 @@ static uint32_t silent_in_view(const struct vsr_replica *r)
 /** Sends each backup that has not moved since the last look its oldest unacknowledged Prepare. */
 void vsr_on_resend_timeout(struct vsr_replica *r, struct vsr_effects *out)
 {
-    VSR_ASSERT(is_primary(r));
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->ticks_to_resend == 0);
     VSR_ASSERT(r->in_view.acked[r->members.self] == r->log.op);
     r->ticks_to_resend = r->options.resend_ticks;
     if (r->in_view.is_abdicating) return;
     vsr_send_start_view(r, silent_in_view(r), out);
     for (uint32_t i = 0; i < r->members.count; i++) {
+        VSR_ASSERT(r->in_view.acked[i] <= r->log.op);
         bool has_moved = r->in_view.acked[i] != r->in_view.acked_before[i];
         r->in_view.acked_before[i] = r->in_view.acked[i];
         if (has_moved || r->in_view.acked[i] == r->log.op || !r->in_view.has_answered[i]) continue;

@@ -13,6 +13,7 @@
 /** Appends what fits; the text always ends. Returns where it ends now. */
 static size_t append_text(struct vsr_error *why, size_t at, const char *text)
 {
+    VSR_ASSERT(at < sizeof why->text);
     for (; *text != 0 && at + 1 < sizeof why->text; text++)
         why->text[at++] = *text;
     why->text[at] = 0;
@@ -26,6 +27,7 @@ static size_t append_number(struct vsr_error *why, size_t at, uint64_t number)
 
     digits[first] = 0;
     do {
+        VSR_ASSERT(first > 0); /* 20 digits are the most */
         digits[--first] = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
@@ -34,6 +36,8 @@ static size_t append_number(struct vsr_error *why, size_t at, uint64_t number)
 
 void vsr_error_explain(struct vsr_error *why)
 {
+    VSR_ASSERT(why->option != NULL);
+    VSR_ASSERT(why->rule != NULL);
     size_t at = append_text(why, 0, why->option);
 
     at = append_text(why, at, " is ");
@@ -56,8 +60,10 @@ void vsr_error_explain(struct vsr_error *why)
 
 int vsr_options_check(const struct vsr_option_range *ranges, size_t count, struct vsr_error *why)
 {
+    VSR_ASSERT(count > 0);
     for (size_t i = 0; i < count; i++) {
         const struct vsr_option_range *o = &ranges[i];
+        VSR_ASSERT(o->name != NULL);
         bool is_power = o->value != 0 && (o->value & (o->value - 1)) == 0;
         if (o->value >= o->min && o->value <= o->max && (!o->is_power_of_two || is_power)) continue;
         if (why == NULL) return -EINVAL;

@@ -23,7 +23,9 @@ static inline vsr_op quorum_reached(const vsr_op *ops, uint32_t count, uint32_t 
 {
     vsr_op sorted[VSR_REPLICAS_MAX]; /* descending */
 
-    VSR_ASSERT(quorum >= 1 && quorum <= count && count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(quorum >= 1);
+    VSR_ASSERT(quorum <= count);
+    VSR_ASSERT(count <= VSR_REPLICAS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = i;
         while (at > 0 && sorted[at - 1] < ops[i]) {
@@ -39,7 +41,8 @@ static inline vsr_op quorum_minimum(const vsr_op *ops, uint32_t count)
 {
     vsr_op least = ops[0];
 
-    VSR_ASSERT(count >= 1 && count <= VSR_REPLICAS_MAX);
+    VSR_ASSERT(count >= 1);
+    VSR_ASSERT(count <= VSR_REPLICAS_MAX);
     for (uint32_t i = 1; i < count; i++)
         if (ops[i] < least) least = ops[i];
     return least;

@@ -31,6 +31,7 @@ static enum vsr_drop on_start(struct vsr_replica *r, struct vsr_effects *out)
     VSR_ASSERT(r->status == VSR_STATUS_STARTING);
     VSR_ASSERT(r->log.op == 0);
     VSR_ASSERT(r->view == 0);
+    VSR_ASSERT(r->due == 0);
     vsr_durable_begin(r, &(struct vsr_superblock){0});
     /* View 0 needs no StartView: everybody begins in it, with an empty log. */
     memset(r->in_view.has_answered, true, sizeof r->in_view.has_answered);
@@ -47,6 +48,7 @@ static enum vsr_drop on_recover(struct vsr_replica *r, const struct vsr_superblo
     VSR_ASSERT(r->status == VSR_STATUS_STARTING);
     VSR_ASSERT(superblock->incarnation < r->options.incarnation);
     VSR_ASSERT(r->log.op == 0);
+    VSR_ASSERT(r->applied == 0);
     r->status = VSR_STATUS_RECOVERING;
     enter_view(r, superblock->view);
     r->log_view = superblock->log_view;
@@ -149,6 +151,8 @@ static void change_status(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     if (r->status == VSR_STATUS_STARTING) {
+        VSR_ASSERT(r->view == 0);
+        VSR_ASSERT(r->log.op == 0);
         r->status = VSR_STATUS_NORMAL;
     } else if (r->status == VSR_STATUS_VIEW_CHANGE) {
         vsr_proceed_between_views(r, out);
@@ -277,6 +281,8 @@ struct vsr_replica *vsr_replica_init(void *memory, const struct vsr_replica_opti
 
     VSR_ASSERT((uintptr_t)memory % 64 == 0);
     VSR_ASSERT(vsr_replica_options_check(options, NULL) == 0);
+    VSR_ASSERT(r->log.op == 0); /* the memory is zeroed */
+    VSR_ASSERT(r->replies_open == 0);
     *o = *options;
     r->members = vsr_members_of(o->replica_count, o->replica, o->quorum_replication,
                                 o->quorum_view_change, o->recovery_quorum);

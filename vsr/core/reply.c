@@ -92,6 +92,8 @@ void vsr_reply(struct vsr_replica *r, vsr_address address, const struct vsr_repl
     struct vsr_open_reply *open = reply_room(r, address, bytes, out);
 
     if (open == NULL) return;
+    VSR_ASSERT(payload != NULL || reply->payload_bytes == 0);
+    VSR_ASSERT(open->bytes + bytes <= r->options.reply_bytes_max);
     struct vsr_reply *copy =
         (struct vsr_reply *)(void *)((uint8_t *)open->buffer.header + open->bytes);
     *copy = *reply;
@@ -180,6 +182,8 @@ void vsr_reply_from_table(struct vsr_replica *r, uint32_t slot, struct vsr_effec
     };
     VSR_ASSERT(slot < r->clients.count);
     VSR_ASSERT(entry->session != 0);
+    VSR_ASSERT(entry->number != 0);
+    VSR_ASSERT(entry->last_op <= r->applied); /* C7; and its result is there */
     VSR_ASSERT(entry->result_bytes <= r->options.result_bytes_max);
     vsr_reply(r, entry->address, &reply, vsr_client_entry_result(entry)->data, out);
 }
@@ -194,6 +198,7 @@ void vsr_reply_closed(struct vsr_replica *r, vsr_address address, const struct v
         .status = VSR_REPLY_OK,
     };
     VSR_ASSERT(request->kind == VSR_KIND_CLOSE);
+    VSR_ASSERT(vsr_client_table_has_left(&r->clients, request->session, request->slot));
     vsr_reply(r, address, &reply, NULL, out);
 }
 
@@ -210,6 +215,7 @@ void vsr_reply_evicted(struct vsr_replica *r, vsr_address address,
         .status = VSR_REPLY_EVICTED,
     };
     VSR_ASSERT(request->kind != VSR_KIND_REGISTER); /* that has no session yet */
+    VSR_ASSERT(request->session <= r->applied);     /* 4.1.1: its Register has been executed here */
     vsr_reply(r, address, &reply, &evicted, out);
 }
 
@@ -223,6 +229,7 @@ void vsr_reply_register_evicted(struct vsr_replica *r, const struct vsr_register
         .payload_bytes = sizeof result,
         .status = VSR_REPLY_EVICTED,
     };
+    VSR_DCHECK(vsr_client_table_slot_of(&r->clients, payload->client_id) == UINT32_MAX);
     vsr_reply(r, payload->address, &reply, &result, out);
 }
 
@@ -242,6 +249,7 @@ void vsr_reply_registered(struct vsr_replica *r, uint32_t slot, vsr_address addr
         .status = is_its_own ? VSR_REPLY_OK : VSR_REPLY_REFUSED,
     };
     VSR_ASSERT(slot < r->clients.count);
-    VSR_ASSERT(entry->session != 0); /* a free slot is nowhere in the index */
+    VSR_ASSERT(entry->session != 0);         /* a free slot is nowhere in the index */
+    VSR_ASSERT(entry->session <= r->commit); /* C7 */
     vsr_reply(r, address, &reply, &result, out);
 }

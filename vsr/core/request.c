@@ -49,7 +49,8 @@ static bool close_batch(struct vsr_replica *r, struct vsr_effects *out)
     struct vsr_buffer buffer = batch->buffer;
     struct vsr_prepare *prepare = (struct vsr_prepare *)(void *)buffer.header;
 
-    VSR_ASSERT(prepare != NULL && batch->count > 0);
+    VSR_ASSERT(prepare != NULL);
+    VSR_ASSERT(batch->count > 0);
     VSR_ASSERT(batch->bytes <= r->options.batch_bytes_max);
     VSR_ASSERT(batch->count <= r->options.batch_requests_max);
     /* With Qr = 1 an op is committed at once: the list of effects is the bound of a step then. */
@@ -119,6 +120,8 @@ static void answer_status(struct vsr_replica *r, vsr_address client,
         .slot = request->slot,
         .status = (uint8_t)status,
     };
+    VSR_ASSERT(status != VSR_REPLY_OK); /* that comes with a result */
+    VSR_ASSERT(request->kind != VSR_KIND_REGISTER);
     vsr_reply(r, client, &reply, NULL, out);
 }
 
@@ -190,7 +193,9 @@ static void note_register(struct vsr_replica *r, const struct vsr_request *reque
 {
     const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
 
-    VSR_ASSERT(request->kind == VSR_KIND_REGISTER && r->batch.buffer.header != NULL);
+    VSR_ASSERT(request->kind == VSR_KIND_REGISTER);
+    VSR_ASSERT(r->batch.kind == VSR_KIND_REGISTER);
+    VSR_ASSERT(r->batch.buffer.header != NULL);
     *register_of(r, payload) = (struct vsr_logged_register){
         .client_id = {payload->client_id[0], payload->client_id[1]},
         .address = payload->address,
@@ -211,8 +216,10 @@ static enum verdict judge_register(struct vsr_replica *r, const struct vsr_reque
     const struct vsr_register *payload = (const struct vsr_register *)(const void *)(request + 1);
     uint32_t slot = vsr_client_table_slot_of(&r->clients, payload->client_id);
 
+    VSR_ASSERT(request->payload_bytes == sizeof *payload);
     if (slot == UINT32_MAX) {
         const vsr_op op = logged_at(r, payload);
+        VSR_ASSERT(op <= r->log.op + 1); /* in the log or the open batch */
         if (op == 0) return VERDICT_APPEND;
         drop(r, op > r->applied ? VSR_DROP_IN_LOG : VSR_DROP_EVICTED_SESSION);
         if (op <= r->applied) vsr_reply_register_evicted(r, payload, out);
@@ -274,7 +281,8 @@ static uint32_t append_run(struct vsr_replica *r, const struct vsr_header *heade
         run = step_over(run, bytes, &size);
         count++;
     }
-    VSR_ASSERT(run <= left && run <= room);
+    VSR_ASSERT(run <= left);
+    VSR_ASSERT(run <= room);
     memcpy(to, request_at(header, offset), run);
     batch->bytes += run;
     batch->count += count;
@@ -340,6 +348,7 @@ static void queue_drain(struct vsr_replica *r, struct vsr_effects *out)
 static void answer_busy(struct vsr_replica *r, const struct vsr_header *header, uint32_t offset,
                         struct vsr_effects *out)
 {
+    VSR_ASSERT(r->queue.count == r->queue.mask + 1);
     for (; offset < header->bytes; offset += request_bytes(request_at(header, offset))) {
         const struct vsr_request *request = request_at(header, offset);
         drop(r, VSR_DROP_BUSY);

@@ -31,6 +31,7 @@ void vsr_vote(struct vsr_replica *r, struct vsr_effects *out)
     const uint32_t self = r->members.self;
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
     VSR_ASSERT(r->status != VSR_STATUS_RECOVERING); /* that has no part in view changes */
     VSR_ASSERT(r->change.votes[self] <= r->view + 1);
     if (vsr_members_is_alone(&r->members) || r->view == VSR_VIEW_MAX) return;
@@ -83,6 +84,7 @@ void vsr_send_ping(struct vsr_replica *r, struct vsr_effects *out)
 {
     struct vsr_buffer buffer;
 
+    VSR_ASSERT(r->status != VSR_STATUS_STARTING);
     VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* nobody would answer */
     if (vsr_make_ping(r, &buffer) != NULL)
         effects_send(out, others_mask(r), buffer);
@@ -124,6 +126,7 @@ void vsr_announce_view(struct vsr_replica *r, struct vsr_effects *out)
     uint32_t sent = 0;
 
     VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->view != 0); /* that is where every client begins */
     VSR_ASSERT(r->in_view.announced <= r->clients.count);
     for (uint32_t i = 0; i < ANNOUNCE_SLOTS && r->in_view.announced < r->clients.count; i++) {
         const vsr_address address = vsr_client_table_at(&r->clients, r->in_view.announced)->address;
@@ -141,9 +144,13 @@ void vsr_send_start_view(struct vsr_replica *r, uint32_t to_mask, struct vsr_eff
 {
     struct vsr_buffer buffer;
 
-    VSR_ASSERT(is_serving(r) && r->log_view == r->view && vsr_is_durable(r));
+    VSR_ASSERT(is_serving(r));
+    VSR_ASSERT(r->log_view == r->view);
+    VSR_ASSERT(vsr_is_durable(r));
     if (to_mask == 0) return;
     VSR_ASSERT((to_mask & ~others_mask(r)) == 0);
+    VSR_ASSERT(r->view != 0); /* everybody begins in that one */
+    VSR_ASSERT(r->log.start <= r->log.op);
     VSR_ASSERT(r->commit <= r->log.op); /* or vsr_on_start_view takes it for malformed */
     struct vsr_start_view *start_view = vsr_make_start_view(r, &buffer);
     if (start_view == NULL) {
