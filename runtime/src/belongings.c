@@ -73,10 +73,11 @@ void act_belongings_give(struct act_belongings *b, uint32_t index)
         *chain_of(b, it->owner) = it->next;
     if (it->next != 0) belonging_at(b, it->next - 1)->previous = it->previous;
     it->owner = ACT_ID_NONE;
-    it->generation++;
+    b->count--;
+    /* An index that has had every generation is not used again: so no name ever repeats. */
+    if (++it->generation == 0) return;
     it->next = b->free;
     b->free = index + 1;
-    b->count--;
 }
 
 uint32_t act_belongings_first(const struct act_belongings *b, act_id owner)

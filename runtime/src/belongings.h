@@ -13,7 +13,7 @@
 
 #include <act/types.h>
 
-/** A timer. Fields of the caller, but for the first four. */
+/** A timer or a call. Fields of the caller, but for the first four. */
 struct belonging {
     act_id owner;        /* ACT_ID_NONE: free */
     uint32_t generation; /* of the index */
@@ -21,9 +21,9 @@ struct belonging {
     uint32_t previous;   /* index + 1; 0 = it is the owner's first */
 
     uint32_t place;     /* in the schedule, or SCHEDULE_NOWHERE */
-    uint32_t type;      /* of its messages */
+    uint32_t type;      /* of its messages; ACT_TYPE_TIMEOUT: it is a call */
     bool is_on_its_way; /* a message of a periodic timer waits to be handled */
-    uint64_t cookie;
+    uint64_t cookie;    /* of a call: the callee */
     uint64_t period_ns; /* 0 = once */
     uint64_t periods;   /* that are over and not told */
 };
@@ -44,14 +44,15 @@ struct act_belongings {
 void act_belongings_init(struct act_belongings *b, uint32_t slot_count, uint64_t secret);
 void act_belongings_deinit(struct act_belongings *b);
 
-/** Gives an actor one more. Returns 0 and its index, or -ENOMEM. Bounded, however many there are. */
+/** Gives an actor one more. Returns 0 and its index, or -ENOMEM. Bounded, however many there are.
+ */
 int act_belongings_take(struct act_belongings *b, act_id owner, uint32_t *index);
 /** Ends one. */
 void act_belongings_give(struct act_belongings *b, uint32_t index);
 
 /** Index + 1 of an actor's first one; 0 when it has none. */
 uint32_t act_belongings_first(const struct act_belongings *b, act_id owner);
-/** Never 0. */
+/** Never 0, and never the same one twice. */
 uint64_t act_belongings_name(const struct act_belongings *b, uint32_t index);
 /** Returns whether the owner has one of that name. */
 bool act_belongings_find(const struct act_belongings *b, act_id owner, uint64_t name,

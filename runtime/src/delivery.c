@@ -10,8 +10,7 @@
 #include "fabric.h"
 #include "item.h"
 #include "memory.h"
-
-#include <act/message.h>
+#include "message.h"
 
 #include <errno.h>
 #include <string.h>
@@ -45,7 +44,10 @@ void act_delivery_bury(struct act_endpoint *e, struct act_message *m)
         return;
     }
     count(&e->counters.dead_letters);
-    act_message_unref(m);
+    if (message_is_request(m))
+        act_message_refuse(e, m, ACT_REASON_GONE);
+    else
+        act_message_unref(m);
 }
 
 /** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
@@ -163,6 +165,15 @@ int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *
 {
     ACT_ASSERT((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0);
     return dispatch(e, to, m, true);
+}
+
+int act_delivery_answer(struct act_endpoint *e, act_id to, struct act_message *m)
+{
+    int error = dispatch(e, to, m, true);
+
+    if (error == 0) count(&e->counters.sent);
+    if (error == -EAGAIN) count(&e->counters.refused);
+    return error;
 }
 
 /* The receiver's side. */

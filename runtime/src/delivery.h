@@ -37,6 +37,13 @@ bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const
  * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id names another node.
  */
 int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m);
+/**
+ * Sends an answer to a call: as act_send, but that it passes a mailbox's bound.
+ *
+ * Ownership: takes m on 0; on an error it stays with the caller.
+ * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id names another node.
+ */
+int act_delivery_answer(struct act_endpoint *e, act_id to, struct act_message *m);
 
 /** Moves what the lanes bring into the mailboxes. Returns how many messages it was. */
 uint32_t act_delivery_drain(struct act_endpoint *e);

@@ -5,8 +5,9 @@
  *   M1 unref: decrement of refs (release)  ->  M2 the last unref: acquire
  *      every use of a shared body comes before its memory is used again.
  */
+#include "message.h"
+
 #include "assert.h"
-#include "endpoint.h"
 #include "item.h"
 #include "tsan.h"
 
@@ -55,13 +56,14 @@ static struct message *body_owner(const struct message *m)
     return owner;
 }
 
-struct act_message *act_message_ref(struct act_message *m)
+/** A handle of its own size class to the body of m. */
+static struct act_message *make_view(struct act_message *m, uint32_t size_class)
 {
     struct act_endpoint *e = act_endpoint_current();
     struct message *owner = body_owner(message_of(m));
 
     ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
-    struct message *view = take(e, 0);
+    struct message *view = take(e, size_class);
     if (view == NULL) return NULL;
     view->header.flags = MESSAGE_IS_VIEW;
     view->user.type = m->type;
@@ -71,6 +73,23 @@ struct act_message *act_message_ref(struct act_message *m)
     /* Relaxed: who adds a reference has one, so the body cannot end meanwhile. */
     atomic_fetch_add_explicit(&owner->header.refs, 1, memory_order_relaxed);
     return &view->user;
+}
+
+struct act_message *act_message_ref(struct act_message *m)
+{
+    return make_view(m, 0);
+}
+
+struct act_message *act_message_envelope(struct act_message *m, uint32_t bytes)
+{
+    ACT_ASSERT(bytes <= ACT_CALL_BYTES);
+    if ((message_of(m)->header.flags & MESSAGE_IS_VIEW) == 0 && !act_message_is_shared(m)) {
+        const size_t used = (size_t)((const uint8_t *)m->body - (const uint8_t *)message_of(m));
+        const size_t all = (size_t)POOL_CLASS_BYTES << message_of(m)->header.size_class;
+        ACT_ASSERT(used + m->body_bytes <= all);
+        if (all - used - m->body_bytes >= bytes) return m;
+    }
+    return make_view(m, 1);
 }
 
 /** Puts memory on its way home when the lane's open batch is full. */
@@ -113,26 +132,55 @@ static void unref_body(struct act_endpoint *e, struct message *owner)
     give_back(e, owner);
 }
 
+void act_message_refuse(struct act_endpoint *e, struct act_message *user, int reason)
+{
+    struct message *m = message_of(user);
+    struct call_trailer *trailer = message_trailer(user);
+
+    ACT_ASSERT(message_is_request(user));
+    if ((m->header.flags & MESSAGE_IS_VIEW) != 0) unref_body(e, body_owner(m));
+    m->header.flags = MESSAGE_IS_ANSWER | MESSAGE_HAS_CALL;
+    trailer->down = (struct act_down){.actor = m->header.to, .reason = reason};
+    m->header.to = trailer->caller;
+    user->from = trailer->caller;
+    user->type = ACT_TYPE_DOWN;
+    user->body_bytes = sizeof trailer->down;
+    user->body = &trailer->down; /* what lies before it may be read through other handles */
+    list_push(&e->unsent, user);
+}
+
 void act_message_unref(struct act_message *user)
 {
     struct act_endpoint *e = act_endpoint_current();
     struct message *m = message_of(user);
 
     ACT_ASSERT(e != NULL);
-    count(&e->counters.ended);
-    if ((m->header.flags & MESSAGE_IS_VIEW) != 0) {
+    if ((m->header.flags & (MESSAGE_IS_VIEW | MESSAGE_IS_REQUEST)) != 0) {
+        if (message_is_request(user)) {
+            act_message_refuse(e, user, ACT_REASON_UNANSWERED);
+            return;
+        }
         struct message *owner = body_owner(m);
         give_back(e, m);
         m = owner;
     }
+    count(&e->counters.ended);
     unref_body(e, m);
 }
 
 uint32_t act_message_capacity(const struct act_message *m)
 {
-    const struct message *owner = body_owner(message_of(m));
+    const struct message *own = message_of(m);
+    const struct message *owner = body_owner(own);
     const uint32_t bytes = (uint32_t)POOL_CLASS_BYTES << owner->header.size_class;
-    return bytes - (uint32_t)sizeof(struct message);
+    const uint32_t before = (uint32_t)((const uint8_t *)m->body - (const uint8_t *)owner);
+
+    ACT_DCHECK(before < bytes);
+    if (owner != own) return bytes - before; /* what a call has added is in its own memory */
+    if ((own->header.flags & MESSAGE_IS_REQUEST) != 0) return bytes - before - ACT_CALL_BYTES;
+    if ((own->header.flags & MESSAGE_HAS_CALL) != 0)
+        return bytes - before - (uint32_t)sizeof(uint64_t);
+    return bytes - before;
 }
 
 bool act_message_is_shared(const struct act_message *m)

@@ -5,9 +5,11 @@
 
 #include "actor.h"
 #include "assert.h"
+#include "call.h"
 #include "delivery.h"
 #include "fabric.h"
 #include "memory.h"
+#include "message.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -93,6 +95,10 @@ static struct act_message *take_message(struct act_port *port)
     while (actor->head != NULL) {
         struct act_message *m = actor_pop(actor);
         if ((actor->flags & ACTOR_IS_FULL) != 0) act_delivery_relieve(&port->endpoint, actor);
+        if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) {
+            act_delivery_bury(&port->endpoint, m); /* its call has given up */
+            continue;
+        }
         if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0) {
             count(&port->endpoint.counters.delivered);
             return m;
@@ -104,6 +110,26 @@ static struct act_message *take_message(struct act_port *port)
     return NULL;
 }
 
+/** The answer to a call, from among what waits; each message is looked at once. */
+static struct act_message *take_answer(struct act_port *port, uint64_t call)
+{
+    struct act_actor *actor = port->actor;
+
+    for (; *port->unseen != NULL; port->unseen = &message_of(*port->unseen)->header.next) {
+        struct act_message *m = *port->unseen;
+        if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) == 0) continue;
+        if (*message_call(m) != call) continue;
+        *port->unseen = message_of(m)->header.next;
+        if (*port->unseen == NULL) actor->end = port->unseen;
+        actor->count--;
+        if ((actor->flags & ACTOR_IS_FULL) != 0) act_delivery_relieve(&port->endpoint, actor);
+        message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_ANSWER;
+        count(&port->endpoint.counters.delivered);
+        return m;
+    }
+    return NULL;
+}
+
 static void disarm(struct act_port *port)
 {
     if (!port->is_armed) return;
@@ -111,16 +137,16 @@ static void disarm(struct act_port *port)
     port->is_armed = false;
 }
 
-struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
+/** Waits for the answer to a call, or, when call is 0, for the next message. */
+static struct act_message *await(struct act_port *port, uint64_t timeout_ns, uint64_t call)
 {
     struct act_endpoint *e = &port->endpoint;
     const uint64_t start = timeout_ns != 0 && timeout_ns != UINT64_MAX ? act_now_ns() : 0;
 
-    ACT_ASSERT(act_endpoint_current() == e); /* the port belongs to its thread */
     disarm(port);
     for (;;) {
         look(port);
-        struct act_message *m = take_message(port);
+        struct act_message *m = call != 0 ? take_answer(port, call) : take_message(port);
         if (m != NULL) return m;
 
         uint64_t left = UINT64_MAX;
@@ -142,6 +168,32 @@ struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
         bool is_waiting = e->unsent.head != NULL;
         act_park_wait(&e->park, is_waiting && left > 1000000 ? 1000000 : left);
     }
+}
+
+struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
+{
+    ACT_ASSERT(act_endpoint_current() == &port->endpoint); /* the port belongs to its thread */
+    return await(port, timeout_ns, 0);
+}
+
+int act_port_call(struct act_port *port, act_id to, struct act_message *m, uint64_t timeout_ns,
+                  struct act_message **answer)
+{
+    if (port == NULL || answer == NULL || to == port->id) return -EINVAL;
+    if (act_endpoint_current() != &port->endpoint) return -EPERM;
+    const uint64_t call = ++port->calls;
+    int error = act_call_send(&port->endpoint, to, m, call);
+    if (error != 0) return error;
+    port->unseen = &port->actor->head;
+    struct act_message *it = await(port, timeout_ns, call);
+    port->unseen = NULL;
+    if (it == NULL) return -ETIMEDOUT;
+    if (it->type == ACT_TYPE_DOWN) {
+        act_message_unref(it);
+        return -EHOSTDOWN;
+    }
+    *answer = it;
+    return 0;
 }
 
 void act_port_close(struct act_port *port)

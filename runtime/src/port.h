@@ -12,6 +12,8 @@ struct act_port {
     struct act_endpoint endpoint;
     struct act_actor *actor; /* its mailbox */
     act_id id;
+    uint64_t calls; /* that were made, also by its owners before: the last one's number */
+    struct act_message **unseen; /* while it waits for an answer: the first message not looked at */
     bool is_open;
     bool is_armed; /* park announced, for act_port_fd */
 };

@@ -4,6 +4,7 @@
 #include "timer.h"
 
 #include "assert.h"
+#include "call.h"
 #include "delivery.h"
 #include "schedule.h"
 
@@ -76,7 +77,8 @@ int act_timer_start_periodic(uint64_t period_ns, uint32_t type, uint64_t cookie,
 
 static void end_timer(struct act_endpoint *e, uint32_t index)
 {
-    act_schedule_remove(e->schedule, index);
+    if (belonging_at(&e->belongings, index)->place != SCHEDULE_NOWHERE) /* a call may have none */
+        act_schedule_remove(e->schedule, index);
     act_belongings_give(&e->belongings, index);
 }
 
@@ -86,6 +88,7 @@ int act_timer_cancel(act_timer timer)
     uint32_t index;
 
     if (!act_belongings_find(&e->belongings, e->self, timer, &index)) return -ENOENT;
+    if (call_is_at(belonging_at(&e->belongings, index))) return -ENOENT;
     end_timer(e, index);
     return 0;
 }
@@ -95,6 +98,7 @@ static bool fire_once(struct act_endpoint *e, uint32_t index)
 {
     const struct belonging *it = belonging_at(&e->belongings, index);
 
+    if (call_is_at(it)) return act_call_expire(e, index);
     if (!act_delivery_notify(e, it->owner, it->type, &it->cookie, sizeof it->cookie)) return false;
     end_timer(e, index);
     return true;

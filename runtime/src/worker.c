@@ -9,6 +9,7 @@
 
 #include "actor.h"
 #include "assert.h"
+#include "call.h"
 #include "cpu.h"
 #include "delivery.h"
 #include "fabric.h"
@@ -27,7 +28,8 @@ enum {
     ROOM_POLL_NS = 1000000,
 };
 
-/** Does what a message means to the runtime. Returns whether it means something to the actor too. */
+/** Does what a message means to the runtime. Returns whether it means something to the actor too.
+ */
 __attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
                                                      struct act_actor *actor, struct act_message *m)
 {
@@ -35,6 +37,7 @@ __attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
         act_timer_on_tick(e, m);
         return true;
     }
+    if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) return act_call_on_answer(e, m);
     act_actor_on_system(e, actor, m);
     return false;
 }
@@ -51,7 +54,8 @@ static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
         struct act_message *m = actor_pop(actor);
         if (actor->head != NULL) __builtin_prefetch(actor->head->body);
         handled++;
-        if ((message_of(m)->header.flags & (MESSAGE_IS_SYSTEM | MESSAGE_IS_TICK)) != 0 &&
+        if ((message_of(m)->header.flags &
+             (MESSAGE_IS_SYSTEM | MESSAGE_IS_TICK | MESSAGE_IS_ANSWER)) != 0 &&
             !is_for_handler(e, actor, m))
             system++;
         else

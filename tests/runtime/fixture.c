@@ -37,8 +37,11 @@ static void on_message(void *state, struct act_message *m)
         return;
     }
     if (p->count < PROBE_LOG)
-        p->log[p->count] = (struct received){
-            .type = m->type, .turn = p->turns, .from = m->from, .value = value_of(m)};
+        p->log[p->count] = (struct received){.type = m->type,
+                                             .turn = p->turns,
+                                             .from = m->from,
+                                             .value = value_of(m),
+                                             .call = act_call_of(m)};
     p->count++;
     act_message_unref(m);
 }

@@ -8,6 +8,7 @@
 #define TESTS_RUNTIME_FIXTURE_H
 
 #include <act/actor.h>
+#include <act/call.h>
 #include <act/message.h>
 #include <act/port.h>
 #include <act/runtime.h>
@@ -32,6 +33,7 @@ struct received {
     uint32_t turn; /* turns that ended before it came */
     act_id from;
     uint64_t value; /* the body's first 8 bytes; 0 when it is shorter */
+    act_call_id call;
 };
 
 /** An actor's state: it logs every message but those of run_in. */
