@@ -27,7 +27,9 @@ LEAK_CHECKED_SUITE(waits);
 
 static _Thread_local bool is_hurried;
 static _Thread_local uint64_t ahead_ns;
-static _Thread_local bool has_no_room;      /* for controls */
+static atomic_uint is_held_back;       /* no thread is hurried for now */
+static _Thread_local bool has_no_room; /* for controls */
+static atomic_uint controls_refused;
 static atomic_uint stops_refused, no_stops; /* act_stop says -EAGAIN so often */
 static atomic_uint asks_refused, no_asks;   /* likewise for NODE_STOP messages */
 
@@ -35,7 +37,7 @@ uint64_t __real_act_now_ns(void);
 uint64_t __wrap_act_now_ns(void);
 uint64_t __wrap_act_now_ns(void)
 {
-    if (is_hurried) ahead_ns += SECOND;
+    if (is_hurried && atomic_load(&is_held_back) == 0) ahead_ns += SECOND;
     return __real_act_now_ns() + ahead_ns;
 }
 
@@ -74,7 +76,10 @@ int __real_act_send(act_id to, struct act_message *m);
 int __wrap_act_send(act_id to, struct act_message *m);
 int __wrap_act_send(act_id to, struct act_message *m)
 {
-    if (has_no_room && m->type == NODE_CONTROL) return -EAGAIN;
+    if (has_no_room && m->type == NODE_CONTROL) {
+        atomic_fetch_add(&controls_refused, 1);
+        return -EAGAIN;
+    }
     if (m->type == NODE_STOP && is_refused(&no_asks, &asks_refused)) return -EAGAIN;
     return __real_act_send(to, m);
 }
@@ -262,10 +267,13 @@ Test(waits, a_full_mailbox_is_left)
     cr_assert(has_said("has waited for a replica's mailbox for"));
     let_go(&h);
 
-    /* It is looked at while the other waits for room. */
+    /* It is looked at while the other waits for room, whose time is over only then. */
+    atomic_store(&is_held_back, 1);
+    atomic_store(&controls_refused, 0);
     begin_look(&other);
-    while (atomic_load(&other.is_done) == 0)
-        world_look(&w, 1);
+    AWAIT(atomic_load(&controls_refused) > 0);
+    world_look(&w, 1);
+    atomic_store(&is_held_back, 0);
     pthread_join(other.thread, NULL);
     cr_assert_eq(other.error, 0);
     cr_assert_eq(other.report.run_state, VSR_RUNNING);
