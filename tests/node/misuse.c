@@ -149,6 +149,30 @@ Test(misuse, a_storage_that_holds_no_superblock_is_told)
     world_stop(&w);
 }
 
+static int read_badly(void *context, uint32_t replica, struct vsr_superblock *superblock,
+                      struct vsr_error *why)
+{
+    (void)context, (void)replica, (void)superblock;
+    if (why != NULL) *why = (struct vsr_error){.option = "disk"};
+    return -EIO;
+}
+
+/* storage.h: a storage that fails to read says what it likes; the words are there in any case. */
+Test(misuse, a_storage_that_fails_without_words_is_told)
+{
+    const struct vsr_storage storage = {.write = write_all, .read = read_badly};
+    struct vsr_error why;
+    struct world w;
+
+    world_init(&w);
+    world_start_runtime(&w);
+    w.options.storage = &storage;
+    cr_assert_eq(vsr_cluster_start(&w.options, &w.cluster, &why), -EIO);
+    cr_assert_str_eq(why.option, "disk");
+    cr_assert_str_eq(why.text, strerror(EIO));
+    world_stop(&w);
+}
+
 /** A cluster whose machines call it back while they are made and destroyed. */
 struct recursive {
     struct world world;

@@ -25,12 +25,6 @@ int vsr_node_explain(struct vsr_error *why, const char *option, int error, const
 void vsr_node_error_finish(struct vsr_error *why, int error)
 {
     if (why == NULL || error == 0 || why->text[0] != '\0') return;
-    if (why->option == NULL) {
-        why->option = "";
-        snprintf(why->text, sizeof why->text, "%s", strerror(-error));
-        return;
-    }
-    snprintf(why->text, sizeof why->text, "%s is %llu; accepted is %llu to %llu%s%s", why->option,
-             (unsigned long long)why->value, (unsigned long long)why->min,
-             (unsigned long long)why->max, why->rule[0] != '\0' ? ": " : "", why->rule);
+    if (why->option == NULL) why->option = "";
+    snprintf(why->text, sizeof why->text, "%s", strerror(-error));
 }
