@@ -12,7 +12,7 @@
 
 LEAK_CHECKED_SUITE(queues);
 
-enum { GO = 1, NUMBER = 2, SINKS = 3 * ANSWER_QUEUES, MESSAGES = 5 };
+enum { GO = 1, NUMBER, GIVE_UP, SINKS = 3 * ANSWER_QUEUES, MESSAGES = 5 };
 
 /** Takes its own numbers only, in order. */
 struct sink {
@@ -51,13 +51,14 @@ static void send_all(void *state, struct act_message *m)
 
     (void)state;
     act_message_unref(m);
-    for (uint32_t i = 0; type == GO && i < SINKS; i++) {
-        source.sinks[i].index = i;
+    if (type != GO && type != GIVE_UP) return;
+    for (uint32_t i = 0; i < SINKS; i++) {
+        source.sinks[i] = (struct sink){.index = i};
         const struct act_spawn_options o = {
             .behaviour = &sink_behaviour, .state = &source.sinks[i], .mailbox_max = 1};
         if (act_spawn(&o, &source.ids[i]) != 0) atomic_fetch_add(&source.wrong, 1);
     }
-    for (uint32_t i = 0; type == GO && i < SINKS * MESSAGES; i++) {
+    for (uint32_t i = 0; i < SINKS * MESSAGES; i++) {
         const uint32_t number = i % SINKS * MESSAGES + i / SINKS;
         struct act_message *answer =
             act_message_create(NUMBER, vsr_node_answer_capacity(sizeof number));
@@ -65,7 +66,8 @@ static void send_all(void *state, struct act_message *m)
         answer->body_bytes = sizeof number;
         vsr_node_answers_send(&source.answers, source.ids[i % SINKS], answer);
     }
-    if (type == GO) atomic_store(&source.waited, (unsigned)source.answers.count);
+    atomic_store(&source.waited, (unsigned)source.answers.count);
+    if (type == GIVE_UP) vsr_node_answers_clear(&source.answers);
 }
 
 static void retry(void *state)
@@ -96,6 +98,14 @@ Test(queues, answers_that_wait_are_each_their_receiver_s)
     }
     cr_assert_gt(atomic_load(&source.waited), SINKS);
     cr_assert_eq(atomic_load(&source.wrong), 0);
+
+    /* Cleared, those that wait are ended, and nothing is missing when the runtime stops. */
+    atomic_store(&source.taken, 0);
+    cr_assert_eq(act_send(id, act_message_create(GIVE_UP, 0)), 0);
+    AWAIT(atomic_load(&source.taken) == SINKS);
+    cr_assert_gt(atomic_load(&source.waited), SINKS);
     act_port_close(port);
     world_stop(&w);
+    cr_assert_eq(atomic_load(&source.taken), SINKS);
+    cr_assert_eq(source.answers.count, 0);
 }

@@ -34,6 +34,7 @@ static uint32_t file_syncs, directory_syncs; /* by fsync */
 static uint32_t interruptions;               /* of writes and reads to come */
 static size_t bytes_max;   /* of one write or read; 0 = as many as are asked for */
 static bool takes_nothing; /* writes take no byte, and say no error */
+static bool gives_nothing; /* reads fail */
 static bool sync_fails, file_sync_fails, directory_sync_fails;
 
 static bool is_interrupted(void)
@@ -61,6 +62,7 @@ ssize_t __real_pread(int fd, void *bytes, size_t count, off_t at);
 ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t at);
 ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t at)
 {
+    if (gives_nothing) return errno = EIO, -1;
     return is_interrupted() ? -1 : __real_pread(fd, bytes, some_of(count), at);
 }
 
@@ -497,6 +499,25 @@ FileTest(a_disk_that_fails_is_told)
     vsr_node_superblock_close(&file);
     read_file(after);
     cr_assert_arr_eq(after + newest, before + newest, PAIR_BYTES);
+}
+
+/* superblock.h: what the file system says, with the file's name. */
+FileTest(what_cannot_be_opened_or_read_is_told)
+{
+    struct superblock_file file;
+    struct vsr_superblock got;
+    struct vsr_error why;
+
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, &why), -EISDIR);
+    cr_assert_not_null(strstr(why.text, "cannot be opened for writing"), "%s", why.text);
+    cr_assert_eq(rmdir(path), 0);
+    cr_assert_eq(vsr_superblock_format(directory, &identity, NULL), 0);
+    gives_nothing = true;
+    cr_assert_eq(vsr_node_superblock_open(&file, directory, &identity, &got, &why), -EIO);
+    cr_assert_not_null(strstr(why.text, "cannot be read"), "%s", why.text);
+    gives_nothing = false;
 }
 
 /* vsr/superblock.h: a file that may not outlive a crash is none: it is taken back, and the error is

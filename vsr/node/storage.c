@@ -48,7 +48,8 @@ struct vsr_node_storage {
     pthread_t thread;
     bool has_thread;
     struct vsr_node_event started;
-    int start_error; /* of the thread, before `started` */
+    int start_error;             /* of the thread, before `started` */
+    struct vsr_node_event ended; /* the thread has */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool is_stopping;
@@ -136,9 +137,11 @@ static void *run(void *context)
     s->start_error = act_port_open(s->runtime, &port);
     const bool has_port = s->start_error == 0;
     vsr_node_event_set(&s->started); /* the last look at start_error */
-    if (!has_port) return NULL;
-    write_until_stopped(s, port);
-    act_port_close(port);
+    if (has_port) {
+        write_until_stopped(s, port);
+        act_port_close(port);
+    }
+    vsr_node_event_set(&s->ended);
     return NULL;
 }
 
@@ -175,6 +178,7 @@ int vsr_node_storage_create(const struct vsr_cluster_options *options,
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
     vsr_node_event_init(&s->started);
+    vsr_node_event_init(&s->ended);
     if (options->superblock_directory != NULL)
         error = vsr_node_storage_files_create(options, &s->files, &s->storage, why);
     else if (options->storage != NULL)
@@ -201,18 +205,27 @@ void vsr_node_storage_undo(struct vsr_node_storage *s)
     if (files != NULL) vsr_node_storage_files_undo(files);
 }
 
+/** No deadline: a write that goes on would use what is freed next. It is named. */
+static void stop_thread(struct vsr_node_storage *s)
+{
+    struct vsr_node_wait wait = vsr_node_wait_begin("the storage, to end its writes", 0);
+
+    pthread_mutex_lock(&s->mutex);
+    s->is_stopping = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mutex);
+    while (!vsr_node_event_wait_for(&s->ended, NODE_WAIT_SAY_NS))
+        vsr_node_wait_look(&wait);
+    pthread_join(s->thread, NULL);
+}
+
 void vsr_node_storage_destroy(struct vsr_node_storage *s)
 {
     VSR_ASSERT(!s->is_stopping);
-    if (s->has_thread) {
-        pthread_mutex_lock(&s->mutex);
-        s->is_stopping = true;
-        pthread_cond_broadcast(&s->changed);
-        pthread_mutex_unlock(&s->mutex);
-        pthread_join(s->thread, NULL);
-    }
+    if (s->has_thread) stop_thread(s);
     if (s->files != NULL) vsr_node_storage_files_destroy(s->files);
     vsr_node_event_deinit(&s->started);
+    vsr_node_event_deinit(&s->ended);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
     free(s);
