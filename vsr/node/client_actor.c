@@ -58,17 +58,12 @@ static void send_request(struct vsr_client_actor *client, const struct vsr_clien
 
     VSR_ASSERT(to_mask != 0);
     VSR_ASSERT(to_mask >> client->peer_count == 0);
-    for (uint32_t i = 0; i < client->peer_count; i++) {
+    for (uint32_t i = 0; to_mask != 0; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
-        if (to_mask == 0) {
-            vsr_node_outbox_send(&client->outbox, client->peers[i], m);
-            return;
-        }
-        struct act_message *copy = act_message_ref(m);
-        if (copy != NULL) vsr_node_outbox_send(&client->outbox, client->peers[i], copy);
+        struct act_message *own = to_mask == 0 ? m : act_message_ref(m);
+        if (own != NULL) vsr_node_outbox_send(&client->outbox, client->peers[i], own);
     }
-    act_message_unref(m);
 }
 
 /** Performs what comes outside of messages and ticks: no callback's. */

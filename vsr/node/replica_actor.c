@@ -119,21 +119,16 @@ static void send_to_replicas(struct vsr_node_replica *n, uint32_t to_mask, struc
     VSR_ASSERT(to_mask != 0);
     VSR_ASSERT(to_mask >> n->peer_count == 0);
     if (n->is_traced) vsr_node_trace_message(n->index, "->", m->body);
-    for (uint32_t i = 0; i < n->peer_count; i++) {
+    for (uint32_t i = 0; to_mask != 0; i++) {
         if ((to_mask >> i & 1) == 0) continue;
         to_mask &= ~(1u << i);
-        if (to_mask == 0) {
-            vsr_node_outbox_send(&n->outbox, n->peers[i], m);
-            return;
-        }
         /* Out of handles: this replica misses the message, as if a network had lost it. */
-        struct act_message *copy = act_message_ref(m);
-        if (copy != NULL)
-            vsr_node_outbox_send(&n->outbox, n->peers[i], copy);
+        struct act_message *own = to_mask == 0 ? m : act_message_ref(m);
+        if (own != NULL)
+            vsr_node_outbox_send(&n->outbox, n->peers[i], own);
         else
             n->outbox.dropped++;
     }
-    act_message_unref(m);
 }
 
 /* What the driver has its host do. */
