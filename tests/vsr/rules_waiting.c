@@ -336,6 +336,25 @@ Test(waiting, long_waiting_is_told)
     fixture_end(f);
 }
 
+/* 12: who has halted waits for nobody, whatever it had asked for before. */
+Test(waiting, halted_replica_tells_of_no_waiting)
+{
+    struct chain c = chain_make(3, 6);
+    struct fixture *f = backup();
+
+    chain_feed(f, &c, 4, 2);
+    fixture_message(f, make_start_view(f, 4, &c, 6, 2));
+    cr_assert_eq(receivers(f, VSR_GET_STATE), 1u << 1);
+    fixture_message(f, make_start_view(f, 7, &c, 1, 1));
+    cr_assert_eq(seen(f).status, VSR_STATUS_HALTED, "what it has executed is not in that log");
+    for (uint32_t ticks = 0; ticks < 32 * f->options.suspect_ticks; ticks++) {
+        fixture_tick(f);
+        cr_assert(!fixture_noticed(f, VSR_NOTICE_WAITS_LONG));
+    }
+    chain_free(&c);
+    fixture_end(f);
+}
+
 /* RECOVERING without one: answers of too few, or of a view below the persisted one, end no waiting,
  * and it asks on, with the patience of 7.3 and no more. */
 Test(waiting, recovery_that_too_few_answer)

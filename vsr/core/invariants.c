@@ -132,7 +132,7 @@ static void check_transfer(const struct vsr_replica *r)
         VSR_ASSERT(!r->is_applying);
         VSR_ASSERT(!r->checkpoint.is_saving);
     }
-    if (t->kind == TRANSFER_NONE) return;
+    if (t->kind == TRANSFER_NONE || r->status == VSR_STATUS_HALTED) return;
     VSR_ASSERT((t->kind == TRANSFER_BEHIND) == (r->status == VSR_STATUS_NORMAL));
     VSR_ASSERT((t->kind == TRANSFER_RECOVERY) == (r->status == VSR_STATUS_RECOVERING));
     VSR_ASSERT((t->kind == TRANSFER_SELECTED) ==

@@ -180,7 +180,7 @@ void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
     const uint64_t progress = r->log.op + t->op + t->snapshot_at;
     uint32_t whom;
 
-    if (vsr_members_is_alone(&r->members)) return;
+    if (vsr_members_is_alone(&r->members) || r->status == VSR_STATUS_HALTED) return;
     if (!is_waiting(r, &whom) || progress != r->wait.progress) {
         r->wait.progress = progress;
         r->wait.ticks = r->wait.told = 0;
