@@ -67,6 +67,7 @@ void vsr_client_table_clear(struct vsr_client_table *table)
 {
     VSR_ASSERT(table->count <= table->capacity);
     VSR_ASSERT(table->open <= table->count);
+    VSR_ASSERT(table->free <= table->count);
     table->count = table->free = table->open = 0;
     table->evictions = 0;
     memset(table->bounds, 0, block_count(table->capacity) * sizeof *table->bounds);
@@ -215,6 +216,7 @@ uint32_t vsr_client_table_register(struct vsr_client_table *table,
     if (slot != UINT32_MAX) return slot;
 
     slot = take_slot(table);
+    VSR_ASSERT(table->past[slot].session < op); /* as a snapshot is asked when it is loaded */
     settle(table, slot, request, op);
     return slot;
 }

@@ -24,6 +24,8 @@ enum { AWAY_SUSPICIONS = 10 };
 
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING); /* it has no part in views */
+    VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     if (m->header->view > r->view) {
         /* A view is only entered with a quorum's votes: who is left behind joins those who went,
          * or they may be too few to go on, and so may we. */
@@ -40,6 +42,7 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
 {
     const struct vsr_pong *pong = vsr_read_pong(m->header);
 
+    VSR_ASSERT(r->status != VSR_STATUS_RECOVERING);
     if (pong->commit > pong->op) return VSR_DROP_MALFORMED;
     if (m->header->view < r->view) return VSR_DROP_STALE_VIEW;
     if (m->header->view > r->view || r->status == VSR_STATUS_VIEW_CHANGE) {
@@ -47,6 +50,7 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
         return VSR_DROP_NONE;
     }
     VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(m->header->view == r->view);
     VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
     r->peers.ticks_unheard[m->header->from] = 0; /* It is NORMAL in our view, and answers us. */
     if (is_primary(r)) return VSR_DROP_NONE;
@@ -64,6 +68,7 @@ enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vs
 
     (void)out;
     VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
+    VSR_ASSERT(most > 0);
     if (r->transfer.kind != TRANSFER_NONE && r->transfer.provider == m->header->from)
         r->transfer.aways++;
     /* The log may wait for one that moves without a bound; one that is away may have died. */
@@ -93,6 +98,8 @@ static uint32_t count_support(const struct vsr_replica *r, uint32_t *patience)
         count++;
         if (most > *patience) *patience = most;
     }
+    VSR_ASSERT(count <= r->members.count);
+    VSR_ASSERT(*patience >= r->options.abdicate_ticks);
     return count;
 }
 
@@ -110,6 +117,8 @@ static bool is_kept_waiting(const struct vsr_replica *r)
 static void age_work(struct vsr_replica *r)
 {
     const vsr_op served = r->commit + r->applied;
+    VSR_ASSERT(r->applied <= r->commit);
+    VSR_ASSERT(r->commit <= r->log.op);
     const bool has_work =
         r->log.op > r->commit || r->queue.count > 0 || r->batch.buffer.header != NULL;
 
@@ -149,6 +158,7 @@ void vsr_look_at_quorum(struct vsr_replica *r, struct vsr_effects *out)
             abdicate(r, true, out);
         return;
     }
+    VSR_ASSERT(!vsr_members_is_alone(&r->members)); /* that never abdicates */
     /* Who gave up stays silent until the others have had time for a view change. */
     if (r->ticks_abdicating < UINT32_MAX) r->ticks_abdicating++;
     if (!has_quorum ||
@@ -187,6 +197,7 @@ void vsr_watch_waiting(struct vsr_replica *r, struct vsr_effects *out)
         return;
     }
     VSR_ASSERT(vsr_members_has(&r->members, whom));
+    VSR_ASSERT(!is_serving(r)); /* it has all of the log */
     if (++r->wait.ticks / WAIT_SUSPICIONS < r->options.suspect_ticks) return;
     r->wait.ticks = 0;
     /* Told at once, and then less and less often. */
@@ -199,7 +210,8 @@ void vsr_backup_tick(struct vsr_replica *r, struct vsr_effects *out)
 {
     VSR_ASSERT(!r->transfer.is_loading);
     VSR_ASSERT(r->suspect_ticks > 0); /* drawn with the view */
-    VSR_ASSERT(r->status == VSR_STATUS_NORMAL && !is_primary(r));
+    VSR_ASSERT(r->status == VSR_STATUS_NORMAL);
+    VSR_ASSERT(!is_primary(r));
     if (r->in_view.fetch.ticks_left > 0) r->in_view.fetch.ticks_left--;
     if (r->peers.away[r->primary] > 0) return;
     if (r->ticks_silent == UINT32_MAX) r->ticks_silent = r->suspect_ticks; /* it votes on */
