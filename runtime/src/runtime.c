@@ -119,6 +119,8 @@ static int cpu_of(const struct act_runtime_options *o, uint32_t worker)
 static int create_workers(struct act_runtime *rt)
 {
     for (uint32_t i = 0; i < rt->options.workers; i++) {
+        ACT_ASSERT(rt->workers[i] == NULL);
+        ACT_ASSERT(rt->endpoints[i] == NULL);
         struct act_worker *w = act_memory_take(sizeof *w);
         if (w == NULL) return -ENOMEM;
         rt->workers[i] = w;
@@ -185,6 +187,8 @@ static int create_tables(struct act_runtime *rt)
 {
     const size_t pairs = (size_t)rt->endpoint_count * rt->endpoint_count;
 
+    ACT_ASSERT(rt->endpoint_count > 0);
+    ACT_ASSERT(rt->registry == NULL);
     rt->lanes = act_memory_take(pairs * sizeof(struct act_lane *));
     rt->back_lanes = act_memory_take(pairs * sizeof(struct act_lane *));
     rt->endpoints = act_memory_take(rt->endpoint_count * sizeof(struct act_endpoint *));

@@ -194,6 +194,7 @@ int vsr_caller_send(struct vsr_caller *caller, const void *payload, uint32_t pay
 
     const uint32_t place = caller->free[caller->free_count - 1];
     VSR_ASSERT(place < VSR_CALLER_SENDS_MAX);
+    VSR_ASSERT(caller->sends[place].cookie == 0);
     const struct vsr_node_submit submit = {
         .cookie = (caller->count + 1) * VSR_CALLER_SENDS_MAX + place,
         .payload_bytes = payload_bytes,
@@ -228,6 +229,7 @@ static uint32_t oldest_send(const struct vsr_caller *caller)
         if (caller->sends[i].cookie != 0 &&
             (oldest == UINT32_MAX || caller->sends[i].ticket < caller->sends[oldest].ticket))
             oldest = i;
+    VSR_ASSERT(oldest != UINT32_MAX); /* one is out, or there is nothing to wait for */
     return oldest;
 }
 

@@ -183,7 +183,9 @@ static void start_tick(struct vsr_client_actor *client)
 static void start(struct vsr_client_actor *client)
 {
     client->options.address = act_self();
+    VSR_ASSERT(client->core == NULL);
     VSR_ASSERT(client->memory != NULL);
+    VSR_ASSERT(client->effects.count == 0);
     vsr_node_peers_name(client->owner, &client->member, client->self);
     client->core = vsr_client_init(client->memory, &client->options);
     vsr_client_open(client->core, &client->effects);

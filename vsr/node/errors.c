@@ -14,6 +14,7 @@ int vsr_node_explain(struct vsr_error *why, const char *option, int error, const
     va_list arguments;
 
     VSR_ASSERT(option != NULL);
+    VSR_ASSERT(error < 0);
     if (why == NULL) return error;
     *why = (struct vsr_error){.option = option, .rule = ""};
     va_start(arguments, format);
@@ -24,6 +25,7 @@ int vsr_node_explain(struct vsr_error *why, const char *option, int error, const
 
 void vsr_node_error_finish(struct vsr_error *why, int error)
 {
+    VSR_ASSERT(error <= 0);
     if (why == NULL || error == 0 || why->text[0] != '\0') return;
     if (why->option == NULL) why->option = "";
     snprintf(why->text, sizeof why->text, "%s", strerror(-error));

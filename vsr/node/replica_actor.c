@@ -79,6 +79,7 @@ static void note_health(struct vsr_node_replica *n)
 {
     bool is_lost = n->run_state == VSR_DOWN || n->run_state == VSR_FAILED;
 
+    VSR_ASSERT((n->run_state == VSR_DOWN) == (n->life.driver.core == NULL));
     if (n->life.driver.core != NULL) {
         struct vsr_replica_report report;
         vsr_replica_report(n->life.driver.core, &report);
@@ -157,6 +158,10 @@ static bool apply(void *context, const struct vsr_effect *e)
 static bool persist(void *context, const struct vsr_effect *e)
 {
     struct vsr_node_replica *n = context;
+    /* I21, and what on_durable() is told of. */
+    VSR_ASSERT(e->superblock.incarnation == n->life.superblock.incarnation + 1);
+    VSR_ASSERT(e->superblock.view >= n->life.superblock.view);
+    VSR_ASSERT(e->superblock.log_view <= e->superblock.view);
     int error = vsr_node_storage_persist(n->storage, n->index, e->sequence, &e->superblock);
 
     if (error != 0 && error != -EINPROGRESS) fail(n);
@@ -247,6 +252,7 @@ static void on_durable(struct vsr_node_replica *n)
 
     if (n->run_state != VSR_RUNNING) return;
     if (!vsr_node_storage_take(n->storage, n->index, &sequence, &error)) return;
+    VSR_ASSERT(error != -EINPROGRESS); /* that is no answer */
     if (error == 0)
         step(n, &(struct vsr_event){.kind = VSR_EVENT_DURABLE, .sequence = sequence});
     else
@@ -272,6 +278,7 @@ static int on_begin(struct vsr_node_replica *n, struct vsr_node_control *c)
     VSR_ASSERT(c->peers != NULL);
     VSR_ASSERT(c->life.driver.core != NULL);
     VSR_ASSERT(c->life.machine.apply != NULL);
+    VSR_ASSERT(n->outbox.count == 0 || n->run_state == VSR_FAILED);
     memcpy(n->peers, c->peers, n->peer_count * sizeof n->peers[0]);
     exchange(n, &c->life);
     n->life.driver.context = n;
@@ -441,6 +448,8 @@ struct vsr_node_replica *vsr_node_replica_create(const struct vsr_cluster_option
     VSR_ASSERT(options->replica.replica_count <= VSR_REPLICAS_MAX);
     VSR_ASSERT(options->tick_ns > 0);
     VSR_ASSERT(storage != NULL);
+    VSR_ASSERT(inbox != NULL);
+    VSR_ASSERT(stopped_event != NULL);
     if (n == NULL) return NULL;
     n->is_watched = true;
     n->run_state = VSR_DOWN;

@@ -30,6 +30,7 @@ uint32_t vsr_cluster_down_max(const struct vsr_cluster *cluster)
     if (members.quorums.view_change > needed) needed = members.quorums.view_change;
     if (members.quorums.recovery > needed) needed = members.quorums.recovery;
     VSR_ASSERT(needed > 0);
+    VSR_ASSERT(needed <= members.count);
     return needed < members.count ? members.count - needed : 0;
 }
 
@@ -54,6 +55,7 @@ static int check_loss(struct vsr_cluster *cluster, uint32_t replica)
         if (error != 0) return error;
         lost += is_lost(&report);
     }
+    VSR_ASSERT(lost <= vsr_cluster_replica_count(cluster));
     return lost <= vsr_cluster_down_max(cluster) ? 0 : -EBUSY;
 }
 
@@ -253,6 +255,7 @@ static int compare(struct vsr_cluster *cluster, bool with_digests, bool *is_sett
         if (!is_level(&report.replica, &first.replica)) *is_settled = false;
         has_differed |= report.digest != first.digest;
     }
+    VSR_ASSERT(running <= vsr_cluster_replica_count(cluster));
     if (running == 0) return -ESRCH;
     /* Digests of different ops say nothing. */
     return *is_settled && has_differed ? -EBADMSG : 0;

@@ -46,6 +46,7 @@ static int stopper_ask(struct stopper *stopper)
 
 static int stopper_begin(struct stopper *stopper)
 {
+    VSR_ASSERT(act_on_worker());
     int error = act_monitor(stopper->service);
     if (error != 0) return error;
     if (stopper->timeout_ns != UINT64_MAX) {
@@ -68,6 +69,7 @@ static void stopper_receive(void *state, struct act_message *m)
         if (stopper_ask(stopper) != 0) act_exit(stopper->error = -ENOMEM);
         break;
     case NODE_TICK:
+        VSR_ASSERT(stopper->timeout_ns != UINT64_MAX); /* or it was not to end */
         stopper->error = -ETIMEDOUT;
         if (act_stop(stopper->service, 0) != 0 &&
             act_timer_start(ASK_AGAIN_NS, NODE_TICK, 0, NULL) != 0)
@@ -100,6 +102,7 @@ static int run(struct stopper *stopper)
     struct act_message *m = act_message_create(NODE_START, 0);
     act_id id;
 
+    VSR_ASSERT(!stopper->has_asked);
     if (m == NULL) return -ENOMEM;
     /* From here first: what this thread has sent before is received before. */
     stopper->has_asked = ask_to_stop(stopper->service) == 0;
@@ -120,6 +123,7 @@ int vsr_node_stop_service(act_id service, uint64_t timeout_ns)
 
     VSR_ASSERT(!act_on_worker()); /* It waits for another actor's end. */
     VSR_ASSERT(act_self() != ACT_ID_NONE);
+    VSR_ASSERT(service != act_self());
     vsr_node_event_init(&stopper.done);
     const int error = run(&stopper);
     vsr_node_event_deinit(&stopper.done);

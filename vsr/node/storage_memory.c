@@ -12,6 +12,9 @@ static int write_superblock(void *context, uint32_t replica,
     struct vsr_node_storage_memory *memory = context;
 
     VSR_ASSERT(replica < VSR_REPLICAS_MAX);
+    VSR_ASSERT(superblock->log_view <= superblock->view);
+    VSR_ASSERT(superblock->view >= memory->superblocks[replica].view);
+    VSR_ASSERT(superblock->incarnation >= memory->superblocks[replica].incarnation); /* I21 */
     memory->superblocks[replica] = *superblock;
     return 0;
 }

@@ -28,6 +28,8 @@ static const char option[] = "superblock_directory";
 
 static int set_path(char *path, const char *directory, uint32_t replica, struct vsr_error *why)
 {
+    VSR_ASSERT(directory != NULL);
+    VSR_ASSERT(replica < VSR_REPLICAS_MAX);
     int length =
         snprintf(path, SUPERBLOCK_PATH_MAX, "%s/replica-%u.superblock", directory, replica);
 
@@ -51,6 +53,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t count, off_t at)
             if (written == 0) errno = EIO;
             return false;
         }
+        VSR_ASSERT((size_t)written <= count);
         bytes += written;
         at += written;
         count -= (size_t)written;
@@ -160,9 +163,9 @@ static ssize_t read_file(int fd, uint8_t *bytes)
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -errno;
         if (got == 0) break;
+        VSR_ASSERT((size_t)got <= FILE_BYTES - count);
         count += (size_t)got;
     }
-    VSR_ASSERT(count <= FILE_BYTES);
     return (ssize_t)count;
 }
 
@@ -287,6 +290,9 @@ int vsr_node_superblock_open(struct superblock_file *file, const char *directory
         vsr_node_superblock_close(file);
         return error;
     }
+    /* Whose checksum is right we have written: make_copy(), vsr_node_superblock_write(). */
+    VSR_ASSERT(newest.sequence > 0);
+    VSR_ASSERT(newest.log_view <= newest.view);
     file->sequence = newest.sequence;
     *superblock = (struct vsr_superblock){
         .view = newest.view,

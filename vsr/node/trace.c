@@ -35,8 +35,10 @@ void vsr_node_trace_notice(uint32_t replica, enum vsr_notice notice, uint32_t ab
 {
     char line[512];
 
-    snprintf(line, sizeof line, "%s (replica %u, op %llu)", vsr_notice_text(notice), about,
-             (unsigned long long)op);
+    const int used = snprintf(line, sizeof line, "%s (replica %u, op %llu)",
+                              vsr_notice_text(notice), about, (unsigned long long)op);
+    VSR_ASSERT(used > 0);
+    VSR_ASSERT(used < (int)sizeof line);
     print(replica, line);
 }
 

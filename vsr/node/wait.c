@@ -14,6 +14,8 @@
 struct vsr_node_wait vsr_node_wait_begin(const char *what, uint32_t replica)
 {
     const uint64_t now_ns = act_now_ns();
+
+    VSR_ASSERT(what != NULL);
     return (struct vsr_node_wait){
         .what = what, .replica = replica, .start_ns = now_ns, .said_ns = now_ns};
 }
@@ -22,6 +24,8 @@ bool vsr_node_wait_look(struct vsr_node_wait *wait)
 {
     const uint64_t now_ns = act_now_ns();
 
+    VSR_ASSERT(wait->said_ns >= wait->start_ns); /* begun */
+    VSR_ASSERT(now_ns >= wait->said_ns);
     if (now_ns - wait->said_ns >= NODE_WAIT_SAY_NS) {
         wait->said_ns = now_ns;
         fprintf(stderr, "vsr: has waited for %s for %llu s (replica %u)\n", wait->what,
@@ -44,7 +48,8 @@ void vsr_node_event_init(struct vsr_node_event *event)
     pthread_condattr_t attributes;
 
     pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    const int error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    VSR_ASSERT(error == 0); /* what event_wait_for counts on */
     pthread_mutex_init(&event->mutex, NULL);
     pthread_cond_init(&event->changed, &attributes);
     pthread_condattr_destroy(&attributes);
@@ -75,6 +80,7 @@ bool vsr_node_event_wait_for(struct vsr_node_event *event, uint64_t timeout_ns)
 
     VSR_ASSERT(!act_on_worker());
     clock_gettime(CLOCK_MONOTONIC, &end);
+    VSR_ASSERT(timeout_ns <= UINT64_MAX - 1000000000u);
     const uint64_t ns = (uint64_t)end.tv_nsec + timeout_ns;
     end.tv_sec += (time_t)(ns / 1000000000u);
     end.tv_nsec = (long)(ns % 1000000000u);
