@@ -15,7 +15,12 @@ function(vsr_dependency name module package)
 endfunction()
 
 vsr_dependency(ck ck libck-dev)
-vsr_dependency(jemalloc jemalloc libjemalloc-dev)
+# Who links it has another malloc, and it cannot be loaded with dlopen. The pools make it rarely
+# matter (runtime/DESIGN.md, "Memory").
+option(VSR_JEMALLOC "Take the runtime's memory from jemalloc" OFF)
+if(VSR_JEMALLOC)
+    vsr_dependency(jemalloc jemalloc libjemalloc-dev)
+endif()
 # Headers alone: the core takes its functions in (vsr/core/checksum.h), nothing is linked.
 find_path(VSR_XXHASH_INCLUDE_DIR xxhash.h)
 mark_as_advanced(VSR_XXHASH_INCLUDE_DIR)

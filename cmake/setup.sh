@@ -4,8 +4,8 @@
 #   setup_build FLAVOUR [OPTION]    configures (-DNAME=VALUE) and builds build/FLAVOUR
 
 setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev libjemalloc-dev libxxhash-dev)
-setup_test_packages=(libcriterion-dev liburcu-dev g++ clang libclang-rt-14-dev patch)
+setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev libxxhash-dev)
+setup_test_packages=(libcriterion-dev liburcu-dev g++ clang lld libclang-rt-14-dev patch)
 
 setup_packages() {
     local missing=() package

@@ -1,5 +1,5 @@
 /**
- * Where the runtime's memory comes from: jemalloc, or the sanitizer's allocator in its builds.
+ * Where the runtime's memory comes from: malloc, or jemalloc where the build asks for it.
  *
  * Every allocation goes through here, so that a test can make the n-th one fail.
  */
