@@ -41,7 +41,7 @@ static int request(act_id to, uint32_t type, int reason)
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL);
-    if (id_node(to) != 0) return -EHOSTUNREACH;
+    if (registry_is_foreign(&e->registry, to)) return -EHOSTUNREACH;
     struct act_message *m = act_message_create(type, sizeof(struct act_down));
     if (m == NULL) return -ENOMEM;
     m->from = e->self;
@@ -137,9 +137,10 @@ act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
     e->registry.actors[slot] = *actor;
     e->registry.actors[slot].generation = generation;
     e->registry.actors[slot].end = &e->registry.actors[slot].head;
-    atomic_store_explicit(word, word_make(generation, home), memory_order_release); /* R1 */
+    const act_id id = id_make(e->registry.scope, generation, slot);
+    atomic_store_explicit(word, word_make(id, home), memory_order_release); /* R1 */
     count(&e->counters.spawned);
-    return id_make(generation, slot);
+    return id;
 }
 
 int act_spawn(const struct act_spawn_options *options, act_id *id)
@@ -165,7 +166,7 @@ int act_spawn(const struct act_spawn_options *options, act_id *id)
     if (options->name != NULL) {
         uint64_t word = atomic_load_explicit(&e->registry.words[slot], memory_order_relaxed);
         error = act_names_bind(e->runtime->names, options->name,
-                               id_make(next_generation(word), slot), slot);
+                               id_make(e->registry.scope, next_generation(word), slot), slot);
         if (error != 0) {
             act_registry_give_slot(e->runtime->registry, e->index, slot);
             return error;

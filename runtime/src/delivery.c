@@ -55,7 +55,7 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
 {
     const uint64_t word = registry_lookup(&e->registry, to);
 
-    if (id_node(to) != 0) return -EHOSTUNREACH;
+    if (registry_is_foreign(&e->registry, to)) return -EHOSTUNREACH;
     struct message *header = message_of(m);
 
     header->header.to = to;
@@ -267,7 +267,7 @@ static bool has_room(const struct act_endpoint *e, act_id to)
 {
     const uint64_t word = registry_lookup(&e->registry, to);
 
-    if (id_node(to) != 0) return true;
+    if (registry_is_foreign(&e->registry, to)) return true;
     if (!word_is_of(word, to)) return true;
     if (word_home(word) == e->index) {
         const struct act_actor *actor = &e->registry.actors[id_slot(to)];

@@ -34,7 +34,7 @@ bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const
  * Sends a request of the runtime's own, which passes a mailbox's bound and is not counted as sent.
  *
  * Ownership: takes m on 0; on an error it stays with the caller.
- * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id names another node.
+ * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id is another runtime's.
  */
 int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *m);
 /**

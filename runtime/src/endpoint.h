@@ -104,7 +104,7 @@ static inline uint32_t actor_slot(const struct act_endpoint *e, const struct act
 
 static inline act_id actor_id(const struct act_endpoint *e, const struct act_actor *actor)
 {
-    return id_make(actor->generation, actor_slot(e, actor));
+    return id_make(e->registry.scope, actor->generation, actor_slot(e, actor));
 }
 
 /** Publishes every open batch and wakes who sleeps. What a full lane keeps stays dirty. */

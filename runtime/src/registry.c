@@ -55,6 +55,14 @@ static size_t stock_bytes(const struct act_registry *r)
     return (r->view.actors_max / SLOTS_AT_A_TIME + 1) * sizeof *r->stock;
 }
 
+/** The next number for a registry of this process. Relaxed: that it is another one is enough. */
+static uint32_t next_scope(void)
+{
+    static atomic_uint last;
+
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) % SCOPE_MAX + 1;
+}
+
 struct act_registry *act_registry_create(uint32_t actors_max, uint32_t endpoints)
 {
     struct act_registry *r = act_memory_take(sizeof *r);
@@ -65,6 +73,7 @@ struct act_registry *act_registry_create(uint32_t actors_max, uint32_t endpoints
     if (r == NULL) return NULL;
     pthread_mutex_init(&r->mutex, NULL);
     r->view.actors_max = actors_max;
+    r->view.scope = next_scope();
     r->endpoints = endpoints;
     r->view.words = act_memory_map(actors_max * sizeof *r->view.words);
     r->view.actors = act_memory_map(actors_max * sizeof *r->view.actors);

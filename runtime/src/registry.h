@@ -1,7 +1,8 @@
 /**
  * id -> actor. Read on every send, written when actors come and go.
  *
- * A slot's word says who lives there: {generation, home, flags}; a lookup is one indexed load. The
+ * A slot's word says who lives there: {scope, generation, home, flags}; a lookup is one indexed
+ * load. The scope is the runtime's number: an id of another one is like an id of nobody. The
  * actor's state lies in a second array that only its home touches, so a dead actor's slot may be
  * given out again at once: who still sends to the old id carries the old generation with the
  * message, and the home compares it (deliver() in delivery.c).
@@ -21,9 +22,10 @@
 
 #define SLOT_BITS 24
 #define SLOT_MASK 0xFFFFFFu
+#define SCOPE_MAX 0xFFFFu
 
-/* A word has its generation where an id has it, and 0 for this node above: one shift compares all
- * of that. Where an id has its slot, a word has its home and flags. */
+/* A word has its generation and its scope where an id has them: one shift compares both. Where an
+ * id has its slot, a word has its home and flags. */
 #define WORD_HOME 0xFFull
 #define WORD_ALIVE (1ull << 8)
 #define WORD_FULL (1ull << 9) /* its mailbox: senders on other workers hold back */
@@ -38,19 +40,21 @@ static inline uint32_t id_generation(act_id id)
     return (uint32_t)(id >> SLOT_BITS) & SLOT_MASK;
 }
 
-static inline uint32_t id_node(act_id id)
+/** Of the runtime that it is an id of; 0 of ACT_ID_NONE alone. */
+static inline uint32_t id_scope(act_id id)
 {
     return (uint32_t)(id >> (2 * SLOT_BITS));
 }
 
-static inline act_id id_make(uint32_t generation, uint32_t slot)
+static inline act_id id_make(uint32_t scope, uint32_t generation, uint32_t slot)
 {
-    return (act_id)generation << SLOT_BITS | slot;
+    return (act_id)scope << (2 * SLOT_BITS) | (act_id)generation << SLOT_BITS | slot;
 }
 
-static inline uint64_t word_make(uint32_t generation, uint32_t home)
+/** Who lives in a slot, at a home. */
+static inline uint64_t word_make(act_id id, uint32_t home)
 {
-    return (uint64_t)generation << SLOT_BITS | WORD_ALIVE | home;
+    return (id & ~(act_id)SLOT_MASK) | WORD_ALIVE | home;
 }
 
 /** What is left of a dead actor. */
@@ -66,7 +70,7 @@ static inline uint32_t word_home(uint64_t word)
 
 static inline uint32_t word_generation(uint64_t word)
 {
-    return (uint32_t)(word >> SLOT_BITS);
+    return (uint32_t)(word >> SLOT_BITS) & SLOT_MASK;
 }
 
 /** Whether the word is of the actor that the id names. */
@@ -139,7 +143,14 @@ struct act_registry_view {
     atomic_ullong *words;
     struct act_actor *actors;
     uint32_t actors_max;
+    uint32_t scope; /* 1..SCOPE_MAX */
 };
+
+/** Whether the id can only be of another runtime's actor. */
+static inline bool registry_is_foreign(const struct act_registry_view *view, act_id id)
+{
+    return id != ACT_ID_NONE && id_scope(id) != view->scope;
+}
 
 /** Who lives in the id's slot; 0 when there is no such slot. */
 static inline uint64_t registry_lookup(const struct act_registry_view *view, act_id id)

@@ -123,6 +123,34 @@ Test(embed, two_runtimes)
     cr_assert_eq(act_runtime_stop(other), 0);
 }
 
+/* actor.h: -EHOSTUNREACH when the id is another runtime's, also when it has one like it. */
+Test(embed, ids_of_two_runtimes)
+{
+    struct act_runtime_options o = world_options(1);
+    struct act_runtime *other;
+    struct world w;
+    act_id there[2];
+
+    cr_assert_eq(act_runtime_start(&o, &other, NULL), 0);
+    struct world v = {.runtime = other};
+    cr_assert_eq(act_port_open(other, &v.port), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        there[i] = world_probe(&v, 0, 0)->self;
+    act_port_close(v.port);
+    world_start(&w, &o);
+    struct probe *p = world_probe(&w, 0, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert_eq(send_value(there[i], TYPE_GO, i), -EHOSTUNREACH);
+        cr_assert_eq(act_stop(there[i], 0), -EHOSTUNREACH);
+        cr_assert_eq(act_monitor(there[i]), -EHOSTUNREACH);
+    }
+    world_sync(&w, p);
+    cr_assert_eq(p->count, 0);
+    cr_assert_eq(world_stats(&w).dead_letters, 0);
+    world_stop(&w);
+    cr_assert_eq(act_runtime_stop(other), 0);
+}
+
 /* A child of a process whose runtime was used and stopped has one of its own. */
 Test(embed, fork_after_a_runtime_was_stopped)
 {

@@ -14,18 +14,17 @@
 
 LEAK_CHECKED_SUITE(registry);
 
-/* types.h: {node, slot, generation} in 64 bits. */
+/* types.h: {runtime, generation, slot} in 64 bits. */
 Test(registry, ids_keep_their_parts)
 {
     const uint32_t parts[] = {0, 1, 255, 0xABCDEF, SLOT_MASK};
 
     for (size_t g = 0; g < sizeof parts / sizeof parts[0]; g++) {
         for (size_t s = 0; s < sizeof parts / sizeof parts[0]; s++) {
-            const act_id id = id_make(parts[g], parts[s]);
+            const act_id id = id_make(7, parts[g], parts[s]);
             cr_assert_eq(id_generation(id), parts[g]);
             cr_assert_eq(id_slot(id), parts[s]);
-            cr_assert_eq(id_node(id), 0);
-            cr_assert_eq(id_node(id | 5ull << 48), 5);
+            cr_assert_eq(id_scope(id), 7);
         }
     }
 }

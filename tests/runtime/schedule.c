@@ -37,7 +37,7 @@ static void deinit(void)
 
 static act_id owner_of(uint32_t slot)
 {
-    return id_make(1, slot);
+    return id_make(1, 1, slot);
 }
 
 static uint32_t start(uint32_t slot, uint64_t due_ns, uint64_t cookie)

@@ -249,12 +249,12 @@ Test(send, mailbox_bound_across_workers)
     world_stop(&w);
 }
 
-/* actor.h: -EHOSTUNREACH when the id names another node; the message stays with the caller. */
+/* actor.h: -EHOSTUNREACH when the id is another runtime's; the message stays with the caller. */
 Test(send, another_node)
 {
     start(1);
     struct probe *p = world_probe(&w, 0, 0);
-    const act_id there = p->self | 1ull << 48;
+    const act_id there = p->self ^ 1ull << 60;
     struct act_message *m = act_message_create(1, 0);
 
     cr_assert_eq(act_send(there, m), -EHOSTUNREACH);
@@ -275,7 +275,7 @@ Test(send, dead_letters_are_counted)
     start(2);
     cr_assert_eq(send_value(ACT_ID_NONE, 1, 1), 0);
     cr_assert_eq(world_stats(&w).dead_letters, 1);
-    cr_assert_eq(send_value(0xFFFFFFFFFFFFull, 1, 1), 0);
+    cr_assert_eq(send_value(w.port_id | 0xFFFFFFFFFFFFull, 1, 1), 0);
     cr_assert_eq(world_stats(&w).dead_letters, 2);
     struct probe *p = world_probe(&w, 1, 0);
     world_end(&w, p, 0);

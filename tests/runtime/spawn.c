@@ -154,7 +154,7 @@ Test(spawn, handlers_find_names_too)
 Test(spawn, name_without_a_living_actor_is_not_found)
 {
     start(1);
-    cr_assert_eq(act_names_bind(w.runtime->names, "ghost", id_make(1, 100), 100), 0);
+    cr_assert_eq(act_names_bind(w.runtime->names, "ghost", id_make(act_registry_view(w.runtime->registry).scope, 1, 100), 100), 0);
     cr_assert_eq(act_find("ghost"), ACT_ID_NONE);
     world_stop(&w);
 }

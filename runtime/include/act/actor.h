@@ -64,7 +64,7 @@ int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHEC
  *
  * What then still waits in its mailbox becomes dead letters.
  * Returns:   0 (also when it is gone already), -EAGAIN when its lane is full, -EHOSTUNREACH when
- *            the id names another node, -ENOMEM.
+ *            the id is another runtime's, -ENOMEM.
  */
 int act_stop(act_id id, int reason) ACT_MUST_CHECK;
 
@@ -92,7 +92,7 @@ const struct act_runtime *act_current_runtime(void);
  *
  * Ownership: takes m on 0; on an error it stays with the caller.
  * Returns:   0, -EAGAIN when the receiver's mailbox or the lane to its worker is full,
- *            -EHOSTUNREACH when the id names another node.
+ *            -EHOSTUNREACH when the id is another runtime's.
  */
 int act_send(act_id to, struct act_message *m) ACT_MUST_CHECK;
 
@@ -115,7 +115,7 @@ int act_await_room(act_id to) ACT_MUST_CHECK;
 /**
  * Asks for one message of type ACT_TYPE_DOWN when `target` stops (at once when it is gone).
  *
- * Returns:   0, -EAGAIN when its lane is full, -EHOSTUNREACH when the id names another node,
+ * Returns:   0, -EAGAIN when its lane is full, -EHOSTUNREACH when the id is another runtime's,
  *            -ENOMEM.
  */
 int act_monitor(act_id target) ACT_MUST_CHECK;

@@ -1,9 +1,10 @@
 /**
  * Names that every part of the runtime shares: actor ids, limits, attributes.
  *
- * An actor id is {node, slot, generation} in 64 bits. A slot is used again after its actor is gone,
- * with the next generation, so an old id never reaches the new actor (a slot's generation wraps
- * after 2^24 actors). Ids are plain numbers: copy, compare, send them freely.
+ * An actor id is {runtime, generation, slot} in 64 bits. A slot is used again after its actor is
+ * gone, with the next generation, so an old id never reaches the new actor (a slot's generation
+ * wraps after 2^24 actors). Each runtime that a process starts has the next number (of 2^16 - 1), so
+ * an id of another one is refused. Ids are plain numbers: copy, compare, send them freely.
  */
 #ifndef ACT_TYPES_H
 #define ACT_TYPES_H
