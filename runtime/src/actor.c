@@ -42,6 +42,10 @@ static int request(act_id to, uint32_t type, int reason)
 
     ACT_ASSERT(e != NULL);
     if (registry_is_foreign(&e->registry, to)) return -EHOSTUNREACH;
+    const uint64_t word = registry_lookup(&e->registry, to);
+    if (type == SYSTEM_STOP && word_is_of(word, to) &&
+        word_home(word) >= e->runtime->options.workers)
+        return -EINVAL; /* A port stops when its owner closes it. */
     struct act_message *m = act_message_create(type, sizeof(struct act_down));
     if (m == NULL) return -ENOMEM;
     m->from = e->self;

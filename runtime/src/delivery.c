@@ -2,7 +2,8 @@
  * See delivery.h: one message's whole way from act_send to the mailbox.
  *
  * Ordering: R2 is registry_lookup's load of the receiver's word (registry.h); E2 is a drain's load
- * of in_count, for the lanes that endpoint.c has made (E1).
+ * of in_count, for the lanes that endpoint.c has made (E1); E4 is a port's last look at its lanes,
+ * after it has said so (E3 in endpoint.c).
  */
 #include "delivery.h"
 
@@ -114,6 +115,7 @@ int act_send(act_id to, struct act_message *m)
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL); /* the thread is no worker and has no port */
+    if (m->type >= ACT_TYPE_SYSTEM) return -EINVAL;
     m->from = e->self;
     const uint64_t word = registry_lookup(&e->registry, to);
     if (!word_is_of_home(word, to, e->index)) {
@@ -146,6 +148,67 @@ void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_mess
         list_push(&e->unsent, m);
     else
         act_message_unref(m);
+}
+
+/* Ports that close. */
+
+/** Takes all that a lane holds. Threads: its consumer; of a closed port's lane who has the mutex.
+ */
+static void take_all(struct act_lane *lane, struct message_list *list)
+{
+    for (;;) {
+        const struct act_lane_items items = act_lane_take(lane);
+        if (items.count == 0) return;
+        for (uint32_t i = 0; i < items.count; i++)
+            list_push(list, &item_message(items.list[i])->user);
+    }
+}
+
+static void bury_all(struct act_endpoint *e, struct message_list *list)
+{
+    struct act_message *m;
+
+    while ((m = list_pop(list)) != NULL)
+        act_delivery_bury(e, m);
+}
+
+void act_delivery_close(struct act_endpoint *e)
+{
+    struct message_list left = {0};
+
+    ACT_ASSERT(!e->is_worker);
+    pthread_mutex_lock(&e->runtime->mutex);
+    atomic_store_explicit(&e->is_closed, true, memory_order_relaxed); /* E4 */
+    park_fence(&e->park);                                             /* E4 */
+    /* Relaxed: lanes are made under the mutex. */
+    const uint32_t lanes = atomic_load_explicit(&e->in_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < lanes; i++)
+        take_all(e->in[i], &left);
+    pthread_mutex_unlock(&e->runtime->mutex);
+    bury_all(e, &left);
+}
+
+/** Ends what this endpoint has published for ports that had been closed; nobody else would. */
+static void end_stranded(struct act_endpoint *e)
+{
+    struct message_list left = {0};
+
+    e->has_stranded = false;
+    pthread_mutex_lock(&e->runtime->mutex);
+    for (uint32_t to = 0; to < e->runtime->endpoint_count; to++) {
+        const uint64_t bit = 1ull << (to % 64);
+        if ((e->stranded[to / 64] & bit) == 0) continue;
+        e->stranded[to / 64] &= ~bit;
+        /* Open again: its thread takes them, and finds that they are for the last one. */
+        if (!atomic_load_explicit(&e->runtime->endpoints[to]->is_closed, memory_order_relaxed))
+            continue;
+        do
+            take_all(e->out[to], &left);
+        while (!act_lane_is_clean(e->out[to]) && act_lane_publish(e->out[to]));
+        e->dirty[to / 64] &= ~bit;
+    }
+    pthread_mutex_unlock(&e->runtime->mutex);
+    bury_all(e, &left);
 }
 
 bool act_delivery_notify(struct act_endpoint *e, act_id to, uint32_t type, const void *body,
@@ -300,4 +363,5 @@ void act_delivery_retry(struct act_endpoint *e)
         act_delivery_send_system(e, message_of(m)->header.to, m);
     if (e->waiter_count > 0) serve_waiters(e);
     act_endpoint_publish(e);
+    if (e->has_stranded) end_stranded(e);
 }

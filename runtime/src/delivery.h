@@ -45,11 +45,16 @@ int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *
  */
 int act_delivery_answer(struct act_endpoint *e, act_id to, struct act_message *m);
 
+/** Ends what has come for a port that closes, and has its senders end what comes later. Threads:
+ * the port's; until it opens again it is not to look at its lanes. */
+void act_delivery_close(struct act_endpoint *e);
+
 /** Moves what the lanes bring into the mailboxes. Returns how many messages it was. */
 uint32_t act_delivery_drain(struct act_endpoint *e);
 /** Tells senders of room when a mailbox that was marked full is half empty again. */
 void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor);
-/** Offers the runtime's own messages again, and looks whether those who wait for room have it. */
+/** Offers the runtime's own messages again, looks whether those who wait for room have it, and ends
+ * what was published for closed ports. */
 void act_delivery_retry(struct act_endpoint *e);
 
 #endif

@@ -4,6 +4,9 @@
  * Ordering
  *   E1 port open: store of in_count (release)  ->  E2 drain: load of it (acquire)
  *      carries the new lane's pointer. E2 is in delivery.c too.
+ *   E3 publish, fence, load is_closed  <->  E4 store is_closed, fence, the last look at the lanes
+ *      what was sent to a port that closes is ended by the port or by its sender. E4 is in
+ *      delivery.c.
  */
 #include "endpoint.h"
 
@@ -118,6 +121,18 @@ int act_endpoint_connect(struct act_runtime *rt, uint32_t index)
     return 0;
 }
 
+/** Wakes who sleeps, after something was published for it. */
+static void wake(struct act_endpoint *e, uint32_t to)
+{
+    struct act_endpoint *receiver = e->runtime->endpoints[to];
+
+    if (act_park_poke(&receiver->park)) count(&e->counters.wakes); /* K1 */
+    /* E3. The poke of a port has a fence, and only ports are closed. */
+    if (!atomic_load_explicit(&receiver->is_closed, memory_order_relaxed)) return;
+    e->stranded[to / 64] |= 1ull << (to % 64);
+    e->has_stranded = true;
+}
+
 /** Publishes the lanes of a mask word; those that are full stay in it. */
 static uint64_t publish_word(struct act_endpoint *e, struct act_lane **lanes, uint64_t word,
                              uint32_t base, bool is_to_wake)
@@ -132,8 +147,7 @@ static uint64_t publish_word(struct act_endpoint *e, struct act_lane **lanes, ui
         else
             left |= word & -word;
         /* Also when the lane is full: what fills it was published since the last poke. */
-        if (is_to_wake && act_park_poke(&e->runtime->endpoints[to]->park)) /* K1 */
-            count(&e->counters.wakes);
+        if (is_to_wake) wake(e, to);
     }
     return left;
 }

@@ -56,7 +56,9 @@ struct act_endpoint {
     struct act_message *back_stuck[ENDPOINTS_MAX]; /* lists of those a full lane did not take */
 
     struct act_pool pool;
-    struct message_list unsent; /* the runtime's own messages that a full lane did not take */
+    struct message_list unsent;     /* the runtime's own messages that a full lane did not take */
+    uint64_t stranded[DIRTY_WORDS]; /* lanes to ports that were closed when it published there */
+    bool has_stranded;
     struct room_waiter *waiters;
     uint32_t waiter_count;
     uint32_t waiter_capacity;
@@ -72,7 +74,8 @@ struct act_endpoint {
     /* Shared: written by this thread, read by others. */
     alignas(CPU_LINE_BYTES) struct act_counters counters;
     alignas(CPU_LINE_BYTES) struct act_park
-        park; /* read at every publish: apart from what is written */
+        park;              /* read at every publish: apart from what is written */
+    atomic_bool is_closed; /* E3, E4: a port that nobody has open; stored under the mutex */
 };
 
 /** The calling thread's endpoint; NULL when it has none. */

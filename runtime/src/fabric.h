@@ -32,6 +32,7 @@ struct act_runtime {
     atomic_uint stopping;        /* 1: stop all actors; 2: end */
     atomic_uint stopped_workers; /* that have no actor left */
     pthread_mutex_t mutex;       /* guards ports, lanes and endpoints while ports open */
+    pthread_key_t port_key;      /* a thread's port: closed with the thread */
 };
 
 #endif

@@ -53,7 +53,15 @@ int act_port_open(struct act_runtime *runtime, struct act_port **port)
     pthread_mutex_lock(&runtime->mutex);
     int error = take_port(runtime, &p);
     if (error == 0) error = act_registry_take_slot(runtime->registry, p->endpoint.index, &slot);
-    if (error == 0) p->is_open = true;
+    if (error == 0 && pthread_setspecific(runtime->port_key, p) != 0) {
+        act_registry_give_slot(runtime->registry, p->endpoint.index, slot);
+        error = -ENOMEM;
+    }
+    if (error == 0) {
+        p->is_open = true;
+        /* Relaxed: the mutex orders it. */
+        atomic_store_explicit(&p->endpoint.is_closed, false, memory_order_relaxed);
+    }
     pthread_mutex_unlock(&runtime->mutex);
     if (error != 0) return error;
 
@@ -103,9 +111,8 @@ static struct act_message *take_message(struct act_port *port)
             count(&port->endpoint.counters.delivered);
             return m;
         }
-        /* A port stops when its owner closes it, not when asked. */
         act_actor_on_system(&port->endpoint, actor, m);
-        actor->flags &= (uint16_t)~ACTOR_IS_STOPPING;
+        ACT_ASSERT((actor->flags & ACTOR_IS_STOPPING) == 0); /* act_stop refuses ports */
     }
     return NULL;
 }
@@ -206,13 +213,22 @@ void act_port_close(struct act_port *port)
     look(port);
     ACT_ASSERT(port->is_open);
     act_actor_end(e, port->actor, 0);
-    look(port);
-    while (e->unsent.head != NULL) { /* DOWN messages; workers make room */
+    act_delivery_close(e);
+    for (;;) { /* DOWN messages; workers make room */
+        act_delivery_retry(e);
+        act_endpoint_return(e);
+        act_endpoint_collect(e);
+        if (e->unsent.head == NULL) break;
         sched_yield();
-        look(port);
     }
     act_endpoint_set_current(NULL);
+    pthread_setspecific(rt->port_key, NULL);
     pthread_mutex_lock(&rt->mutex);
     port->is_open = false;
     pthread_mutex_unlock(&rt->mutex);
+}
+
+void act_port_on_thread_end(void *port)
+{
+    act_port_close(port);
 }

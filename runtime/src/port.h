@@ -18,4 +18,7 @@ struct act_port {
     bool is_armed; /* park announced, for act_port_fd */
 };
 
+/** Closes the port of a thread that ends with it open: the destructor of the runtime's port_key. */
+void act_port_on_thread_end(void *port);
+
 #endif

@@ -180,6 +180,7 @@ static void free_runtime(struct act_runtime *rt)
     act_memory_give(rt->workers, rt->options.workers * sizeof(struct act_worker *));
     act_memory_give(rt->ports, rt->options.ports_max * sizeof(struct act_port *));
     pthread_mutex_destroy(&rt->mutex);
+    pthread_key_delete(rt->port_key);
     act_memory_give(rt, sizeof *rt);
 }
 
@@ -222,6 +223,11 @@ int act_runtime_start(const struct act_runtime_options *options, struct act_runt
     rt->options = o;
     rt->endpoint_count = o.workers + o.ports_max;
     ACT_ASSERT(rt->endpoint_count <= ENDPOINTS_MAX);
+    if (pthread_key_create(&rt->port_key, act_port_on_thread_end) != 0) {
+        act_memory_give(rt, sizeof *rt);
+        refuse(why, "no key for thread-specific data is left; the process has too many runtimes");
+        return -EAGAIN;
+    }
     pthread_mutex_init(&rt->mutex, NULL);
     error = create_tables(rt);
     if (error == 0) error = create_workers(rt);

@@ -121,7 +121,7 @@ static bool turn(struct act_worker *w)
     uint32_t drained = act_delivery_drain(e);
     uint32_t turns = e->ready_head != NULL ? run_ready(e) : 0;
 
-    if (e->unsent.head != NULL || e->waiter_count > 0) act_delivery_retry(e);
+    if (e->unsent.head != NULL || e->waiter_count > 0 || e->has_stranded) act_delivery_retry(e);
     act_endpoint_publish(e); /* what full lanes kept */
     act_endpoint_return(e);
     act_endpoint_collect(e);
@@ -136,7 +136,7 @@ static uint64_t sleep_ns(const struct act_worker *w, uint64_t now_ns)
     const struct act_endpoint *e = &w->endpoint;
     const uint64_t due_ns = w->schedule.next_ns;
     uint64_t ns = due_ns == SCHEDULE_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
-    bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL;
+    bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL || e->has_stranded;
 
     for (uint32_t i = 0; i < DIRTY_WORDS; i++)
         if (e->dirty[i] != 0 || e->back_dirty[i] != 0) is_waiting = true;

@@ -299,7 +299,7 @@ Test(port, opened_and_closed_many_times)
     world_stop(&w);
 }
 
-/* A port is monitored like an actor; act_stop leaves it to its owner. */
+/* A port is monitored like an actor; act_stop refuses: it is its owner who closes it. */
 static void monitor_port(struct probe *p, void *count)
 {
     for (uint32_t i = 0; i < *(uint32_t *)count; i++)
@@ -321,7 +321,7 @@ Test(port, is_monitored_and_not_stopped_by_others)
     p->other = w.port_id;
     run_in(&w, p->self, monitor_port, &count);
     run_in(&w, p->self, stop_port, NULL);
-    cr_assert_eq(p->result, 0);
+    cr_assert_eq(p->result, -EINVAL);
     expect_nothing(&w);
     world_sync(&w, p);
     cr_assert_eq(p->count, 0, "it lives");
@@ -455,4 +455,110 @@ Test(port, use_by_another_thread_is_an_error_of_the_program, .signal = SIGABRT)
     start(1, 1);
     cr_assert_eq(pthread_create(&thread, NULL, receive_elsewhere, w.port), 0);
     pthread_join(thread, NULL);
+}
+
+struct farewell {
+    act_id to;
+    uint32_t count;
+    uint32_t accepted;
+    struct gate gate;
+};
+
+/** Sends, and then holds its turn open: what it has sent is published when that ends. */
+static void send_and_hold(struct probe *p, void *argument)
+{
+    struct farewell *f = argument;
+
+    for (uint32_t i = 0; i < f->count; i++)
+        if (send_value(f->to, 1, i) == 0) f->accepted++;
+    wait_at_gate(p, &f->gate);
+}
+
+static bool is_flag_set(void *flag)
+{
+    return atomic_load_explicit((atomic_int *)flag, memory_order_acquire) != 0;
+}
+
+struct count_of_dead {
+    struct act_runtime *runtime;
+    uint64_t expected;
+};
+
+static bool are_dead(void *argument)
+{
+    const struct count_of_dead *c = argument;
+    struct act_runtime_stats stats;
+
+    act_runtime_stats(c->runtime, &stats);
+    return stats.dead_letters == c->expected &&
+           stats.messages_sent == stats.messages_delivered + stats.dead_letters;
+}
+
+/* actor.h: an accepted message is delivered or counted as a dead letter, also when the port that it
+ * is for closes before the sender's turn ends. A single message, some, more than a lane holds. */
+Test(port, closes_during_a_senders_turn)
+{
+    const uint32_t counts[] = {1, 10, 100000};
+
+    for (uint32_t i = 0; i < 3; i++) {
+        struct act_runtime_options o = world_options(1);
+        static struct farewell f;
+        o.mailbox_max = 1 << 20;
+        world_start(&w, &o);
+        struct probe *p = world_probe(&w, 0, 0);
+        f = (struct farewell){.to = w.port_id, .count = counts[i]};
+        start_in(p->self, send_and_hold, &f);
+        cr_assert(wait_until(is_flag_set, &f.gate.is_reached));
+        act_port_close(w.port);
+        atomic_store_explicit(&f.gate.is_open, 1, memory_order_release);
+        /* One more: that it ran, for the port; and the message to run was delivered. */
+        struct count_of_dead c = {.runtime = w.runtime, .expected = f.accepted + 1};
+        cr_expect_gt(f.accepted, 0);
+        cr_assert(wait_until(are_dead, &c), "of %u", f.accepted);
+        cr_assert_eq(act_port_open(w.runtime, &w.port), 0);
+        cr_assert_null(act_port_receive(w.port, 0));
+        world_stop(&w);
+    }
+}
+
+/* actor.h: -EINVAL for an open port; 0 when it is gone. */
+Test(port, is_not_to_be_stopped)
+{
+    start(1, 1);
+    cr_assert_eq(act_stop(w.port_id, 0), -EINVAL);
+    cr_assert_null(act_port_receive(w.port, 0));
+    const act_id old = w.port_id;
+    act_port_close(w.port);
+    cr_assert_eq(act_port_open(w.runtime, &w.port), 0);
+    cr_assert_eq(act_stop(old, 0), 0);
+    cr_assert_eq(send_value(act_port_id(w.port), 3, 7), 0);
+    cr_assert_eq(expect(&w, 3), 7);
+    world_stop(&w);
+}
+
+static void *open_and_end(void *argument)
+{
+    struct act_port *port;
+    act_id *id = argument;
+
+    if (act_port_open(w.runtime, &port) != 0) return NULL;
+    *id = act_port_id(port);
+    return NULL;
+}
+
+/* port.h: a thread that ends with an open port has it closed; who monitors it is told. */
+Test(port, closes_with_its_thread)
+{
+    start(1, 2);
+    for (uint32_t i = 0; i < 20; i++) {
+        act_id id = ACT_ID_NONE;
+        pthread_t thread;
+        cr_assert_eq(pthread_create(&thread, NULL, open_and_end, &id), 0);
+        pthread_join(thread, NULL);
+        cr_assert_neq(id, ACT_ID_NONE, "the %u. port", i);
+        cr_assert_eq(act_monitor(id), 0);
+        cr_assert_eq(expect_down(&w).actor, id);
+    }
+    cr_assert_eq(world_stats(&w).actors_live, 1);
+    world_stop(&w);
 }

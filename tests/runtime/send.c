@@ -477,3 +477,21 @@ Test(send, flush_publishes_before_the_turn_ends)
     cr_assert_eq(a->log[0].type, TYPE_RAN);
     world_stop(&w);
 }
+
+/* actor.h: -EINVAL for a type of the runtime's own; the message stays with the caller. */
+Test(send, reserved_types_are_refused)
+{
+    const uint32_t types[] = {ACT_TYPE_SYSTEM, ACT_TYPE_ROOM, ACT_TYPE_DOWN, UINT32_MAX};
+
+    start(2);
+    struct probe *p = world_probe(&w, 1, 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_assert_eq(send_value(p->self, types[i], 1), -EINVAL);
+        cr_assert_eq(send_value(ACT_ID_NONE, types[i], 1), -EINVAL);
+    }
+    cr_assert_eq(send_value(p->self, ACT_TYPE_SYSTEM - 1, 1), 0);
+    world_sync(&w, p);
+    cr_assert_eq(p->count, 1);
+    cr_assert_eq(world_stats(&w).dead_letters, 0);
+    world_stop(&w);
+}

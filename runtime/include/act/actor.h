@@ -63,8 +63,9 @@ int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHEC
  * Asks an actor to stop once it has handled what this sender sent before.
  *
  * What then still waits in its mailbox becomes dead letters.
- * Returns:   0 (also when it is gone already), -EAGAIN when its lane is full, -EHOSTUNREACH when
- *            the id is another runtime's, -ENOMEM.
+ * Returns:   0 (also when it is gone already), -EINVAL for an open port, which its owner closes,
+ *            -EAGAIN when its lane is full, -EHOSTUNREACH when the id is another runtime's,
+ *            -ENOMEM.
  */
 int act_stop(act_id id, int reason) ACT_MUST_CHECK;
 
@@ -91,7 +92,8 @@ const struct act_runtime *act_current_runtime(void);
  * worker's do not: at a receiver there it tries for ever, and so do two handlers at each other.
  *
  * Ownership: takes m on 0; on an error it stays with the caller.
- * Returns:   0, -EAGAIN when the receiver's mailbox or the lane to its worker is full,
+ * Returns:   0, -EINVAL for a type of the runtime's own (ACT_TYPE_SYSTEM and above),
+ *            -EAGAIN when the receiver's mailbox or the lane to its worker is full,
  *            -EHOSTUNREACH when the id is another runtime's.
  */
 int act_send(act_id to, struct act_message *m) ACT_MUST_CHECK;

@@ -52,7 +52,10 @@ struct act_message *act_port_receive(struct act_port *port, uint64_t timeout_ns)
 int act_port_fd(const struct act_port *port);
 
 /**
- * Closes the port. What still waits for it becomes dead letters.
+ * Closes the port. What still waits for it, or is sent to it later, becomes dead letters.
+ *
+ * A thread that ends with an open port has it closed so, but for what it had received and not
+ * ended. The main thread's end is the process's.
  *
  * Threads: the one that opened it. Who monitors the port is told; that waits for room in full
  * lanes.
