@@ -74,6 +74,7 @@ static void register_after_eviction(struct vsr_client *c, uint32_t index,
     struct vsr_session *s = make_register(c, index);
 
     VSR_ASSERT(!c->is_closing);
+    VSR_ASSERT(s->evictions <= EVICTION_DOUBLINGS + 1);
     if (s->evictions++ == 0) {
         vsr_client_send(c, s, out);
         return;
@@ -105,6 +106,8 @@ static void tell_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
 
 void vsr_sessions_go_on(struct vsr_client *c, struct vsr_client_effects *out)
 {
+    VSR_ASSERT(c->opened <= c->options.sessions);
+    VSR_ASSERT(c->left <= c->options.sessions);
     for (; !c->is_closing && c->opened < c->options.sessions && client_effects_have_room(out);
          c->opened++)
         if (session_at(c, c->opened)->state == VSR_SESSION_CLOSED)
@@ -159,6 +162,7 @@ void vsr_on_register_refused(struct vsr_client *c, const struct vsr_reply *reply
         c->report.replies_ignored++;
         return;
     }
+    VSR_ASSERT(session_at(c, index)->state == VSR_SESSION_REGISTERING);
     c->report.refused++;
     session_at(c, index)->state = VSR_SESSION_CLOSED;
     client_effects_next(out, VSR_CLIENT_REFUSED, index);
@@ -194,6 +198,8 @@ void vsr_on_registered(struct vsr_client *c, const struct vsr_reply *reply,
         return;
     }
     struct vsr_session *s = session_at(c, index);
+    VSR_ASSERT(s->state == VSR_SESSION_REGISTERING);
+    VSR_ASSERT(s->request.kind == VSR_KIND_REGISTER);
     s->request.session = reply->session;
     s->request.slot = reply->slot;
     s->request.kind = VSR_KIND_OPERATION;
@@ -207,6 +213,7 @@ void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
 {
     struct vsr_session *s = session_at(c, index);
 
+    VSR_ASSERT(s->state != VSR_SESSION_CLOSED); /* it is told once */
     VSR_ASSERT(s->request.slot < c->options.sessions_max);
     if (c->session_of[s->request.slot] == index + 1) c->session_of[s->request.slot] = 0;
     vsr_displaced_remove(c, index);
@@ -218,6 +225,7 @@ void vsr_session_closed(struct vsr_client *c, uint32_t index, struct vsr_client_
 static void open_anew(struct vsr_client *c, uint32_t index, bool is_evicted,
                       struct vsr_client_effects *out)
 {
+    VSR_ASSERT(is_outstanding(session_at(c, index))); /* its answer is why it goes */
     if (c->is_closing)
         vsr_session_closed(c, index, out);
     else if (is_evicted)
