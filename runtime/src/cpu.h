@@ -10,6 +10,7 @@
 #define ACT_SRC_CPU_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 /** What two cores cannot write at the same time without taking it from each other. */
 enum { CPU_LINE_BYTES = 64 };
@@ -20,6 +21,12 @@ enum { CPU_LINE_BYTES = 64 };
 static inline void cpu_pause(void)
 {
     __builtin_ia32_pause();
+}
+
+/** Counts on at some steady rate of the machine's own; two cores may differ a little. */
+static inline uint64_t cpu_counter(void)
+{
+    return __builtin_ia32_rdtsc();
 }
 
 /** Loads before it are done before the loads and stores behind it. */
@@ -41,6 +48,15 @@ static inline void cpu_fence_release(void)
 static inline void cpu_pause(void)
 {
     __asm__ __volatile__("isb" ::: "memory");
+}
+
+/** Counts on at some steady rate of the machine's own; two cores may differ a little. */
+static inline uint64_t cpu_counter(void)
+{
+    uint64_t counter;
+
+    __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(counter));
+    return counter;
 }
 
 /** Loads before it are done before the loads and stores behind it. */

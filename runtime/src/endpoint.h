@@ -11,6 +11,7 @@
 #include "counters.h"
 #include "cpu.h"
 #include "lane.h"
+#include "pace.h"
 #include "park.h"
 #include "pool.h"
 #include "registry.h"
@@ -46,6 +47,7 @@ struct act_endpoint {
     struct act_actor **ready_end; /* where the next one is linked */
     uint32_t index;
     uint32_t turn_max;           /* the option */
+    struct act_pace pace;        /* a worker's */
     uint64_t dirty[DIRTY_WORDS]; /* lanes with an open batch */
     uint64_t back_dirty[DIRTY_WORDS];
     bool is_worker;

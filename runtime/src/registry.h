@@ -94,6 +94,7 @@ enum actor_flags {
     ACTOR_IS_DEAD = 32,   /* stopped while in the ready list: its slot is free when it leaves */
     ACTOR_HAS_POLLS = 64, /* may have; they end with it */
     ACTOR_HAS_BELONGINGS = 128, /* the same */
+    ACTOR_IS_TIMED = 256,       /* message by message: it may be slow (pace.h) */
 };
 
 /** One cache line; touched only by the actor's home, and by the spawner before it is published. */
@@ -108,7 +109,7 @@ struct act_actor {
     struct act_message *monitors; /* the requests themselves, to be sent back */
     uint32_t generation;
     uint16_t flags;
-    uint16_t reserved;
+    uint16_t timed; /* messages that have to be quick before it is not timed any more */
 };
 
 _Static_assert(sizeof(struct act_actor) == CPU_LINE_BYTES, "one cache line an actor");

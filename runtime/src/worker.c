@@ -21,8 +21,6 @@
 #include <sched.h>
 
 enum {
-    TURNS_PER_LOOP = 16,      /* actors run before the lanes are looked at again */
-    HANDLED_PER_CLOCK = 4096, /* messages between two looks at the clock */
     LOOKS_PER_CLOCK = 128,
     SPIN_US_MIN = 1, /* an idle worker that is never lucky still spins so long, if it may */
     ROOM_POLL_NS = 1000000,
@@ -37,20 +35,26 @@ __attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
         act_timer_on_tick(e, m);
         return true;
     }
+    e->pace.due = 0; /* It may be none that is counted. */
     if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) return act_call_on_answer(e, m);
     act_actor_on_system(e, actor, m);
     return false;
 }
 
-/** Gives the actor its messages, up to a turn's bound. */
-static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
+/** That handlers have been given here, ever. */
+static inline uint64_t messages(const struct act_endpoint *e)
+{
+    return atomic_load_explicit(&e->counters.delivered, memory_order_relaxed);
+}
+
+/** Gives the actor so many messages, if it has them. Returns how many it had. */
+static inline uint32_t run_messages(struct act_endpoint *e, struct act_actor *actor, uint32_t max)
 {
     void (*const receive)(void *, struct act_message *) = actor->behaviour->receive;
-    const uint32_t turn_max = e->turn_max;
     uint32_t handled = 0;
     uint32_t system = 0;
 
-    while (actor->head != NULL && handled < turn_max) {
+    while (actor->head != NULL && handled < max) {
         struct act_message *m = actor_pop(actor);
         if (actor->head != NULL) __builtin_prefetch(actor->head->body);
         handled++;
@@ -63,16 +67,38 @@ static inline void run_messages(struct act_endpoint *e, struct act_actor *actor)
         if ((actor->flags & ACTOR_IS_STOPPING) != 0) break;
     }
     count_more(&e->counters.delivered, handled - system);
+    return handled;
 }
 
-/** Runs an actor's turn. Returns whether it lives on; if not, its slot may be another's already. */
-static inline bool run_turn(struct act_endpoint *e, struct act_actor *actor)
+/**
+ * Goes on with a turn until it or the slice is over; what is left over waits for the next one.
+ * Apart from run_turn: a turn of one message, the most common one, would have registers to save.
+ */
+__attribute__((noinline)) static void run_on(struct act_endpoint *e, struct act_actor *actor,
+                                             uint32_t handled)
 {
-    const struct act_behaviour *behaviour = actor->behaviour;
+    for (uint32_t left = e->turn_max - handled;; left -= handled) {
+        if (pace_is_due(&e->pace, actor, messages(e))) act_pace_read(&e->pace, actor);
+        if (left == 0 || pace_is_over(&e->pace) || actor->head == NULL ||
+            (actor->flags & ACTOR_IS_STOPPING) != 0)
+            return;
+        const uint32_t max = pace_messages(&e->pace, actor);
+        handled = run_messages(e, actor, max < left ? max : left);
+    }
+}
 
+/**
+ * Runs an actor's turn; it may have so many messages before the counter is read.
+ *
+ * Returns: whether it lives on; if not, its slot may be another's already.
+ */
+static inline bool run_turn(struct act_endpoint *e, struct act_actor *actor, uint32_t max)
+{
     e->running = actor;
     e->self = actor_id(e, actor);
-    run_messages(e, actor);
+    const uint32_t handled = run_messages(e, actor, max);
+    if (pace_is_due(&e->pace, actor, messages(e))) run_on(e, actor, handled);
+    const struct act_behaviour *behaviour = actor->behaviour;
     if (behaviour->turn_end != NULL && (actor->flags & ACTOR_IS_STOPPING) == 0)
         behaviour->turn_end(actor->state);
     const bool is_stopping = (actor->flags & ACTOR_IS_STOPPING) != 0;
@@ -89,35 +115,41 @@ static uint32_t run_ready(struct act_endpoint *e)
 {
     uint32_t turns = 0;
 
-    for (; turns < TURNS_PER_LOOP && e->ready_head != NULL; turns++) {
+    for (; turns < e->pace.turns && e->ready_head != NULL; turns++) {
         struct act_actor *actor = e->ready_head;
         e->ready_head = actor->ready_next;
         if (e->ready_head == NULL) e->ready_end = &e->ready_head;
-        actor->flags &= (uint16_t)~ACTOR_IS_READY;
-        if ((actor->flags & ACTOR_IS_DEAD) != 0) {
-            act_registry_give_slot(e->runtime->registry, e->index, actor_slot(e, actor));
-            continue;
+        const uint32_t flags = actor->flags;
+        uint32_t max = e->pace.stride;
+        actor->flags = (uint16_t)(flags & ~(uint32_t)ACTOR_IS_READY);
+        if (__builtin_expect((flags & (ACTOR_IS_DEAD | ACTOR_IS_TIMED)) != 0, 0)) {
+            if ((flags & ACTOR_IS_DEAD) != 0) {
+                act_registry_give_slot(e->runtime->registry, e->index, actor_slot(e, actor));
+                continue;
+            }
+            max = act_pace_single(&e->pace);
         }
         /* What is left over waits for its next turn behind the others. */
-        if (run_turn(e, actor) && actor->head != NULL) act_endpoint_make_ready(e, actor);
+        if (run_turn(e, actor, max) && actor->head != NULL) act_endpoint_make_ready(e, actor);
     }
     e->running = NULL;
     e->self = ACT_ID_NONE;
     return turns;
 }
 
-/** What comes of the clock and of descriptors. */
-static void look_outside(struct act_worker *w, uint64_t now_ns)
+/** What comes of the clock and of descriptors. Returns the time. */
+static uint64_t look_outside(struct act_endpoint *e)
 {
-    w->handled = 0;
-    act_timer_fire(&w->endpoint, now_ns);
-    if (w->endpoint.poller != NULL) act_poller_fire(&w->endpoint);
+    const uint64_t now_ns = act_pace_begin(&e->pace);
+
+    act_timer_fire(e, now_ns);
+    if (e->poller != NULL) act_poller_fire(e);
+    return now_ns;
 }
 
 /** One look at everything. Returns whether there was something to do. */
-static bool turn(struct act_worker *w)
+static bool turn(struct act_endpoint *e)
 {
-    struct act_endpoint *e = &w->endpoint;
     uint32_t drained = act_delivery_drain(e);
     uint32_t turns = e->ready_head != NULL ? run_ready(e) : 0;
 
@@ -125,16 +157,15 @@ static bool turn(struct act_worker *w)
     act_endpoint_publish(e); /* what full lanes kept */
     act_endpoint_return(e);
     act_endpoint_collect(e);
-    w->handled += drained + turns * 4;
-    if (w->handled > HANDLED_PER_CLOCK) look_outside(w, act_now_ns());
+    if (drained > 0 && turns == 0) act_pace_read(&e->pace, NULL); /* all for the dead */
+    if (pace_is_over(&e->pace)) look_outside(e);
     return drained + turns > 0;
 }
 
 /** Until when an idle worker sleeps. */
-static uint64_t sleep_ns(const struct act_worker *w, uint64_t now_ns)
+static uint64_t sleep_ns(const struct act_endpoint *e, uint64_t now_ns)
 {
-    const struct act_endpoint *e = &w->endpoint;
-    const uint64_t due_ns = w->schedule.next_ns;
+    const uint64_t due_ns = e->schedule->next_ns;
     uint64_t ns = due_ns == SCHEDULE_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
     bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL || e->has_stranded;
 
@@ -144,10 +175,8 @@ static uint64_t sleep_ns(const struct act_worker *w, uint64_t now_ns)
     return is_waiting && ns > ROOM_POLL_NS ? ROOM_POLL_NS : ns;
 }
 
-static void park(struct act_worker *w)
+static void park(struct act_endpoint *e)
 {
-    struct act_endpoint *e = &w->endpoint;
-
     ACT_ASSERT(e->ready_head == NULL);
     act_park_announce(&e->park); /* K2 */
     if (act_endpoint_has_input(e) ||
@@ -156,7 +185,7 @@ static void park(struct act_worker *w)
         return;
     }
     count(&e->counters.parks);
-    act_park_wait(&e->park, sleep_ns(w, act_now_ns()));
+    act_park_wait(&e->park, sleep_ns(e, act_now_ns()));
 }
 
 /**
@@ -178,25 +207,24 @@ static void watch(const struct act_endpoint *e, bool is_calm)
  *
  * The spin is adaptive: twice as long after it found work, half as long after it did not.
  */
-static void idle(struct act_worker *w, uint64_t *spin_ns)
+static void idle(struct act_endpoint *e, uint64_t *spin_ns)
 {
-    const uint64_t spin_max = (uint64_t)w->endpoint.runtime->options.spin_us * 1000;
+    const uint64_t spin_max = (uint64_t)e->runtime->options.spin_us * 1000;
     const uint64_t spin_min = spin_max < SPIN_US_MIN * 1000 ? spin_max : SPIN_US_MIN * 1000;
-    const uint64_t start = act_now_ns();
+    const uint64_t start = look_outside(e);
 
-    look_outside(w, start);
     for (uint64_t now_ns = start; now_ns - start < *spin_ns;) {
-        watch(&w->endpoint, now_ns - start >= SPIN_US_MIN * 1000);
-        if (turn(w)) {
+        if (e->ready_head == NULL) watch(e, now_ns - start >= SPIN_US_MIN * 1000);
+        if (turn(e)) {
             *spin_ns = *spin_ns * 2 < spin_max ? *spin_ns * 2 : spin_max;
             return;
         }
-        now_ns = act_now_ns();
-        look_outside(w, now_ns);
+        now_ns = look_outside(e);
     }
-    if (w->endpoint.ready_head != NULL) return;
+    if (e->ready_head != NULL) return;
     *spin_ns = *spin_ns / 2 > spin_min ? *spin_ns / 2 : spin_min;
-    park(w);
+    park(e);
+    look_outside(e);
 }
 
 static bool is_stopping(const struct act_endpoint *e)
@@ -269,8 +297,10 @@ void *act_worker_main(void *worker)
     act_endpoint_set_current(&w->endpoint);
     act_schedule_init(&w->schedule, &w->endpoint.belongings);
     w->endpoint.schedule = &w->schedule;
+    act_pace_init(&w->endpoint.pace, &w->endpoint.registry, w->endpoint.index, w->endpoint.turn_max,
+                  &w->endpoint.counters.delivered);
     while (!is_stopping(&w->endpoint)) {
-        if (!turn(w)) idle(w, &spin_ns);
+        if (!turn(&w->endpoint)) idle(&w->endpoint, &spin_ns);
     }
     shut_down(w);
     act_poller_destroy(&w->endpoint);

@@ -13,8 +13,7 @@ struct act_worker {
     struct act_endpoint endpoint;
     struct act_schedule schedule;
     pthread_t thread;
-    int cpu;          /* to pin to, or -1 */
-    uint32_t handled; /* messages since the clock was read */
+    int cpu; /* to pin to, or -1 */
 };
 
 /** The thread function of a worker. */

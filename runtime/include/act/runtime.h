@@ -27,7 +27,7 @@ struct act_runtime_options {
     uint32_t actors_max;  /* 2^20; 1..ACT_ACTORS_MAX alive at once, open ports too */
     uint32_t mailbox_max; /* 4096; 1..2^30 messages: the default bound of a mailbox */
     uint32_t spin_us;     /* 50; 0..1000000: longest spin before an idle worker sleeps */
-    uint32_t turn_max;    /* 256; 1..65536 messages in one turn of an actor */
+    uint32_t turn_max;    /* 256; 1..65536 messages at most in one turn of an actor */
     uint64_t pool_bytes_max; /* 4 GiB; >= 1 MiB; bound of each worker's, and port's, message pool */
 };
 
