@@ -1,0 +1,38 @@
+# Debian packages: `cpack -G DEB` in a build that is configured with CMAKE_INSTALL_PREFIX=/usr, which
+# puts the libraries where Debian has those of the processor.
+set(CPACK_PACKAGE_NAME vsr-c)
+set(CPACK_PACKAGE_VENDOR vsr-c)
+set(CPACK_PACKAGE_CONTACT "vsr-c <vsr-c@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL "")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/runtime/installed)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+
+# component, package, section, what it is, packages it needs beside those that its symbols name
+function(vsr_debian_package component package section text)
+    string(TOUPPER ${component} upper)
+    list(APPEND CPACK_COMPONENTS_ALL ${component})
+    set(CPACK_COMPONENTS_ALL ${CPACK_COMPONENTS_ALL} PARENT_SCOPE)
+    set(CPACK_DEBIAN_${upper}_DESCRIPTION ${text} PARENT_SCOPE)
+    set(CPACK_DEBIAN_${upper}_PACKAGE_NAME ${package} PARENT_SCOPE)
+    set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section} PARENT_SCOPE)
+    string(REPLACE ";" ", " needs "${ARGN}")
+    set(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS ${needs} PARENT_SCOPE)
+    install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright COMPONENT ${component})
+endfunction()
+set(same "(= ${PROJECT_VERSION})")
+set(act libact${VSR_SOVERSION})
+set(vsr libvsr${VSR_SOVERSION})
+vsr_debian_package(act_library ${act} libs "Actors on worker threads: the shared library")
+vsr_debian_package(act_development libact-dev libdevel "Actors on worker threads: headers and archive"
+                   "${act} ${same}" libc6-dev)
+vsr_debian_package(vsr_library ${vsr} libs "Viewstamped Replication: the shared library" "${act} ${same}")
+vsr_debian_package(vsr_development libvsr-dev libdevel "Viewstamped Replication: headers and archive"
+                   "${vsr} ${same}" "libact-dev ${same}")
+include(CPack)
