@@ -45,7 +45,7 @@ struct vsr_client_actor {
     uint32_t closed; /* of them, or refused */
     bool is_closing;
     bool is_closed; /* has been told */
-    bool has_timer; /* a tick will come */
+    bool has_timer; /* ticks come */
     uint64_t tick_ns;
     struct vsr_client_options options;
     void *memory; /* of the core, until it is laid out */
@@ -173,7 +173,7 @@ void vsr_client_actor_close(struct vsr_client_actor *client)
 static void start_tick(struct vsr_client_actor *client)
 {
     VSR_ASSERT(client->core != NULL);
-    client->has_timer = act_timer_start(client->tick_ns, NODE_TICK, 0, NULL) == 0;
+    client->has_timer = act_timer_start_periodic(client->tick_ns, NODE_TICK, 0, NULL) == 0;
     if (!client->has_timer)
         fprintf(stderr, "vsr: a client has no memory for its timer; it asks again at the end of "
                         "every turn\n");
@@ -219,7 +219,6 @@ static void receive(void *state, struct act_message *m)
         break;
     case NODE_TICK:
         if (client->core == NULL) break; /* Not of its timer. */
-        start_tick(client);
         if (client->is_gone ||
             (client->owner->health != NULL && vsr_node_health_is_gone(client->owner->health))) {
             on_gone(client);

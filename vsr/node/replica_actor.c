@@ -51,7 +51,7 @@ struct vsr_node_replica {
     bool may_have_turned;    /* that may not be so any more */
     uint64_t changed_ns;     /* when run_state did */
     uint64_t messages_ended; /* that came while it was not running */
-    bool has_timer;          /* a tick will come; false too before the first life */
+    bool has_timer;          /* ticks come; false too before the first life */
     bool is_traced;
     void (*on_notice)(void *context, uint32_t replica, enum vsr_notice notice, uint32_t about,
                       vsr_op op);
@@ -224,7 +224,7 @@ static void step(struct vsr_node_replica *n, const struct vsr_event *event)
 
 static void start_tick(struct vsr_node_replica *n)
 {
-    n->has_timer = act_timer_start(n->tick_ns, NODE_TICK, 0, NULL) == 0;
+    n->has_timer = act_timer_start_periodic(n->tick_ns, NODE_TICK, 0, NULL) == 0;
     if (!n->has_timer)
         fprintf(stderr,
                 "vsr: replica %u: no memory for its timer; it asks again at the end of every "
@@ -236,7 +236,6 @@ static void on_tick(struct vsr_node_replica *n)
 {
     struct timespec now;
 
-    start_tick(n);
     if (n->run_state != VSR_RUNNING) return;
     clock_gettime(CLOCK_REALTIME, &now);
     step(n,
