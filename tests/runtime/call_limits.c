@@ -218,6 +218,79 @@ Test(call_limits, answers_pass_the_bound)
     world_stop(&w);
 }
 
+/* The same when both live on one worker, where the bound is seen at once. */
+Test(call_limits, answers_pass_the_bound_of_a_neighbour)
+{
+    start(1);
+    struct probe *p = world_probe(&w, 0, 1);
+    act_id callee = clerk_start(&clerk, 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        struct asking a = asking_for(callee, REQUEST_KEEP, i);
+        run_in(&w, p->self, ask, &a);
+    }
+    cr_assert_eq(send_value(callee, TYPE_REVERSE, 0), 0);
+    world_await(&w, p, 10);
+    cr_assert_eq(p->count, 10);
+    cr_assert_eq(clerk.first, 0);
+    world_stop(&w);
+}
+
+static void ask_with_a_shared_body(struct probe *p, void *argument)
+{
+    struct asking *a = argument;
+    struct act_message *m = make_request(a);
+    struct act_message *view = m != NULL ? act_message_ref(m) : NULL;
+
+    p->result = -1;
+    if (view == NULL) return;
+    m->body_bytes = 8; /* of this handle; the other one still reads all */
+    a->error = act_call(a->to, m, UINT64_MAX, &a->call);
+    p->result = 0;
+    for (uint32_t i = 8; i < a->bytes; i++)
+        p->result += ((const uint8_t *)view->body)[i] != 0xC3;
+    act_message_unref(view);
+}
+
+/* message.h: a shared body is read-only: what a request adds does not lie in it. */
+Test(call_limits, shared_body_is_left_alone)
+{
+    start(1);
+    struct probe *p = world_probe(&w, 0, 0);
+    act_id callee = clerk_start(&clerk, 0);
+    struct asking a = asking_for(callee, REQUEST_FRESH, 8);
+    a.bytes = 80;
+    run_in(&w, p->self, ask_with_a_shared_body, &a);
+    cr_assert_eq(a.error, 0);
+    cr_assert_eq(p->result, 0, "bytes of the other handle's body have changed");
+    world_await(&w, p, 1);
+    cr_assert_eq(p->log[0].call, a.call);
+    world_stop(&w);
+}
+
+/* A request that nobody answers gives back the memory of its body, under which handle ever it
+ * travels: the pools do not grow. */
+Test(call_limits, unanswered_requests_leave_nothing)
+{
+    enum { CALLS = 6000 };
+
+    start(1);
+    struct probe *p = world_probe(&w, 0, 0);
+    act_id callee = clerk_start(&clerk, 0);
+    for (uint32_t i = 0; i < CALLS; i++) {
+        struct asking a = asking_for(callee, REQUEST_DROP, i);
+        struct act_message *answer;
+        if (i % 2 == 0) {
+            run_in(&w, p->self, ask, &a);
+            continue;
+        }
+        cr_assert_eq(act_port_call(w.port, callee, make_request(&a), PATIENCE, &answer),
+                     -EHOSTDOWN);
+    }
+    world_await(&w, p, CALLS / 2);
+    cr_assert_eq(world_stats(&w).pool_growths, 0);
+    world_stop(&w);
+}
+
 /* act_port_call: the answer, past what waits; then -EHOSTDOWN; and what came meanwhile is there. */
 Test(call_limits, port_calls)
 {
