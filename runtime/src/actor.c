@@ -1,5 +1,5 @@
 /**
- * Actors: spawn, stop, monitors, names.
+ * Actors: spawn, stop, names.
  *
  * Ordering
  *   R1 spawn: store of the slot's word (release)  ->  R2 send: load of it (acquire)
@@ -10,6 +10,7 @@
 #include "assert.h"
 #include "delivery.h"
 #include "fabric.h"
+#include "monitor.h"
 #include "names.h"
 #include "poller.h"
 #include "timer.h"
@@ -35,18 +36,16 @@ const struct act_runtime *act_current_runtime(void)
     return e != NULL ? e->runtime : NULL;
 }
 
-/** Sends a request of the runtime's own. Its answers fit into the same message. */
-static int request(act_id to, uint32_t type, int reason)
+int act_stop(act_id to, int reason)
 {
     struct act_endpoint *e = act_endpoint_current();
 
     ACT_ASSERT(e != NULL);
     if (registry_is_foreign(&e->registry, to)) return -EHOSTUNREACH;
     const uint64_t word = registry_lookup(&e->registry, to);
-    if (type == SYSTEM_STOP && word_is_of(word, to) &&
-        word_home(word) >= e->runtime->options.workers)
+    if (word_is_of(word, to) && word_home(word) >= e->runtime->options.workers)
         return -EINVAL; /* A port stops when its owner closes it. */
-    struct act_message *m = act_message_create(type, sizeof(struct act_down));
+    struct act_message *m = act_message_create(SYSTEM_STOP, sizeof reason);
     if (m == NULL) return -ENOMEM;
     m->from = e->self;
     message_of(m)->header.flags |= MESSAGE_IS_SYSTEM;
@@ -59,16 +58,6 @@ static int request(act_id to, uint32_t type, int reason)
     return error;
 }
 
-int act_stop(act_id id, int reason)
-{
-    return request(id, SYSTEM_STOP, reason);
-}
-
-int act_monitor(act_id target)
-{
-    return request(target, SYSTEM_MONITOR, 0);
-}
-
 void act_exit(int reason)
 {
     struct act_endpoint *e = act_endpoint_current();
@@ -79,18 +68,14 @@ void act_exit(int reason)
     e->stop_reason = reason;
 }
 
-void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
+bool act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m)
 {
     ACT_ASSERT((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0);
-    if (m->type == SYSTEM_MONITOR) {
-        message_of(m)->header.next = actor->monitors;
-        actor->monitors = m;
-        return;
-    }
-    ACT_ASSERT(m->type == SYSTEM_STOP);
+    if (m->type != SYSTEM_STOP) return act_monitor_on_system(e, actor, m);
     memcpy(&e->stop_reason, m->body, sizeof e->stop_reason);
     actor->flags |= ACTOR_IS_STOPPING;
     act_message_unref(m);
+    return false;
 }
 
 act_id act_find(const char *name)
@@ -190,19 +175,6 @@ static void empty_mailbox(struct act_endpoint *e, struct act_actor *actor)
     }
 }
 
-static void tell_monitors(struct act_endpoint *e, struct act_actor *actor, int reason)
-{
-    const act_id id = actor_id(e, actor);
-
-    ACT_ASSERT(actor->head == NULL); /* The mailbox may hold more requests to monitor it. */
-    while (actor->monitors != NULL) {
-        struct act_message *m = actor->monitors;
-        actor->monitors = message_of(m)->header.next;
-        act_delivery_make_down(m, id, reason);
-        act_delivery_send_system(e, m->from, m);
-    }
-}
-
 /**
  * What the actor has started ends with it: before its `stopped` may close the descriptors, and
  * after it, which may have started more.
@@ -238,7 +210,7 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
     }
     drop_belongings(e, actor, id);
     empty_mailbox(e, actor);
-    tell_monitors(e, actor, reason);
+    act_monitor_end(e, actor, id, reason);
     count(&e->counters.stopped);
     if ((actor->flags & ACTOR_IS_READY) != 0)
         actor->flags |= ACTOR_IS_DEAD;

@@ -8,8 +8,13 @@
 
 #include <act/actor.h>
 
-/** Handles one of the runtime's own messages to an actor. Ownership: takes m. */
-void act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m);
+/**
+ * Handles one of the runtime's own messages to an actor.
+ *
+ * Ownership: takes m, unless it is for the handler.
+ * Returns:   whether it is.
+ */
+bool act_actor_on_system(struct act_endpoint *e, struct act_actor *actor, struct act_message *m);
 
 /** Puts an actor into a slot that was taken, and makes it visible. Returns its id. */
 act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,

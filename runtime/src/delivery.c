@@ -23,20 +23,15 @@ enum { WAITERS_MIN = 16 };
 
 void act_delivery_make_down(struct act_message *m, act_id actor, int reason)
 {
-    const struct act_down down = {.actor = actor, .reason = reason};
-
-    ACT_ASSERT(m->type == SYSTEM_MONITOR);
-    ACT_ASSERT(act_message_capacity(m) >= sizeof down);
-    message_of(m)->header.flags &= (uint16_t)~MESSAGE_IS_SYSTEM;
-    m->type = ACT_TYPE_DOWN;
-    m->body_bytes = sizeof down;
-    memcpy(m->body, &down, sizeof down);
+    ACT_ASSERT(m->type == SYSTEM_MONITOR || m->type == SYSTEM_LINK);
+    m->type = m->type == SYSTEM_MONITOR ? SYSTEM_DOWN : SYSTEM_EXIT;
+    watch_of(m)->down = (struct act_down){.actor = actor, .reason = reason};
 }
 
 void act_delivery_bury(struct act_endpoint *e, struct act_message *m)
 {
     if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
-        if (m->type == SYSTEM_MONITOR) {
+        if (m->type == SYSTEM_MONITOR || m->type == SYSTEM_LINK) {
             act_delivery_make_down(m, message_of(m)->header.to, ACT_REASON_GONE);
             act_delivery_send_system(e, m->from, m);
             return;
@@ -140,14 +135,17 @@ void act_flush(void)
 
 void act_delivery_send_system(struct act_endpoint *e, act_id to, struct act_message *m)
 {
+    /* What may not reach a handler is counted when it does. */
+    const bool is_counted = (message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0;
     int error = dispatch(e, to, m, true);
 
-    if (error == 0)
-        count(&e->counters.sent);
-    else if (error == -EAGAIN)
+    if (error == 0) {
+        if (is_counted) count(&e->counters.sent);
+    } else if (error == -EAGAIN) {
         list_push(&e->unsent, m);
-    else
+    } else {
         act_message_unref(m);
+    }
 }
 
 /* Ports that close. */

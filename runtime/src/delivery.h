@@ -13,11 +13,18 @@
 #include <act/actor.h>
 
 /** Types of the runtime's own messages (MESSAGE_IS_SYSTEM). */
-enum { SYSTEM_STOP = 1, SYSTEM_MONITOR = 2 };
+enum {
+    SYSTEM_STOP = 1,
+    SYSTEM_MONITOR, /* all but STOP have a struct watch (watches.h) */
+    SYSTEM_DEMONITOR,
+    SYSTEM_LINK,
+    SYSTEM_DOWN, /* what a MONITOR becomes */
+    SYSTEM_EXIT, /* what a LINK becomes */
+};
 
 /** Ends a message that has no receiver. Ownership: takes m. */
 void act_delivery_bury(struct act_endpoint *e, struct act_message *m);
-/** Turns a monitor request into its answer. */
+/** Turns a request to monitor or to link into its answer. */
 void act_delivery_make_down(struct act_message *m, act_id actor, int reason);
 
 /** Sends one of the runtime's own messages: never refused, sent later when a lane is full. */
@@ -41,7 +48,7 @@ int act_delivery_request(struct act_endpoint *e, act_id to, struct act_message *
  * Sends an answer to a call: as act_send, but that it passes a mailbox's bound.
  *
  * Ownership: takes m on 0; on an error it stays with the caller.
- * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id names another node.
+ * Returns:   0, -EAGAIN when the lane is full, -EHOSTUNREACH when the id is another runtime's.
  */
 int act_delivery_answer(struct act_endpoint *e, act_id to, struct act_message *m);
 

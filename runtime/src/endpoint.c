@@ -74,6 +74,7 @@ void act_endpoint_deinit(struct act_endpoint *e, uint32_t endpoints)
     ACT_ASSERT(e->waiter_count <= e->waiter_capacity);
     ACT_ASSERT(e->belongings.count == 0); /* every actor has ended */
     act_belongings_deinit(&e->belongings);
+    act_watches_deinit(&e->watches);
     act_park_deinit(&e->park);
     act_pool_deinit(&e->pool);
     act_memory_give(e->waiters, e->waiter_capacity * sizeof *e->waiters);

@@ -15,6 +15,7 @@
 #include "park.h"
 #include "pool.h"
 #include "registry.h"
+#include "watches.h"
 
 #include <act/actor.h>
 #include <act/runtime.h>
@@ -64,7 +65,8 @@ struct act_endpoint {
     struct room_waiter *waiters;
     uint32_t waiter_count;
     uint32_t waiter_capacity;
-    struct act_belongings belongings; /* of its actors: timers */
+    struct act_belongings belongings; /* of its actors: timers, calls */
+    struct act_watches watches;       /* of its actors: monitors, links */
     struct act_schedule *schedule;    /* a worker's timers, by time; NULL at a port */
     struct act_poller *poller;        /* a worker's descriptors; NULL until there is one */
 

@@ -107,11 +107,11 @@ static struct act_message *take_message(struct act_port *port)
             act_delivery_bury(&port->endpoint, m); /* its call has given up */
             continue;
         }
-        if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0) {
+        if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) == 0 ||
+            act_actor_on_system(&port->endpoint, actor, m)) {
             count(&port->endpoint.counters.delivered);
             return m;
         }
-        act_actor_on_system(&port->endpoint, actor, m);
         ACT_ASSERT((actor->flags & ACTOR_IS_STOPPING) == 0); /* act_stop refuses ports */
     }
     return NULL;

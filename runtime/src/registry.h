@@ -95,6 +95,7 @@ enum actor_flags {
     ACTOR_HAS_POLLS = 64, /* may have; they end with it */
     ACTOR_HAS_BELONGINGS = 128, /* the same */
     ACTOR_IS_TIMED = 256,       /* message by message: it may be slow (pace.h) */
+    ACTOR_TRAPS_EXITS = 512,
 };
 
 /** One cache line; touched only by the actor's home, and by the spawner before it is published. */
@@ -106,7 +107,7 @@ struct act_actor {
     uint32_t count;
     uint32_t limit;
     struct act_actor *ready_next;
-    struct act_message *monitors; /* the requests themselves, to be sent back */
+    struct act_message *watches; /* who watches it, and whom it watches (watches.h) */
     uint32_t generation;
     uint16_t flags;
     uint16_t timed; /* messages that have to be quick before it is not timed any more */

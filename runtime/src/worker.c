@@ -37,8 +37,7 @@ __attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
     }
     e->pace.due = 0; /* It may be none that is counted. */
     if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) return act_call_on_answer(e, m);
-    act_actor_on_system(e, actor, m);
-    return false;
+    return act_actor_on_system(e, actor, m);
 }
 
 /** That handlers have been given here, ever. */

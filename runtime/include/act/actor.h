@@ -69,7 +69,13 @@ int act_spawn(const struct act_spawn_options *options, act_id *id) ACT_MUST_CHEC
  */
 int act_stop(act_id id, int reason) ACT_MUST_CHECK;
 
-/** Stops the running actor when its handler returns. Only from a handler. */
+/**
+ * Ends the running actor when its handler returns. Only from a handler; the last reason counts.
+ *
+ * 0 is a normal end, any other reason a failure. Either ends this actor alone: who monitors it is
+ * told, and a failure ends who is linked to it. What still waits in its mailbox becomes dead
+ * letters.
+ */
 void act_exit(int reason);
 
 /** The running actor's id; in a port's thread the port's; ACT_ID_NONE elsewhere. */
@@ -117,10 +123,39 @@ int act_await_room(act_id to) ACT_MUST_CHECK;
 /**
  * Asks for one message of type ACT_TYPE_DOWN when `target` stops (at once when it is gone).
  *
+ * Asked twice, it is told twice. A monitor ends with the one who has set it.
+ *
  * Returns:   0, -EAGAIN when its lane is full, -EHOSTUNREACH when the id is another runtime's,
  *            -ENOMEM.
  */
 int act_monitor(act_id target) ACT_MUST_CHECK;
+
+/**
+ * Ends all monitors that the caller has set on `target`. No DOWN of theirs comes any more, also
+ * none that is on its way.
+ *
+ * Returns: 0, -ENOENT when there is none (it was told already), -EAGAIN when its lane is full.
+ */
+int act_demonitor(act_id target) ACT_MUST_CHECK;
+
+/**
+ * Links the running actor and another one: the failure of either ends the other with its reason,
+ * in order with what it had sent before; a normal end does not. Only from a handler.
+ *
+ * Links go both ways and are the same whoever sets them, and however often. An `other` that is gone
+ * has failed with ACT_REASON_GONE. A port is told of it as one that traps exits, and does not fail.
+ *
+ * Returns: 0, -EPERM outside of a handler, -EINVAL for the running actor itself, or as act_monitor.
+ */
+int act_link(act_id other) ACT_MUST_CHECK;
+
+/**
+ * Makes the running actor trap exits, or no more: a linked one's end, a normal one too, is then a
+ * message of type ACT_TYPE_EXIT instead. Actors begin without. Only from a handler.
+ *
+ * Returns: 0, -EPERM outside of a handler.
+ */
+int act_trap_exits(bool is_trapping) ACT_MUST_CHECK;
 
 /** The actor of that name, or ACT_ID_NONE. Others that look at names may hold it up, briefly. */
 act_id act_find(const char *name);

@@ -21,7 +21,7 @@ enum act_stat_kind { ACT_STAT_SUM, ACT_STAT_LEVEL };
 
 /** X(name, kind, what it is). At rest, messages_sent is messages_delivered and dead_letters. */
 #define ACT_RUNTIME_STATS(X)                                                                       \
-    X(messages_sent, SUM, "messages accepted by act_send, and timers, ROOM and DOWN messages")     \
+    X(messages_sent, SUM, "messages accepted by act_send or act_reply, and the runtime's own")     \
     X(messages_delivered, SUM, "messages given to a handler or to a port's owner")                 \
     X(dead_letters, SUM, "messages whose receiver was gone")                                       \
     X(messages_live, LEVEL, "messages taken from a pool and not ended yet")                        \

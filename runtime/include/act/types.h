@@ -52,10 +52,13 @@ enum {
 #define ACT_TYPE_ROOM 0xFFFF0001u
 /** A monitored actor is gone. Body: struct act_down. */
 #define ACT_TYPE_DOWN 0xFFFF0002u
+/** A linked actor is gone, and the receiver traps exits. Body: struct act_down. */
+#define ACT_TYPE_EXIT 0xFFFF0004u
 /** A call's time is over (act/call.h). Body: act_id. */
 #define ACT_TYPE_TIMEOUT 0xFFFF0003u
 
-/** Reasons the runtime gives for an actor's end; an application's own are 0 or positive. */
+/** Reasons of an actor's end. 0 is a normal one; an application's others, for failures, are
+ * positive; these are the runtime's. */
 #define ACT_REASON_SHUTDOWN (-1)   /* the runtime stops */
 #define ACT_REASON_GONE (-2)       /* it was gone before the monitor or the request reached it */
 #define ACT_REASON_UNANSWERED (-3) /* of a call: who had the request has ended it */
