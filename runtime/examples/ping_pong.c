@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { START = 1, BALL, DONE, ROUNDS = 100000 };
+enum { START = 1, BALL, DONE, ROUNDS = 10000 };
 
 struct ping {
     act_id pong, main;
