@@ -127,7 +127,10 @@ act_id act_actor_publish(struct act_endpoint *e, uint32_t slot, uint32_t home,
     e->registry.actors[slot].generation = generation;
     e->registry.actors[slot].end = &e->registry.actors[slot].head;
     const act_id id = id_make(e->registry.scope, generation, slot);
-    atomic_store_explicit(word, word_make(id, home), memory_order_release); /* R1 */
+    /* What senders count, the home does not. */
+    const uint32_t bound = actor->limit <= ACT_MAILBOX_EXACT_MAX ? actor->limit : 0;
+    if (bound != 0) e->registry.actors[slot].limit = UINT32_MAX;
+    atomic_store_explicit(word, word_make(id, home, bound), memory_order_release); /* R1 */
     count(&e->counters.spawned);
     return id;
 }

@@ -30,6 +30,7 @@ void act_delivery_make_down(struct act_message *m, act_id actor, int reason)
 
 void act_delivery_bury(struct act_endpoint *e, struct act_message *m)
 {
+    act_delivery_count_out(e, m);
     if ((message_of(m)->header.flags & MESSAGE_IS_SYSTEM) != 0) {
         if (m->type == SYSTEM_MONITOR || m->type == SYSTEM_LINK) {
             act_delivery_make_down(m, message_of(m)->header.to, ACT_REASON_GONE);
@@ -44,6 +45,35 @@ void act_delivery_bury(struct act_endpoint *e, struct act_message *m)
         act_message_refuse(e, m, ACT_REASON_GONE);
     else
         act_message_unref(m);
+}
+
+/** Counts m for a small mailbox. Returns false when that is full. */
+static bool count_in(struct act_endpoint *e, uint64_t word, struct message *m)
+{
+    atomic_uint *counted = &e->registry.counted[id_slot(m->header.to)];
+    const uint32_t bound = word_bound(word);
+
+    if (bound == 0) return true;
+    /* Relaxed: only the number matters. It is the slot's: what is under way to a dead actor counts
+     * for the next one until it is ended, so that nothing is ever counted out twice. */
+    if (atomic_fetch_add_explicit(counted, 1, memory_order_relaxed) < bound) {
+        m->header.flags |= MESSAGE_IS_COUNTED;
+        return true;
+    }
+    atomic_fetch_sub_explicit(counted, 1, memory_order_relaxed);
+    return false;
+}
+
+void act_delivery_count_out(struct act_endpoint *e, struct act_message *m)
+{
+    struct message_header *header = &message_of(m)->header;
+
+    if ((header->flags & MESSAGE_IS_COUNTED) == 0) return;
+    header->flags &= (uint16_t)~MESSAGE_IS_COUNTED;
+    const uint32_t before = atomic_fetch_sub_explicit(&e->registry.counted[id_slot(header->to)], 1,
+                                                      memory_order_relaxed);
+    ACT_DCHECK(before > 0);
+    (void)before;
 }
 
 /** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
@@ -61,6 +91,8 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     }
     const uint32_t home = word_home(word);
     ACT_DCHECK(home < e->runtime->endpoint_count);
+    if (to == e->self) is_urgent = true; /* Who waits for room at itself makes none. */
+    if (!is_urgent && !count_in(e, word, header)) return -EAGAIN;
     if (home == e->index) {
         struct act_actor *actor = &e->registry.actors[id_slot(to)];
         if (actor->count >= actor->limit && !is_urgent) return -EAGAIN;
@@ -69,10 +101,16 @@ static int dispatch(struct act_endpoint *e, act_id to, struct act_message *m, bo
     }
     if ((word & WORD_FULL) != 0 && !is_urgent) return -EAGAIN;
     /* A port has no turns: what a full ring did not take now would wait for its next call. */
-    if (!e->is_worker && !act_lane_has_slot(e->out[home])) return -EAGAIN;
+    if (!e->is_worker && !act_lane_has_slot(e->out[home])) {
+        act_delivery_count_out(e, m);
+        return -EAGAIN;
+    }
     const bool is_full = !act_lane_try_append(e->out[home], item_of_message(header));
     if (is_full) {
-        if (!act_lane_append(e->out[home], item_of_message(header))) return -EAGAIN;
+        if (!act_lane_append(e->out[home], item_of_message(header))) {
+            act_delivery_count_out(e, m);
+            return -EAGAIN;
+        }
         /* A batch has been published: a handler that goes on sending, or waits for room, may not
          * come to its turn's end before somebody looks at it. */
         if (act_park_poke(&e->runtime->endpoints[home]->park)) count(&e->counters.wakes);
@@ -98,7 +136,8 @@ static inline bool try_send_away(struct act_endpoint *e, uint64_t word, act_id t
 {
     const uint32_t home = word_home(word);
 
-    if (!word_is_of(word, to) || (word & WORD_FULL) != 0 || home == e->index) return false;
+    if (!word_is_of(word, to) || home == e->index) return false;
+    if ((word & (WORD_FULL | WORD_BOUND)) != 0) return false;
     if (!e->is_worker) return false; /* a port publishes at once */
     message_of(m)->header.to = to;
     e->dirty[home / 64] |= 1ull << (home % 64);
@@ -330,6 +369,9 @@ static bool has_room(const struct act_endpoint *e, act_id to)
 
     if (registry_is_foreign(&e->registry, to)) return true;
     if (!word_is_of(word, to)) return true;
+    if (word_bound(word) != 0 && atomic_load_explicit(&e->registry.counted[id_slot(to)],
+                                                      memory_order_relaxed) >= word_bound(word))
+        return false;
     if (word_home(word) == e->index) {
         const struct act_actor *actor = &e->registry.actors[id_slot(to)];
         return actor->count < actor->limit;

@@ -22,6 +22,8 @@ enum {
     SYSTEM_EXIT, /* what a LINK becomes */
 };
 
+/** A message leaves its mailbox: if it counted for a small one, it does no longer. */
+void act_delivery_count_out(struct act_endpoint *e, struct act_message *m);
 /** Ends a message that has no receiver. Ownership: takes m. */
 void act_delivery_bury(struct act_endpoint *e, struct act_message *m);
 /** Turns a request to monitor or to link into its answer. */

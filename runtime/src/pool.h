@@ -21,12 +21,13 @@ enum {
 };
 
 enum message_flags {
-    MESSAGE_IS_SYSTEM = 1,  /* for the runtime, not for a behaviour */
-    MESSAGE_IS_VIEW = 2,    /* a handle whose body is another message's */
-    MESSAGE_IS_TICK = 4,    /* of a periodic timer that waits until it is handled */
-    MESSAGE_IS_REQUEST = 8, /* of a call, not answered yet: it has a trailer (message.h) */
-    MESSAGE_IS_ANSWER = 16, /* to a call: looked up before it is handled */
-    MESSAGE_HAS_CALL = 32,  /* was an answer when it came */
+    MESSAGE_IS_SYSTEM = 1,   /* for the runtime, not for a behaviour */
+    MESSAGE_IS_VIEW = 2,     /* a handle whose body is another message's */
+    MESSAGE_IS_TICK = 4,     /* of a periodic timer that waits until it is handled */
+    MESSAGE_IS_REQUEST = 8,  /* of a call, not answered yet: it has a trailer (message.h) */
+    MESSAGE_IS_ANSWER = 16,  /* to a call: looked up before it is handled */
+    MESSAGE_IS_COUNTED = 64, /* for a small mailbox, until it is handled or ended */
+    MESSAGE_HAS_CALL = 32,   /* was an answer when it came */
 };
 
 /** A message as the runtime sees it; the body follows. One owner at a time. */

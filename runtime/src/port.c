@@ -103,6 +103,7 @@ static struct act_message *take_message(struct act_port *port)
     while (actor->head != NULL) {
         struct act_message *m = actor_pop(actor);
         if ((actor->flags & ACTOR_IS_FULL) != 0) act_delivery_relieve(&port->endpoint, actor);
+        act_delivery_count_out(&port->endpoint, m);
         if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) {
             act_delivery_bury(&port->endpoint, m); /* its call has given up */
             continue;

@@ -77,11 +77,12 @@ struct act_registry *act_registry_create(uint32_t actors_max, uint32_t endpoints
     r->endpoints = endpoints;
     r->view.words = act_memory_map(actors_max * sizeof *r->view.words);
     r->view.actors = act_memory_map(actors_max * sizeof *r->view.actors);
+    r->view.counted = act_memory_map(actors_max * sizeof *r->view.counted);
     r->next = act_memory_map(actors_max * sizeof *r->next);
     r->caches = act_memory_take(endpoints * sizeof *r->caches);
     r->stock = act_memory_take(stock_bytes(r));
-    if (r->view.words == NULL || r->view.actors == NULL || r->next == NULL || r->caches == NULL ||
-        r->stock == NULL) {
+    if (r->view.words == NULL || r->view.actors == NULL || r->view.counted == NULL ||
+        r->next == NULL || r->caches == NULL || r->stock == NULL) {
         act_registry_destroy(r);
         return NULL;
     }
@@ -93,6 +94,7 @@ void act_registry_destroy(struct act_registry *r)
     pthread_mutex_destroy(&r->mutex);
     act_memory_unmap(r->view.words, r->view.actors_max * sizeof *r->view.words);
     act_memory_unmap(r->view.actors, r->view.actors_max * sizeof *r->view.actors);
+    act_memory_unmap(r->view.counted, r->view.actors_max * sizeof *r->view.counted);
     act_memory_unmap(r->next, r->view.actors_max * sizeof *r->next);
     act_memory_give(r->caches, r->endpoints * sizeof *r->caches);
     act_memory_give(r->stock, stock_bytes(r));

@@ -29,6 +29,11 @@
 #define WORD_HOME 0xFFull
 #define WORD_ALIVE (1ull << 8)
 #define WORD_FULL (1ull << 9) /* its mailbox: senders on other workers hold back */
+/** The bound of a small mailbox, which every sender counts for; 0: its home alone does. */
+#define WORD_BOUND_SHIFT 10
+#define WORD_BOUND (0x3FFFull << WORD_BOUND_SHIFT)
+
+_Static_assert(ACT_MAILBOX_EXACT_MAX < 1 << 14, "a word has room for it");
 
 static inline uint32_t id_slot(act_id id)
 {
@@ -51,10 +56,15 @@ static inline act_id id_make(uint32_t scope, uint32_t generation, uint32_t slot)
     return (act_id)scope << (2 * SLOT_BITS) | (act_id)generation << SLOT_BITS | slot;
 }
 
-/** Who lives in a slot, at a home. */
-static inline uint64_t word_make(act_id id, uint32_t home)
+/** Who lives in a slot, at a home. Shape: bound up to ACT_MAILBOX_EXACT_MAX; 0 = none here. */
+static inline uint64_t word_make(act_id id, uint32_t home, uint32_t bound)
 {
-    return (id & ~(act_id)SLOT_MASK) | WORD_ALIVE | home;
+    return (id & ~(act_id)SLOT_MASK) | (uint64_t)bound << WORD_BOUND_SHIFT | WORD_ALIVE | home;
+}
+
+static inline uint32_t word_bound(uint64_t word)
+{
+    return (uint32_t)((word & WORD_BOUND) >> WORD_BOUND_SHIFT);
 }
 
 /** What is left of a dead actor. */
@@ -79,7 +89,7 @@ static inline bool word_is_of(uint64_t word, act_id id)
     return (word ^ id) >> SLOT_BITS == 0 && (word & WORD_ALIVE) != 0;
 }
 
-/** The same, and it lives at this home, and its mailbox is not marked full. */
+/** The same, and it lives at this home, and its mailbox is neither marked full nor a small one. */
 static inline bool word_is_of_home(uint64_t word, act_id id, uint32_t home)
 {
     return (word ^ id) >> SLOT_BITS == 0 && (word & SLOT_MASK) == (WORD_ALIVE | home);
@@ -144,6 +154,7 @@ uint32_t act_registry_slots_used(const struct act_registry *registry);
 struct act_registry_view {
     atomic_ullong *words;
     struct act_actor *actors;
+    atomic_uint *counted; /* messages that count for a small mailbox, accepted and not handled */
     uint32_t actors_max;
     uint32_t scope; /* 1..SCOPE_MAX */
 };

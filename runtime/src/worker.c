@@ -31,10 +31,12 @@ enum {
 __attribute__((noinline)) static bool is_for_handler(struct act_endpoint *e,
                                                      struct act_actor *actor, struct act_message *m)
 {
+    act_delivery_count_out(e, m);
     if ((message_of(m)->header.flags & MESSAGE_IS_TICK) != 0) {
         act_timer_on_tick(e, m);
         return true;
     }
+    if ((message_of(m)->header.flags & (MESSAGE_IS_SYSTEM | MESSAGE_IS_ANSWER)) == 0) return true;
     e->pace.due = 0; /* It may be none that is counted. */
     if ((message_of(m)->header.flags & MESSAGE_IS_ANSWER) != 0) return act_call_on_answer(e, m);
     return act_actor_on_system(e, actor, m);
@@ -58,7 +60,7 @@ static inline uint32_t run_messages(struct act_endpoint *e, struct act_actor *ac
         if (actor->head != NULL) __builtin_prefetch(actor->head->body);
         handled++;
         if ((message_of(m)->header.flags &
-             (MESSAGE_IS_SYSTEM | MESSAGE_IS_TICK | MESSAGE_IS_ANSWER)) != 0 &&
+             (MESSAGE_IS_SYSTEM | MESSAGE_IS_TICK | MESSAGE_IS_ANSWER | MESSAGE_IS_COUNTED)) != 0 &&
             !is_for_handler(e, actor, m))
             system++;
         else

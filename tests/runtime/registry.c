@@ -114,7 +114,7 @@ Test(registry, create_without_memory_holds_nothing)
         act_memory_fail_at(nth);
         r = act_registry_create(1000, 4);
         if (r != NULL) {
-            cr_assert_eq(nth, 7);
+            cr_assert_eq(nth, 8);
             break;
         }
         cr_assert_eq(act_memory_held(), before);

@@ -35,11 +35,18 @@ struct act_behaviour {
 #define ACT_PLACE_HERE 0u
 #define ACT_PLACE_ON(k) ((uint32_t)(k) + 1u)
 
+/*
+ * The bound of a mailbox. Up to ACT_MAILBOX_EXACT_MAX it is exact: so many messages are accepted
+ * and not handled, whoever sends; each costs an atomic addition. A larger one is counted where the
+ * actor lives: each other worker or port may have ACT_LANE_MESSAGES_MAX more under way, if the
+ * actor's worker is busy. What an actor sends itself, and the runtime's own messages (a stop, a
+ * timer, DOWN, ROOM), pass any bound.
+ */
 struct act_spawn_options {
     const struct act_behaviour *behaviour; /* must outlive the actor */
     void *state;                           /* given to every handler; NULL is fine */
     uint32_t place;                        /* ACT_PLACE_HERE or ACT_PLACE_ON(worker) */
-    uint32_t mailbox_max;                  /* waiting messages; 0 = the runtime's default */
+    uint32_t mailbox_max;                  /* its bound; 0 = the runtime's default */
     const char *name;                      /* for act_find; NULL = none; borrowed for the call */
 };
 

@@ -42,6 +42,8 @@ enum {
     ACT_WORKERS_MAX = 64,
     ACT_PORTS_MAX = 64,
     ACT_ACTORS_MAX = 1 << 24,
+    ACT_MAILBOX_EXACT_MAX = 1024,   /* messages; up to here a mailbox's bound is exact */
+    ACT_LANE_MESSAGES_MAX = 6014,   /* under way from one worker or port to another */
     ACT_MESSAGE_BODY_MAX = 1 << 20, /* bytes */
     ACT_NAME_MAX = 63,              /* bytes, without the end */
 };
