@@ -65,5 +65,11 @@ void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor);
 /** Offers the runtime's own messages again, looks whether those who wait for room have it, and ends
  * what was published for closed ports. */
 void act_delivery_retry(struct act_endpoint *e);
+/**
+ * Has a worker woken when there is room for what waits here. Threads: about to park.
+ *
+ * Returns: false when something waits for what nobody tells: it has to look again itself.
+ */
+bool act_delivery_want(struct act_endpoint *e);
 
 #endif

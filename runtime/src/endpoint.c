@@ -34,7 +34,8 @@ void act_endpoint_set_current(struct act_endpoint *e)
     current = e;
 }
 
-/** Of its belongings: another one in each endpoint, runtime and process (splitmix64, Steele 2014). */
+/** Of its belongings: another one in each endpoint, runtime and process (splitmix64, Steele 2014).
+ */
 static uint64_t secret_of(const struct act_endpoint *e)
 {
     uint64_t z = act_now_ns() + (uint64_t)(uintptr_t)e;
@@ -185,14 +186,31 @@ void act_endpoint_return(struct act_endpoint *e)
     }
 }
 
+void act_endpoint_want(struct act_endpoint *e, uint32_t to)
+{
+    ACT_ASSERT(e->is_worker);
+    ACT_ASSERT(to != e->index);
+    atomic_store_explicit(&e->runtime->endpoints[to]->is_wanted, 1, memory_order_relaxed); /* K3 */
+}
+
+void act_endpoint_wake_workers(struct act_endpoint *e)
+{
+    atomic_store_explicit(&e->is_wanted, 0, memory_order_relaxed); /* before they may set it anew */
+    for (uint32_t i = 0; i < e->runtime->options.workers; i++)
+        if (i != e->index && act_park_poke(&e->runtime->endpoints[i]->park))
+            count(&e->counters.wakes);
+}
+
 void act_endpoint_collect(struct act_endpoint *e)
 {
     const uint32_t lanes = atomic_load_explicit(&e->in_count, memory_order_acquire); /* E2 */
+    bool has_some = false;
 
     for (uint32_t i = 0; i < lanes; i++) {
         for (;;) {
             struct act_lane_items items = act_lane_take(e->back_in[i]);
             if (items.count == 0) break;
+            has_some = true;
             for (uint32_t k = 0; k < items.count; k++) {
                 ACT_DCHECK(item_message(items.list[k])->header.home == e->index);
                 act_pool_give(&e->pool, item_size_class(items.list[k]),
@@ -200,6 +218,7 @@ void act_endpoint_collect(struct act_endpoint *e)
             }
         }
     }
+    if (has_some) endpoint_offer_room(e);
 }
 
 bool act_endpoint_has_input(const struct act_endpoint *e)

@@ -74,6 +74,7 @@ struct act_endpoint {
     alignas(CPU_LINE_BYTES) struct act_lane **in; /* [in_count] */
     struct act_lane **back_in;
     atomic_uint in_count;
+    atomic_uint is_wanted; /* room here: a worker that has no more to do sleeps until there is */
 
     /* Shared: written by this thread, read by others. */
     alignas(CPU_LINE_BYTES) struct act_counters counters;
@@ -101,6 +102,10 @@ void act_endpoint_publish_dirty(struct act_endpoint *e);
 void act_endpoint_return(struct act_endpoint *e);
 /** Takes in what came home. */
 void act_endpoint_collect(struct act_endpoint *e);
+/** K3: asks an endpoint to wake this worker once it has made room. Threads: about to park. */
+void act_endpoint_want(struct act_endpoint *e, uint32_t to);
+/** See endpoint_offer_room. */
+__attribute__((cold)) void act_endpoint_wake_workers(struct act_endpoint *e);
 /** Whether a lane holds something. */
 bool act_endpoint_has_input(const struct act_endpoint *e);
 
@@ -112,6 +117,17 @@ static inline uint32_t actor_slot(const struct act_endpoint *e, const struct act
 static inline act_id actor_id(const struct act_endpoint *e, const struct act_actor *actor)
 {
     return id_make(e->registry.scope, actor->generation, actor_slot(e, actor));
+}
+
+/** K4: wakes the workers if one of them waits for the room that has just been made here. */
+static inline void endpoint_offer_room(struct act_endpoint *e)
+{
+    /* The room has to be visible before the flag is read. Who sets the flag sees to that with its
+     * membarrier; without one it does not rely on it (worker.c). */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&e->is_wanted, memory_order_relaxed) != 0,
+                         0)) /* K4 */
+        act_endpoint_wake_workers(e);
 }
 
 /** Publishes every open batch and wakes who sleeps. What a full lane keeps stays dirty. */

@@ -3,6 +3,7 @@
  *
  * Ordering (a full fence on both sides; the lost wake-up it prevents is described in park.c)
  *   K1 publish, fence, load parked   <->   K2 store parked, fence, look at the lanes
+ *   K3 store wanted, fence (K2's), look for room   <->   K4 make room, load wanted (endpoint.h)
  *
  * A worker that parks pays for both fences: its membarrier makes every running thread of the
  * process pass one, so a publisher, who comes here a million times as often, needs none. Without
@@ -19,7 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** How to sleep for some time. Where the kernel, or a filter on it, refuses one, the next is taken. */
+/** How to sleep for some time. Where the kernel, or a filter on it, refuses one, the next is taken.
+ */
 enum park_way {
     PARK_BY_EPOLL_PWAIT2, /* Linux 5.11 */
     PARK_BY_PPOLL,
@@ -68,6 +70,12 @@ void act_park_wait(struct act_park *park, uint64_t timeout_ns);
 /** Has a readable descriptor end the sleep too. Threads: the sleeper. Returns 0 or a negative
  * errno. */
 int act_park_watch(struct act_park *park, int fd);
+
+/** Whether K2 is a fence for all other threads of the process too. Threads: the sleeper. */
+static inline bool act_park_lends_fence(const struct act_park *park)
+{
+    return atomic_load_explicit(&park->is_fence_for_all, memory_order_relaxed);
+}
 
 /** Wakes the sleeper. Threads: any. Returns whether it slept. */
 bool act_park_wake(struct act_park *park);

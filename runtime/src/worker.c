@@ -148,45 +148,66 @@ static uint64_t look_outside(struct act_endpoint *e)
     return now_ns;
 }
 
+/** Offers again what waits for room. */
+static void offer_again(struct act_endpoint *e)
+{
+    if (e->unsent.head != NULL || e->waiter_count > 0 || e->has_stranded) act_delivery_retry(e);
+    act_endpoint_publish(e); /* what full lanes kept */
+    act_endpoint_return(e);
+}
+
 /** One look at everything. Returns whether there was something to do. */
 static bool turn(struct act_endpoint *e)
 {
     uint32_t drained = act_delivery_drain(e);
     uint32_t turns = e->ready_head != NULL ? run_ready(e) : 0;
 
-    if (e->unsent.head != NULL || e->waiter_count > 0 || e->has_stranded) act_delivery_retry(e);
-    act_endpoint_publish(e); /* what full lanes kept */
-    act_endpoint_return(e);
+    offer_again(e);
     act_endpoint_collect(e);
     if (drained > 0 && turns == 0) act_pace_read(&e->pace, NULL); /* all for the dead */
     if (pace_is_over(&e->pace)) look_outside(e);
     return drained + turns > 0;
 }
 
+/** Whether something waits for room elsewhere. */
+static bool is_waiting(const struct act_endpoint *e)
+{
+    for (uint32_t i = 0; i < DIRTY_WORDS; i++)
+        if (e->dirty[i] != 0 || e->back_dirty[i] != 0) return true;
+    return e->waiter_count > 0 || e->unsent.head != NULL || e->has_stranded;
+}
+
 /** Until when an idle worker sleeps. */
-static uint64_t sleep_ns(const struct act_endpoint *e, uint64_t now_ns)
+static uint64_t sleep_ns(const struct act_endpoint *e, bool is_told)
 {
     const uint64_t due_ns = e->schedule->next_ns;
+    const uint64_t now_ns = act_now_ns();
     uint64_t ns = due_ns == SCHEDULE_NEVER ? UINT64_MAX : due_ns > now_ns ? due_ns - now_ns : 0;
-    bool is_waiting = e->waiter_count > 0 || e->unsent.head != NULL || e->has_stranded;
 
-    for (uint32_t i = 0; i < DIRTY_WORDS; i++)
-        if (e->dirty[i] != 0 || e->back_dirty[i] != 0) is_waiting = true;
-    /* Nobody wakes us when a full lane has room again. */
-    return is_waiting && ns > ROOM_POLL_NS ? ROOM_POLL_NS : ns;
+    return !is_told && ns > ROOM_POLL_NS ? ROOM_POLL_NS : ns;
 }
 
 static void park(struct act_endpoint *e)
 {
+    bool is_told = true;
+
     ACT_ASSERT(e->ready_head == NULL);
-    act_park_announce(&e->park); /* K2 */
-    if (act_endpoint_has_input(e) ||
+    if (is_waiting(e)) {
+        is_told = act_delivery_want(e); /* K3 */
+        act_park_announce(&e->park);    /* K2, K3 */
+        offer_again(e);
+        /* Only a membarrier is a fence for those who make room, too. */
+        if (!act_park_lends_fence(&e->park)) is_told = false;
+    } else {
+        act_park_announce(&e->park); /* K2 */
+    }
+    if (e->ready_head != NULL || act_endpoint_has_input(e) ||
         atomic_load_explicit(&e->runtime->stopping, memory_order_acquire) != 0) { /* S2 */
         act_park_cancel(&e->park);
         return;
     }
     count(&e->counters.parks);
-    act_park_wait(&e->park, sleep_ns(e, act_now_ns()));
+    act_park_wait(&e->park, sleep_ns(e, is_told));
 }
 
 /**

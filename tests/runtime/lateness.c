@@ -1,5 +1,5 @@
 /**
- * How late a worker does what its time has come for, and what it does when there is nothing to do.
+ * How late a worker does what its time has come for.
  *
  * Other programs have the machine, too: a lateness is the best of many, and its bound generous. The
  * faults meant here are ten to ten thousand times as large. bench_actor prints percentiles.
@@ -7,13 +7,8 @@
 #include "fixture.h"
 #include "leak_check.h"
 
-#include <dirent.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 LEAK_CHECKED_SUITE(lateness);
 
@@ -129,71 +124,6 @@ Test(lateness, when_the_clock_moves_on_by_a_day)
     cr_assert_eq(q->count, 0, "it is due in a month");
     atomic_store(&ahead_ns, 0); /* A clock never goes back; if it does, nothing breaks. */
     world_sync(&w, q);
-    world_stop(&w);
-}
-
-/** Times that the other threads of the process have gone to sleep. */
-static unsigned long long sleeps(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    unsigned long long sum = 0;
-
-    cr_assert_not_null(tasks);
-    for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
-        char path[300];
-        char line[128];
-        unsigned long long count;
-        if (task->d_name[0] == '.' || atoi(task->d_name) == getpid()) continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-        FILE *status = fopen(path, "r");
-        if (status == NULL) continue; /* it has ended */
-        while (fgets(line, sizeof line, status) != NULL)
-            if (sscanf(line, "voluntary_ctxt_switches: %llu", &count) == 1) sum += count;
-        fclose(status);
-    }
-    closedir(tasks);
-    return sum;
-}
-
-/** Lets time pass in which the calling thread does nothing. */
-static void pass(uint64_t ns)
-{
-    const struct timespec time = {.tv_nsec = (long)ns};
-
-    cr_assert_eq(nanosleep(&time, NULL), 0);
-}
-
-/** How often somebody wakes up in 0.4 s, once the process has come to rest. */
-static uint64_t wakes_at_rest(void)
-{
-    uint64_t parks = world_stats(&w).parks;
-    unsigned long long before;
-
-    pass(50 * MS);
-    for (uint32_t i = 0; i < 50 && world_stats(&w).parks != parks; i++) {
-        parks = world_stats(&w).parks;
-        pass(50 * MS);
-    }
-    before = sleeps();
-    pass(400 * MS);
-    cr_assert_eq(world_stats(&w).parks, parks);
-    return sleeps() - before;
-}
-
-/* Idle means zero wakes: without timers, and with one that is due in an hour on each worker. */
-Test(lateness, an_idle_process_never_wakes)
-{
-    const struct act_runtime_options o = world_options(4);
-    uint64_t hour_ns = 3600 * SECOND;
-
-    world_start(&w, &o);
-    cr_assert_eq(wakes_at_rest(), 0);
-    for (uint32_t i = 0; i < 4; i++) {
-        struct probe *p = world_probe(&w, i, 0);
-        run_in(&w, p->self, start_far_timer, &hour_ns);
-        cr_assert_eq(p->result, 0);
-    }
-    cr_assert_eq(wakes_at_rest(), 0);
     world_stop(&w);
 }
 
