@@ -8,7 +8,6 @@
 #include <act/clock.h>
 
 #include <stddef.h>
-#include <string.h>
 
 enum {
     TIMED_MESSAGES = 64, /* that have to be quick before an actor is not timed any more */
@@ -63,6 +62,12 @@ uint64_t act_pace_begin(struct act_pace *pace)
     return now_ns;
 }
 
+/** Relaxed: only this worker stores it. */
+static uint64_t messages_of(const struct act_pace *pace)
+{
+    return atomic_load_explicit(pace->messages, memory_order_relaxed);
+}
+
 static void time_it(struct act_actor *actor)
 {
     actor->flags |= ACTOR_IS_TIMED;
@@ -72,20 +77,18 @@ static void time_it(struct act_actor *actor)
 /** Has all who ran since the last reading timed, if they live here still. */
 static void suspect(struct act_pace *pace)
 {
-    for (uint32_t i = 0; i < PACE_STRIDE_MAX; i++) {
-        struct act_actor *actor = pace->ran[i];
+    const uint64_t messages = messages_of(pace);
+
+    ACT_DCHECK(messages - pace->last < PACE_RAN);
+    for (uint64_t i = pace->last; i <= messages; i++) {
+        struct act_actor *actor = pace->ran[i % PACE_RAN];
+        pace->ran[i % PACE_RAN] = NULL;
         if (actor == NULL) continue;
         const ptrdiff_t slot = actor - pace->registry.actors;
         const uint64_t word =
             atomic_load_explicit(&pace->registry.words[slot], memory_order_acquire); /* R2 */
         if ((word & WORD_ALIVE) != 0 && word_home(word) == pace->home) time_it(actor);
     }
-}
-
-/** Relaxed: only this worker stores it. */
-static uint64_t messages_of(const struct act_pace *pace)
-{
-    return atomic_load_explicit(pace->messages, memory_order_relaxed);
 }
 
 void act_pace_read(struct act_pace *pace, struct act_actor *actor)
@@ -107,7 +110,6 @@ void act_pace_read(struct act_pace *pace, struct act_actor *actor)
                 pace->stride * 2 < pace->stride_max ? pace->stride * 2 : pace->stride_max;
         if (is_timed && --actor->timed == 0) actor->flags &= (uint16_t)~ACTOR_IS_TIMED;
     }
-    memset(pace->ran, 0, sizeof pace->ran);
     pace->last = messages_of(pace);
     pace->due = pace->last + pace->stride;
     pace->read = counter;

@@ -25,6 +25,8 @@ enum {
     /* So many messages may pass at most before a change for the worse is noticed. A reading takes
      * as long as a message or two of the quickest actors: 128 make that a hundredth. */
     PACE_STRIDE_MAX = 128,
+    /* A turn that begins with one message less than that may bring as many again. */
+    PACE_RAN = 2 * PACE_STRIDE_MAX,
 };
 
 struct act_pace {
@@ -41,7 +43,7 @@ struct act_pace {
     struct act_registry_view registry;
     uint32_t home;
     uint32_t stride_max;
-    struct act_actor *ran[PACE_STRIDE_MAX]; /* by the messages of all that there had been */
+    struct act_actor *ran[PACE_RAN]; /* by the messages of all, after its turn; some are of old */
 };
 
 /** Shape: home is the worker's index. */
@@ -74,7 +76,7 @@ static inline uint32_t pace_messages(struct act_pace *pace, const struct act_act
  */
 static inline bool pace_is_due(struct act_pace *pace, struct act_actor *actor, uint64_t messages)
 {
-    pace->ran[messages % PACE_STRIDE_MAX] = actor;
+    pace->ran[messages % PACE_RAN] = actor;
     return __builtin_expect(messages >= pace->due, 0);
 }
 
