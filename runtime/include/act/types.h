@@ -3,8 +3,8 @@
  *
  * An actor id is {runtime, generation, slot} in 64 bits. A slot is used again after its actor is
  * gone, with the next generation, so an old id never reaches the new actor (a slot's generation
- * wraps after 2^24 actors). Each runtime that a process starts has the next number (of 2^16 - 1), so
- * an id of another one is refused. Ids are plain numbers: copy, compare, send them freely.
+ * wraps after 2^24 actors). Each runtime that a process starts has the next number (of 2^16 - 1),
+ * so an id of another one is refused. Ids are plain numbers: copy, compare, send them freely.
  */
 #ifndef ACT_TYPES_H
 #define ACT_TYPES_H
@@ -61,8 +61,10 @@ enum {
 
 /** Reasons of an actor's end. 0 is a normal one; an application's others, for failures, are
  * positive; these are the runtime's. */
-#define ACT_REASON_SHUTDOWN (-1)   /* the runtime stops */
+#define ACT_REASON_SHUTDOWN (-1)   /* the runtime stops, or its supervisor stops it */
 #define ACT_REASON_GONE (-2)       /* it was gone before the monitor or the request reached it */
 #define ACT_REASON_UNANSWERED (-3) /* of a call: who had the request has ended it */
+#define ACT_REASON_RESTARTS (-4)   /* a supervisor's: too many restarts */
+#define ACT_REASON_OVERDUE (-5)    /* a supervisor's: a child has not ended in time */
 
 #endif
