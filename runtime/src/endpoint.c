@@ -190,12 +190,14 @@ void act_endpoint_want(struct act_endpoint *e, uint32_t to)
 {
     ACT_ASSERT(e->is_worker);
     ACT_ASSERT(to != e->index);
-    atomic_store_explicit(&e->runtime->endpoints[to]->is_wanted, 1, memory_order_relaxed); /* K3 */
+    atomic_store_explicit(&e->runtime->endpoints[to]->is_wanted, 1, memory_order_release); /* K3 */
 }
 
 void act_endpoint_wake_workers(struct act_endpoint *e)
 {
-    atomic_store_explicit(&e->is_wanted, 0, memory_order_relaxed); /* before they may set it anew */
+    /* Before it looks who is parked: who raises the flag later finds it raised, who did before is
+     * found parked. */
+    atomic_exchange_explicit(&e->is_wanted, 0, memory_order_seq_cst); /* K4 */
     for (uint32_t i = 0; i < e->runtime->options.workers; i++)
         if (i != e->index && act_park_poke(&e->runtime->endpoints[i]->park))
             count(&e->counters.wakes);

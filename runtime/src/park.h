@@ -3,7 +3,8 @@
  *
  * Ordering (a full fence on both sides; the lost wake-up it prevents is described in park.c)
  *   K1 publish, fence, load parked   <->   K2 store parked, fence, look at the lanes
- *   K3 store wanted, fence (K2's), look for room   <->   K4 make room, load wanted (endpoint.h)
+ *   K3 store parked, wanted, fence, look for room   <->   K4 make room, take wanted down, load
+ *      parked (endpoint.h)
  *
  * A worker that parks pays for both fences: its membarrier makes every running thread of the
  * process pass one, so a publisher, who comes here a million times as often, needs none. Without

@@ -192,14 +192,15 @@ static void park(struct act_endpoint *e)
     bool is_told = true;
 
     ACT_ASSERT(e->ready_head == NULL);
+    act_park_announce(&e->park); /* K2 */
     if (is_waiting(e)) {
+        /* Whoever takes a flag down has to find this worker parked: what he has made may not be
+         * enough, and nobody would wake it for the rest. */
         is_told = act_delivery_want(e); /* K3 */
-        act_park_announce(&e->park);    /* K2, K3 */
+        act_park_announce(&e->park);    /* K3: the fence once more */
         offer_again(e);
         /* Only a membarrier is a fence for those who make room, too. */
         if (!act_park_lends_fence(&e->park)) is_told = false;
-    } else {
-        act_park_announce(&e->park); /* K2 */
     }
     if (e->ready_head != NULL || act_endpoint_has_input(e) ||
         atomic_load_explicit(&e->runtime->stopping, memory_order_acquire) != 0) { /* S2 */
