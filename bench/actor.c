@@ -96,6 +96,41 @@ static void timer_receive(void *state, struct act_message *m)
 static const struct act_behaviour player_behaviour = {.receive = player_receive};
 static const struct act_behaviour timer_behaviour = {.receive = timer_receive};
 
+/* Timers, one after another; the latency is how late they come. */
+
+struct sleeper {
+    uint64_t left;
+    uint64_t due_ns;
+    struct histogram *lateness;
+};
+
+static void sleeper_receive(void *state, struct act_message *m)
+{
+    struct sleeper *s = state;
+    const uint64_t now_ns = act_now_ns();
+
+    if (m->type != TYPE_START) histogram_add(s->lateness, now_ns - s->due_ns);
+    act_message_unref(m);
+    if (s->left-- == 0) {
+        send_done();
+        return;
+    }
+    s->due_ns = now_ns + 200000;
+    if (act_timer_start(200000, TYPE_WORK, 0, NULL) != 0) exit(1);
+}
+
+/** Works for 10 us, then again. */
+static void worker_receive(void *state, struct act_message *m)
+{
+    (void)state;
+    for (const uint64_t end_ns = act_now_ns() + 10000; act_now_ns() < end_ns;)
+        continue;
+    send(act_self(), m);
+}
+
+static const struct act_behaviour sleeper_behaviour = {.receive = sleeper_receive};
+static const struct act_behaviour worker_behaviour = {.receive = worker_receive};
+
 /* Producers and a consumer. */
 
 struct producer {
@@ -125,6 +160,7 @@ static void producer_receive(void *state, struct act_message *m)
         }
         p->left--;
     }
+    m->type = TYPE_START; /* ROOM is the runtime's to send */
     if (p->left == 0 || act_send(act_self(), m) != 0) act_message_unref(m);
 }
 
@@ -321,6 +357,22 @@ static void measure_ping_pong_latency(uint64_t rounds)
     stop(ids[1]);
 }
 
+static void measure_lateness(const char *name, bool is_busy, uint64_t timers)
+{
+    static struct histogram lateness;
+    struct sleeper sleeper = {.left = timers, .lateness = &lateness};
+    const act_id id = spawn(&sleeper_behaviour, &sleeper, 0);
+    const act_id worker = is_busy ? spawn(&worker_behaviour, NULL, 0) : ACT_ID_NONE;
+
+    lateness = (struct histogram){0};
+    if (is_busy) send(worker, create(TYPE_START, 0));
+    const uint64_t start = act_now_ns();
+    send(id, create(TYPE_START, 0));
+    finish(name, "timers_per_second", start, timers, 1, &lateness);
+    stop(id);
+    if (is_busy) stop(worker);
+}
+
 static void measure_producers(const char *name, uint32_t producers, uint32_t place_step,
                               uint64_t messages)
 {
@@ -439,6 +491,8 @@ int main(int argc, char **argv)
     measure_ping_pong("ping-pong", 0, 20 * MILLION);
     measure_ping_pong("ping-pong-across", 1, 2 * MILLION);
     measure_ping_pong_latency(2 * MILLION);
+    measure_lateness("timer-lateness-idle", false, 5000);
+    measure_lateness("timer-lateness-busy", true, 5000);
     measure_producers("one-to-one-across", 1, 1, 30 * MILLION);
     measure_producers("fan-in-16-to-1", FAN_IN, 1, 30 * MILLION);
     measure_ring(50 * MILLION);
