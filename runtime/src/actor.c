@@ -214,7 +214,6 @@ void act_actor_end(struct act_endpoint *e, struct act_actor *actor, int reason)
     drop_belongings(e, actor, id);
     empty_mailbox(e, actor);
     act_monitor_end(e, actor, id, reason);
-    endpoint_offer_room(e); /* Who waits for room here is told that it is gone. */
     count(&e->counters.stopped);
     if ((actor->flags & ACTOR_IS_READY) != 0)
         actor->flags |= ACTOR_IS_DEAD;

@@ -222,6 +222,7 @@ void act_delivery_close(struct act_endpoint *e)
     for (uint32_t i = 0; i < lanes; i++)
         take_all(e->in[i], &left);
     pthread_mutex_unlock(&e->runtime->mutex);
+    endpoint_offer_room(e);
     bury_all(e, &left);
 }
 
@@ -340,7 +341,6 @@ void act_delivery_relieve(struct act_endpoint *e, struct act_actor *actor)
     ACT_DCHECK((actor->flags & ACTOR_IS_FULL) != 0);
     if (actor->count > actor->limit / 2) return;
     set_full(e, actor, false);
-    endpoint_offer_room(e);
 }
 
 /* Waiting for room. */
@@ -409,27 +409,11 @@ void act_delivery_retry(struct act_endpoint *e)
     if (e->has_stranded) end_stranded(e);
 }
 
-/** Asks for room at the home of an id. Returns false when there is nothing to wait for. */
-static bool want_at(struct act_endpoint *e, act_id to)
-{
-    const uint64_t word = registry_lookup(&e->registry, to);
-
-    if (!word_is_of(word, to) || word_home(word) == e->index) return false;
-    act_endpoint_want(e, word_home(word));
-    return true;
-}
-
 bool act_delivery_want(struct act_endpoint *e)
 {
-    bool is_told = !e->has_stranded;
-
     for (uint32_t to = 0; to < e->runtime->endpoint_count; to++)
         if (((e->dirty[to / 64] | e->back_dirty[to / 64]) >> (to % 64) & 1) != 0)
             act_endpoint_want(e, to);
-    for (const struct act_message *m = e->unsent.head; m != NULL; m = message_of(m)->header.next)
-        if (!want_at(e, message_of(m)->header.to)) is_told = false;
-    for (uint32_t i = 0; i < e->waiter_count; i++)
-        /* With room, what is missing is a message to tell it with. */
-        if (has_room(e, e->waiters[i].to) || !want_at(e, e->waiters[i].to)) is_told = false;
-    return is_told;
+    /* What these wait for is a mailbox's bound, too, or a message to tell of room with. */
+    return e->waiter_count == 0 && e->unsent.head == NULL && !e->has_stranded;
 }
