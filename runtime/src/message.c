@@ -149,6 +149,19 @@ void act_message_refuse(struct act_endpoint *e, struct act_message *user, int re
     list_push(&e->unsent, user);
 }
 
+/** act_message_unref for a handle that is more than a body: a view, or a request. */
+__attribute__((noinline)) static void unref_seldom(struct act_endpoint *e, struct message *m)
+{
+    if ((m->header.flags & MESSAGE_IS_REQUEST) != 0) {
+        act_message_refuse(e, &m->user, ACT_REASON_UNANSWERED);
+        return;
+    }
+    struct message *owner = body_owner(m);
+    count(&e->counters.ended);
+    give_back(e, m);
+    unref_body(e, owner);
+}
+
 void act_message_unref(struct act_message *user)
 {
     struct act_endpoint *e = act_endpoint_current();
@@ -156,13 +169,8 @@ void act_message_unref(struct act_message *user)
 
     ACT_ASSERT(e != NULL);
     if ((m->header.flags & (MESSAGE_IS_VIEW | MESSAGE_IS_REQUEST)) != 0) {
-        if (message_is_request(user)) {
-            act_message_refuse(e, user, ACT_REASON_UNANSWERED);
-            return;
-        }
-        struct message *owner = body_owner(m);
-        give_back(e, m);
-        m = owner;
+        unref_seldom(e, m);
+        return;
     }
     count(&e->counters.ended);
     unref_body(e, m);

@@ -4,6 +4,7 @@
 #include "clerk.h"
 #include "endpoint.h"
 #include "leak_check.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -447,5 +448,36 @@ Test(call_limits, no_memory_for_a_handle)
     world_await(&w, p, 1);
     cr_assert_eq(p->count, 1);
     cr_assert_eq(p->log[0].call, a.call);
+    world_stop(&w);
+}
+
+static void ask_without_memory(struct probe *p, void *argument)
+{
+    struct asking *a = argument;
+
+    p->result = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        act_memory_fail_at(i == 0 ? 1 : 2); /* what the last round was given is kept */
+        ask(p, a);
+        act_memory_fail_at(0);
+        if (a->error != -ENOMEM) return;
+        p->result++;
+    }
+}
+
+/* call.h: -ENOMEM at each allocation in turn, and the call that succeeds is the only one. */
+Test(call_limits, no_memory_for_a_call)
+{
+    start(1);
+    struct probe *p = world_probe(&w, 0, 0);
+    act_id callee = clerk_start(&clerk, 0);
+    struct asking a = asking_for(callee, REQUEST_ECHO, 1);
+    a.timeout_ns = 3600 * SECOND;
+    run_in(&w, p->self, ask_without_memory, &a);
+    cr_assert_eq(a.error, 0);
+    cr_assert_eq(p->result, 3, "the chains, the table, the schedule");
+    world_await(&w, p, 1);
+    cr_assert_eq(p->log[0].call, a.call);
+    cr_assert_eq(world_stats(&w).dead_letters, 0);
     world_stop(&w);
 }

@@ -6,6 +6,7 @@
 #include "leak_check.h"
 
 #include <errno.h>
+#include <string.h>
 
 LEAK_CHECKED_SUITE(monitor);
 
@@ -172,6 +173,59 @@ Test(monitor, of_a_port)
     cr_assert_eq(act_port_open(w.runtime, &w.port), 0);
     w.port_id = act_port_id(w.port);
     cr_assert_eq(watches_at(p), 0);
+    world_stop(&w);
+}
+
+/* What a handler notes that has no message left. */
+struct poor {
+    act_id watched;
+    act_id other;
+    int errors[4];
+};
+
+static void watch_without_messages(struct probe *p, void *argument)
+{
+    struct poor *poor = argument;
+    struct act_message *list = NULL;
+    struct act_message *m;
+
+    (void)p;
+    poor->errors[0] = act_monitor(poor->watched);
+    while ((m = act_message_create(1, 80)) != NULL) {
+        memcpy(m->body, &list, sizeof list);
+        list = m;
+    }
+    poor->errors[1] = act_monitor(poor->other);
+    poor->errors[2] = act_link(poor->other);
+    poor->errors[3] = act_demonitor(poor->watched);
+    while ((m = list) != NULL) {
+        memcpy(&list, m->body, sizeof list);
+        act_message_unref(m);
+    }
+}
+
+/* actor.h: -ENOMEM; act_demonitor needs no memory. */
+Test(monitor, without_memory)
+{
+    struct act_runtime_options o = world_options(1);
+    struct poor poor;
+
+    o.pool_bytes_max = 1 << 20;
+    world_start(&w, &o);
+    struct probe *p = world_probe(&w, 0, 0);
+    struct probe *q = world_probe(&w, 0, 0);
+    struct probe *r = world_probe(&w, 0, 0);
+    poor = (struct poor){.watched = q->self, .other = r->self};
+    run_in(&w, p->self, watch_without_messages, &poor);
+    cr_assert_eq(poor.errors[0], 0);
+    cr_assert_eq(poor.errors[1], -ENOMEM);
+    cr_assert_eq(poor.errors[2], -ENOMEM);
+    cr_assert_eq(poor.errors[3], 0);
+    cr_assert_eq(watches_at(p), 0);
+    world_end(&w, q, 1);
+    world_end(&w, r, 1);
+    world_sync(&w, p);
+    cr_assert_eq(p->count, 0);
     world_stop(&w);
 }
 
