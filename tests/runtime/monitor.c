@@ -80,6 +80,10 @@ Test(monitor, called_off)
         cr_assert_eq(p->result, 0);
         run_in(&w, p->self, demonitor, &q->self);
         cr_assert_eq(p->result, -ENOENT);
+        world_sync(&w, q);
+        /* The other one's request, and its note where that is on the same worker. */
+        for (uint32_t i = 0; watches_at(q) != (worker == 0 ? 2 : 1); i++)
+            cr_assert_lt(i, 100000, "requests of who has called off are left");
         world_end(&w, q, 6);
         world_await(&w, other, 1);
         world_sync(&w, p);
@@ -237,6 +241,7 @@ static uint64_t looks(struct act_watches *watches, uint32_t n, struct act_messag
 
     for (uint32_t i = 0; i < n; i++)
         act_watches_add(watches, &target, 1, 1000 + i, messages[i]);
+    cr_assert_geq(watches->bucket_count, n / 2);
     for (uint32_t i = 0; i < watches->bucket_count; i++) {
         uint64_t length = 0;
         for (struct act_message *m = watches->buckets[i]; m != NULL; m = message_of(m)->header.next)
