@@ -5,7 +5,7 @@
 
 setup_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 setup_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libck-dev libxxhash-dev)
-setup_test_packages=(libcriterion-dev liburcu-dev g++ clang lld libclang-rt-14-dev patch dpkg-dev file doxygen)
+setup_test_packages=(libcriterion-dev liburcu-dev libjemalloc-dev g++ clang lld libclang-rt-14-dev patch dpkg-dev file doxygen)
 
 setup_packages() {
     local missing=() package
