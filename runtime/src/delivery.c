@@ -56,12 +56,13 @@ static bool count_in(struct act_endpoint *e, uint64_t word, struct message *m)
     if (bound == 0) return true;
     /* Relaxed: only the number matters. It is the slot's: what is under way to a dead actor counts
      * for the next one until it is ended, so that nothing is ever counted out twice. */
-    if (atomic_fetch_add_explicit(counted, 1, memory_order_relaxed) < bound) {
-        m->header.flags |= MESSAGE_IS_COUNTED;
-        return true;
-    }
-    atomic_fetch_sub_explicit(counted, 1, memory_order_relaxed);
-    return false;
+    unsigned count = atomic_load_explicit(counted, memory_order_relaxed);
+    do { /* Counted and taken back, a refusal would hide room from whoever looks meanwhile. */
+        if (count >= bound) return false;
+    } while (!atomic_compare_exchange_weak_explicit(counted, &count, count + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    m->header.flags |= MESSAGE_IS_COUNTED;
+    return true;
 }
 
 void act_delivery_count_out(struct act_endpoint *e, struct act_message *m)
@@ -73,7 +74,8 @@ void act_delivery_count_out(struct act_endpoint *e, struct act_message *m)
     const uint32_t before = atomic_fetch_sub_explicit(&e->registry.counted[id_slot(header->to)], 1,
                                                       memory_order_relaxed);
     ACT_DCHECK(before > 0);
-    (void)before;
+    /* It was full, and may never have been so full at its home that relieving it says this. */
+    if (before >= word_bound(registry_lookup(&e->registry, header->to))) endpoint_offer_room(e);
 }
 
 /** Puts m on its way. `is_urgent` passes a mailbox's bound, not a lane's. */
