@@ -381,7 +381,8 @@ Test(rule_4_7, provider_times_what_it_is_asked)
     fixture_end(f);
 }
 
-/** The view has one op more than the chain's first `op`; what the backup answers to its heartbeat. */
+/** The view has one op more than the chain's first `op`; what the backup answers to its heartbeat.
+ */
 static const struct vsr_commit_ok *tell_of_more(struct fixture *f, const struct chain *c, vsr_op op)
 {
     struct vsr_buffer b = make_commit(f, op, chain_checksum(c, op));
@@ -413,6 +414,35 @@ Test(rule_4_7, backup_that_keeps_its_log_for_another_says_so)
     cr_assert_eq(f->r->peers.costs[2].left_behind, 1);
     cr_assert(!tell_of_more(f, &c, 64)->is_full);
     chain_feed(f, &c, 65, 65);
+    chain_free(&c);
+    fixture_end(f);
+}
+
+/* 4.7: who is left behind, and whose snapshot the log has overrun, gets no other one for the rest
+ * of it: that would be overrun as well, and each save costs the others. */
+Test(rule_4_7, who_is_left_behind_costs_no_save_after_another)
+{
+    struct vsr_replica_options o = fixture_options(3, 1);
+    o.catch_up_ticks = 1;
+    o.chunk_bytes_max = 1024;
+    struct fixture *f = fixture_start(&o);
+    struct chain c = chain_make(3, 82);
+
+    chain_feed(f, &c, 8, 8);
+    fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+    const struct vsr_snapshot sent = f->r->checkpoint.snapshot;
+    cr_assert_eq(sent.op, 8);
+    chain_feed(f, &c, 72, 72);
+    cr_assert(tell_of_more(f, &c, 72)->is_full, "the log behind it is kept");
+    fixture_tick(f);
+    cr_assert(f->r->peers.is_left_behind[2]);
+    chain_feed(f, &c, 82, 82);
+    cr_assert_gt(seen(f).log_start, sent.op);
+    cr_assert_eq(fixture_message(f, make_get_chunk(f, 2, &sent, 1024)), VSR_DROP_NOT_HELD);
+    cr_assert_eq(seen(f).counters.snapshots_saved, 1);
+    fixture_message(f, make_get_chunk(f, 2, NULL, 0));
+    cr_assert_eq(seen(f).counters.snapshots_saved, 2, "whoever begins anew gets a new one");
+    cr_assert_eq(SENT(f, VSR_CHUNK, vsr_chunk)->checkpoint_op, 82);
     chain_free(&c);
     fixture_end(f);
 }

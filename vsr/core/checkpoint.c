@@ -111,6 +111,9 @@ enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, stru
         return VSR_DROP_NONE;
     }
     if (r->applied == 0) return VSR_DROP_NOT_HELD;
+    /* The log has overrun what it was being sent, and would the next one: a save costs the others.
+     */
+    if (get->offset > 0 && r->peers.is_left_behind[from]) return VSR_DROP_NOT_HELD;
     c->nonce_of[from] = get->nonce;
     c->is_wanted = true;
     vsr_checkpoint_save(r, out);
