@@ -274,12 +274,13 @@ Test(call, second_answer_is_refused)
     act_id callee = clerk_start(&clerk, 1);
     struct asking a = asking_for(callee, REQUEST_KEEP, 1);
     run_in(&w, p->self, ask, &a);
-    cr_assert_eq(send_value(callee, TYPE_ECHO_TWICE, 0), 0);
-    world_await(&w, p, 1);
-    world_sync(&w, p);
+    struct asking twice = asking_for(callee, TYPE_ECHO_TWICE, 0);
+    run_in(&w, p->self, ask, &twice);
+    world_await(&w, p, 2); /* that nobody answers this one comes last */
     cr_assert_eq(clerk.first, 0);
     cr_assert_eq(clerk.second, -EINVAL);
-    cr_assert_eq(p->count, 1);
+    cr_assert_eq(p->count, 2);
+    cr_assert_eq(p->log[0].call, a.call);
     cr_assert_eq(world_stats(&w).dead_letters, 0);
     world_stop(&w);
 }

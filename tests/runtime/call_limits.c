@@ -206,6 +206,9 @@ Test(call_limits, answers_pass_the_bound)
         struct asking a = asking_for(callee, REQUEST_KEEP, i);
         run_in(&w, p->self, ask, &a);
     }
+    struct asking behind = asking_for(callee, REQUEST_ECHO, 0); /* by now all are kept */
+    run_in(&w, p->self, ask, &behind);
+    world_await(&w, p, 1);
     gate_shut(&gate, p);
     cr_assert_eq(send_value(callee, TYPE_REVERSE, 0), 0);
     struct asking last = asking_for(callee, REQUEST_ECHO, 0);
@@ -214,8 +217,8 @@ Test(call_limits, answers_pass_the_bound)
     act_message_unref(answer);
     cr_assert_eq(clerk.first, 0);
     gate_open(&w, &gate);
-    world_await(&w, p, 10);
-    cr_assert_eq(p->count, 10);
+    world_await(&w, p, 11);
+    cr_assert_eq(p->count, 11);
     world_stop(&w);
 }
 
