@@ -1,5 +1,5 @@
 /**
- * See act/clock.h. A file of its own, so that a test can put another clock in its place.
+ * See act/clock.h.
  */
 #include <act/clock.h>
 

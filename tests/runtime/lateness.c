@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 LEAK_CHECKED_SUITE(lateness);
 
@@ -19,11 +20,15 @@ static struct world w;
 /** The clock of the runtime, which a test may put ahead. */
 static atomic_ullong ahead_ns;
 
-uint64_t __real_act_now_ns(void);
-uint64_t __wrap_act_now_ns(void);
-uint64_t __wrap_act_now_ns(void)
+int __real_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
 {
-    return __real_act_now_ns() + atomic_load_explicit(&ahead_ns, memory_order_relaxed);
+    const int result = __real_clock_gettime(clock, t);
+
+    if (clock == CLOCK_MONOTONIC)
+        t->tv_sec += (time_t)(atomic_load_explicit(&ahead_ns, memory_order_relaxed) / SECOND);
+    return result;
 }
 
 /** Starts a timer when its last one has fired. */
