@@ -122,6 +122,11 @@ Test(supervisor_limits, starts_that_fail)
     world_stop(&w);
 }
 
+static bool is_reached(void *gate)
+{
+    return atomic_load(&((struct gate *)gate)->is_reached) != 0;
+}
+
 /* supervisor.h: one that does not end in time is told of by name; the others are stopped, and it
  * ends with ACT_REASON_OVERDUE. When the late one ends at last, nothing is left. */
 Test(supervisor_limits, overdue_child_is_named)
@@ -136,6 +141,8 @@ Test(supervisor_limits, overdue_child_is_named)
         const act_id late = act_find(kid_names[2]);
         cr_assert_eq(act_monitor(id), 0);
         cr_assert_eq(send_value(late, TYPE_HANG, 0), 0);
+        /* The supervisor's order to stop comes by another lane: it might be there before. */
+        cr_assert(wait_until(is_reached, &kids[2].gate));
         if (i == 0)
             cr_assert_eq(act_supervisor_stop(id, 0), 0);
         else
