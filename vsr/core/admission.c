@@ -92,8 +92,8 @@ static void note_back(struct vsr_replica *r, const struct vsr_header *m)
     uint32_t *away = &r->peers.away[m->from];
     VSR_ASSERT(vsr_members_has_other(&r->members, m->from));
     if (*away == 0) return;
-    /* Its word that it is back may be of the time before, too, when it leaves again at once. */
-    if (*away + r->options.resend_ticks <= vsr_away_ticks(&r->options)) *away = 0;
+    const bool is_back = m->type == VSR_PONG || m->type == VSR_PING;
+    if (is_back || *away + r->options.resend_ticks <= r->options.catch_up_ticks) *away = 0;
 }
 
 /** Rules G3 and G5: epochs, senders and views of what replicas say. */

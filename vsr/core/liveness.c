@@ -61,21 +61,19 @@ enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vs
                                                                                   : VSR_DROP_FORKED;
 }
 
-uint32_t vsr_away_ticks(const struct vsr_replica_options *o)
-{
-    /* The log may wait for one that moves without a bound; one that is away may have died. */
-    return o->catch_up_ticks != UINT32_MAX ? o->catch_up_ticks : AWAY_SUSPICIONS * o->suspect_ticks;
-}
-
 /** Source: rule 6.8. */
 enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out)
 {
+    const uint32_t most = r->options.catch_up_ticks;
+
     (void)out;
     VSR_ASSERT(vsr_members_has_other(&r->members, m->header->from));
-    VSR_ASSERT(vsr_away_ticks(&r->options) > 0);
+    VSR_ASSERT(most > 0);
     if (r->transfer.kind != TRANSFER_NONE && r->transfer.provider == m->header->from)
         r->transfer.aways++;
-    r->peers.away[m->header->from] = vsr_away_ticks(&r->options);
+    /* The log may wait for one that moves without a bound; one that is away may have died. */
+    r->peers.away[m->header->from] =
+        most != UINT32_MAX ? most : AWAY_SUSPICIONS * r->options.suspect_ticks;
     return VSR_DROP_NONE;
 }
 

@@ -8,8 +8,6 @@
 
 enum vsr_drop vsr_on_ping(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
 enum vsr_drop vsr_on_pong(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
-/** For how long another one's silence is no sign after it has said Away, at most. */
-uint32_t vsr_away_ticks(const struct vsr_replica_options *o);
 /** Who saves or loads says so first: it is not voted out, given up or left behind for it. */
 enum vsr_drop vsr_on_away(struct vsr_replica *r, struct vsr_buffer *m, struct vsr_effects *out);
 /** The primary hears too few to commit: it falls silent until it hears them. */
