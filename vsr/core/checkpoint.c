@@ -18,6 +18,9 @@
 
 #include <string.h>
 
+/** T_suspects between two saves for one that is left behind. */
+enum { SAVE_SUSPICIONS = 8 };
+
 /* Sending. */
 
 static void send_chunk(struct vsr_replica *r, uint32_t to, uint64_t nonce, uint64_t offset,
@@ -111,9 +114,12 @@ enum vsr_drop vsr_on_get_chunk(struct vsr_replica *r, struct vsr_buffer *m, stru
         return VSR_DROP_NONE;
     }
     if (r->applied == 0) return VSR_DROP_NOT_HELD;
-    /* The log has overrun what it was being sent, and would the next one: a save costs the others.
-     */
-    if (get->offset > 0 && r->peers.is_left_behind[from]) return VSR_DROP_NOT_HELD;
+    /* The log may overrun this one as the last: a save costs the others, so they are rare. */
+    if (r->peers.is_left_behind[from]) {
+        if (r->ticks < r->peers.no_save_until[from]) return VSR_DROP_NOT_HELD;
+        r->peers.no_save_until[from] =
+            r->ticks + (uint64_t)SAVE_SUSPICIONS * r->options.suspect_ticks;
+    }
     c->nonce_of[from] = get->nonce;
     c->is_wanted = true;
     vsr_checkpoint_save(r, out);

@@ -117,6 +117,7 @@ struct vsr_known_peers {
     bool is_left_behind[VSR_REPLICAS_MAX]; /* until the allowance is whole again */
     uint32_t regained[VSR_REPLICAS_MAX];   /* eighths of a tick of that */
     bool is_waited_for[VSR_REPLICAS_MAX];  /* the log has, since the last tick */
+    uint64_t no_save_until[VSR_REPLICAS_MAX]; /* ticks; for it, while it is left behind */
     struct vsr_replica_cost costs[VSR_REPLICAS_MAX];
 };
 
