@@ -43,6 +43,8 @@ struct breeder {
     uint32_t index;
     uint64_t random;
     struct acquaintance known[KNOWN]; /* of all breeders */
+    act_id orphans[SLOTS];            /* that nobody may know: to be stopped, or they hold a slot */
+    uint32_t orphan_count;
 };
 
 static struct breeder breeders[WORKERS];
@@ -118,7 +120,16 @@ static void learn(struct breeder *b, struct acquaintance who)
 {
     struct acquaintance *known = &b->known[random_below(&b->random, KNOWN)];
 
-    if (known->id == ACT_ID_NONE || act_stop(known->id, 0) == 0) *known = who;
+    if (known->id == ACT_ID_NONE || act_stop(known->id, 0) == 0)
+        *known = who;
+    else if (b->orphan_count < SLOTS) /* a lane is full */
+        b->orphans[b->orphan_count++] = who.id;
+}
+
+static void stop_orphans(struct breeder *b)
+{
+    while (b->orphan_count > 0 && act_stop(b->orphans[b->orphan_count - 1], 0) == 0)
+        b->orphan_count--;
 }
 
 static void breed(struct breeder *b)
@@ -188,6 +199,7 @@ static void breeder_turn_end(void *state)
     struct breeder *b = state;
 
     if (over()) return;
+    stop_orphans(b);
     for (uint32_t i = 0; i < STEPS_PER_TURN; i++) {
         const struct acquaintance who = b->known[random_below(&b->random, KNOWN)];
         switch (random_below(&b->random, 8)) {
@@ -241,6 +253,7 @@ static void load_from_port(struct act_runtime *runtime)
         /* Seldom: the mutexes of names order much. */
         if (random_one_in(&b.random, 64)) look_up(&b);
         if (random_one_in(&b.random, 4)) breed(&b);
+        stop_orphans(&b);
         CHECK(act_port_receive(port, random_below(&b.random, 2) * 100000) == NULL);
     }
     act_port_close(port);
