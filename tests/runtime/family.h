@@ -152,4 +152,31 @@ static inline int end_family(struct world *w, act_id supervisor, int reason)
     return down.reason;
 }
 
+static struct world w;
+static struct act_child specs[KIDS];
+static struct act_supervisor_options options;
+
+/** A runtime, and options of a supervisor of all kids; then the test may change them. */
+static inline void start(uint32_t workers)
+{
+    struct act_runtime_options o = world_options(workers);
+
+    world_start(&w, &o);
+    family_specify(specs, workers);
+    act_supervisor_options_init(&options);
+    options.children = specs;
+    options.child_count = KIDS;
+    options.overdue = note_overdue;
+}
+
+/** The supervisor that `options` say, and all its kids are born. */
+static inline act_id found(void)
+{
+    act_id id;
+
+    cr_assert_eq(act_supervisor_spawn(&options, &id), 0);
+    await_births(1);
+    return id;
+}
+
 #endif

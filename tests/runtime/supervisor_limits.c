@@ -10,31 +10,6 @@
 
 LEAK_CHECKED_SUITE(supervisor_limits);
 
-static struct world w;
-static struct act_child specs[KIDS];
-static struct act_supervisor_options options;
-
-static void start(uint32_t workers)
-{
-    struct act_runtime_options o = world_options(workers);
-
-    world_start(&w, &o);
-    family_specify(specs, workers);
-    act_supervisor_options_init(&options);
-    options.children = specs;
-    options.child_count = KIDS;
-    options.overdue = note_overdue;
-}
-
-static act_id found(void)
-{
-    act_id id;
-
-    cr_assert_eq(act_supervisor_spawn(&options, &id), 0);
-    await_births(1);
-    return id;
-}
-
 static int await_down(act_id id)
 {
     struct act_down down = expect_down(&w);

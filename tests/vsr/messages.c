@@ -90,6 +90,14 @@ void chain_feed(struct fixture *f, const struct chain *c, vsr_op op, vsr_op comm
     cr_assert_eq(seen(f).commit, commit);
 }
 
+struct fixture *chain_backup(const struct chain *c, vsr_op op, vsr_op commit)
+{
+    struct fixture *f = fixture_of(3, 2);
+
+    chain_feed(f, c, op, commit);
+    return f;
+}
+
 bool chain_is_log(const struct chain *c, const struct fixture *f, vsr_op op)
 {
     return seen(f).op == op && seen(f).head_checksum == chain_checksum(c, op);

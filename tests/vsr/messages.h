@@ -30,6 +30,8 @@ void chain_free(struct chain *c);
 vsr_checksum chain_checksum(const struct chain *c, vsr_op op);
 /** To a backup in the chain's view: Prepares up to op, a Commit of commit, the end of the turn. */
 void chain_feed(struct fixture *f, const struct chain *c, vsr_op op, vsr_op commit);
+/** Replica 2 of 3 with the chain's first entries. */
+struct fixture *chain_backup(const struct chain *c, vsr_op op, vsr_op commit);
 /** Whether the replica's log ends at op with this chain's entry. */
 bool chain_is_log(const struct chain *c, const struct fixture *f, vsr_op op);
 

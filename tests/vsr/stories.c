@@ -6,7 +6,7 @@
  */
 #include "leak_check.h"
 #include "messages.h"
-#include "world.h"
+#include "story.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -14,29 +14,6 @@
 LEAK_CHECKED_SUITE(paper);
 LEAK_CHECKED_SUITE(rule_4_3);
 LEAK_CHECKED_SUITE(rule_6_5);
-
-static struct world w;
-
-static void begin(uint32_t replica_count)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, 0);
-    world_start(&w, &o);
-}
-
-static const struct vsr_replica *replica(uint32_t i)
-{
-    return w.replicas[i]->r;
-}
-
-static void ask(uint32_t to, const struct world_answer *client, uint64_t number, uint64_t counter)
-{
-    world_request(&w, to, client->session, client->slot, number, counter);
-}
-
-static uint32_t answered(const struct world_answer *client, uint64_t number)
-{
-    return world_answered(&w, client->session, number);
-}
 
 static bool holds(uint32_t i, vsr_op op, vsr_checksum checksum)
 {

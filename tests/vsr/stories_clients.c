@@ -3,35 +3,12 @@
  * to get it wrong. DESIGN.md, "Rules", 5.2, C1 to C9.
  */
 #include "leak_check.h"
-#include "world.h"
+#include "story.h"
 
 #include <criterion/criterion.h>
 
 LEAK_CHECKED_SUITE(rule_5_2);
 LEAK_CHECKED_SUITE(rule_5_7);
-
-static struct world w;
-
-static void begin(uint32_t replica_count)
-{
-    struct vsr_replica_options o = fixture_options(replica_count, 0);
-    world_start(&w, &o);
-}
-
-static const struct vsr_replica *replica(uint32_t i)
-{
-    return w.replicas[i]->r;
-}
-
-static void ask(uint32_t to, const struct world_answer *client, uint64_t number, uint64_t counter)
-{
-    world_request(&w, to, client->session, client->slot, number, counter);
-}
-
-static uint32_t answered(const struct world_answer *client, uint64_t number)
-{
-    return world_answered(&w, client->session, number);
-}
 
 /* 5.2 C1: what was noted of a request when it was prepared goes with its entry, or the request
  * would be blocked for ever. */
